@@ -1,0 +1,15 @@
+/** Request and response headers of the contract, in the lower case that Node uses. */
+export const HEADERS = {
+  sessionToken: 'x-session-token',
+  sessionId: 'x-sbp-session-id',
+  agentId: 'x-agent-id',
+} as const;
+
+/** The agent of a request that names none. */
+export const DEFAULT_AGENT_ID = 'anonymous';
+
+/** The principal of a request without a credential, where that is allowed. */
+export const ANONYMOUS_PRINCIPAL = 'anonymous';
+
+export const SBP_VERSION = '1.2';
+export const SBP_LEVEL = 'L5';
