@@ -1,0 +1,92 @@
+import type { ProcessAddress, SurfaceContext } from '#libs/protocol';
+
+/** A turn that has begun and not ended. */
+export interface OpenTurn {
+  readonly turnId: string;
+  /** Position among the session's turns, from 1. */
+  readonly number: number;
+  /** The epoch of the attempt that runs it now: of its start, or of its last adoption. */
+  readonly epoch: number;
+  readonly runner: ProcessAddress;
+  /** How often another process took it over. */
+  readonly adoptions: number;
+  /** Messages that the transcript will hold if nothing comes of the turn. */
+  readonly messages: number;
+  readonly startedAt: string;
+}
+
+/** The surface that holds the session's socket. */
+export interface Attachment {
+  readonly attachId: string;
+  readonly gateway: ProcessAddress;
+  readonly context: SurfaceContext;
+  readonly attachedAt: string;
+}
+
+/** Whether a surface is there; only a surface that was ever there makes the Tether keep what callers received. */
+export type SurfacePresence =
+  | { readonly type: 'never' }
+  | { readonly type: 'detached' }
+  | { readonly type: 'attached'; readonly attachment: Attachment };
+
+export interface Checkpoint {
+  readonly snapshotId: string;
+  readonly at: string;
+  readonly step: number;
+}
+
+interface Numbered {
+  /** The highest epoch seen; an owned fact below it does not count [A3]. 0 before any. */
+  readonly epoch: number;
+}
+
+/** An id of which the log holds no opening: at most a claim was taken over. It is no session to anybody. */
+export interface UnopenedSession extends Numbered {
+  readonly phase: 'unopened';
+}
+
+export interface OpenSession extends Numbered {
+  readonly phase: 'open';
+  readonly principal: string;
+  readonly agentId: string;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  /** The epoch of its opening: the later of two sessions is the one opened at the higher epoch. */
+  readonly openedEpoch: number;
+  readonly turn: OpenTurn | null;
+  /** Turns that have started. */
+  readonly turns: number;
+  /** Turns that have completed. */
+  readonly steps: number;
+  /** Messages in the transcript. */
+  readonly messages: number;
+  readonly checkpoint: Checkpoint | null;
+  /** The last `seq` given. The Tether is exactly `cursor < seq ≤ head`. */
+  readonly head: number;
+  /** The last `seq` that a surface acknowledged. */
+  readonly cursor: number;
+  readonly surface: SurfacePresence;
+  /** The last attachments, newest last, so that a late copy of an attach is known. */
+  readonly attachIds: readonly string[];
+  /** When a surface took over from an attached one: the last few, newest last. */
+  readonly takeovers: readonly string[];
+  /** The last turns that ended without a `seq`, newest last: what `turn.undelivered` can still make owed. */
+  readonly unowed: readonly string[];
+}
+
+/** The fold of one session's log, without the turns' contents. */
+export type SessionState = UnopenedSession | OpenSession;
+
+export const initialState: SessionState = { phase: 'unopened', epoch: 0 };
+
+/** How many ids the state remembers of attachments and of unowed turns; older ones are forgotten. */
+export const REMEMBERED = 64;
+
+/** How many takeovers within `TAKEOVER_WINDOW_MS` make a further attach be refused for a while. */
+export const TAKEOVER_LIMIT = 5;
+export const TAKEOVER_WINDOW_MS = 10_000;
+
+/** `list` with `item` as its newest, bounded. */
+export function remember<T>(list: readonly T[], item: T, bound = REMEMBERED): readonly T[] {
+  return [...list, item].slice(-bound);
+}
