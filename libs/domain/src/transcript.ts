@@ -61,12 +61,9 @@ function longestOverlap(stored: readonly string[], incoming: readonly string[], 
   return overlap >= least ? overlap : null;
 }
 
-/** Applies one turn's request and output to a transcript. */
-export function applyTurn(
-  transcript: readonly Message[],
-  turn: { readonly keeps: number; readonly messages: readonly Message[]; readonly output: readonly Message[] },
-): readonly Message[] {
-  return [...transcript.slice(0, turn.keeps), ...turn.messages, ...turn.output];
+/** The transcript after a turn that keeps the first `keeps` entries and brings `added`: its request, then its output. */
+export function applyTurn<T>(transcript: readonly T[], keeps: number, added: readonly T[]): readonly T[] {
+  return [...transcript.slice(0, keeps), ...added];
 }
 
 export function isSystem(message: Message): boolean {

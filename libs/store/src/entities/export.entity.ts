@@ -1,0 +1,30 @@
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+
+/** Read model: one export. The bundle itself is made again from the turns up to `turn_number`. */
+@Entity('exports')
+@Index('exports_session', ['sessionId'])
+export class ExportRow {
+  @PrimaryColumn({ name: 'export_id', type: 'varchar', length: 36 })
+  exportId!: string;
+
+  @Column({ name: 'session_id', type: 'varchar', length: 36 })
+  sessionId!: string;
+
+  @Column({ type: 'varchar', length: 120, nullable: true })
+  label!: string | null;
+
+  @Column({ name: 'created_at', type: 'varchar', length: 32 })
+  createdAt!: string;
+
+  @Column({ name: 'expires_at', type: 'varchar', length: 32 })
+  expiresAt!: string;
+
+  @Column({ name: 'turn_number', type: 'int' })
+  turnNumber!: number;
+
+  @Column({ name: 'message_count', type: 'int' })
+  messageCount!: number;
+
+  @Column({ name: 'bundle_cid', type: 'varchar', length: 64 })
+  bundleCid!: string;
+}

@@ -1,0 +1,38 @@
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+
+/** Read model: one session as folded from its log. `state` is the fold; the other columns repeat what queries look for. */
+@Entity('sessions')
+@Index('sessions_open_turn', ['openTurnId'])
+@Index('sessions_gateway', ['gatewayIncarnation'])
+export class SessionRow {
+  @PrimaryColumn({ name: 'session_id', type: 'varchar', length: 36 })
+  sessionId!: string;
+
+  @Column({ type: 'varchar', length: 16 })
+  phase!: string;
+
+  @Column({ type: 'bigint' })
+  epoch!: number;
+
+  /** JSON of the domain's `SessionState`. */
+  @Column({ type: 'text' })
+  state!: string;
+
+  @Column({ type: 'int' })
+  head!: number;
+
+  @Column({ name: 'open_turn_id', type: 'varchar', length: 36, nullable: true })
+  openTurnId!: string | null;
+
+  @Column({ name: 'open_epoch', type: 'bigint', nullable: true })
+  openEpoch!: number | null;
+
+  @Column({ name: 'attach_id', type: 'varchar', length: 36, nullable: true })
+  attachId!: string | null;
+
+  @Column({ name: 'gateway_slot', type: 'int', nullable: true })
+  gatewaySlot!: number | null;
+
+  @Column({ name: 'gateway_incarnation', type: 'varchar', length: 36, nullable: true })
+  gatewayIncarnation!: string | null;
+}
