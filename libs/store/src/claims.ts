@@ -1,5 +1,6 @@
 import type { ProcessAddress } from '#libs/protocol';
 import type { Database } from '#libs/sql';
+import { raw } from '#libs/sql';
 import type { EntityManager } from 'typeorm';
 import { isSilent } from './processes.js';
 import { rows } from './statement.js';
@@ -68,11 +69,11 @@ export class Claims {
       const { sessionId, turnId, runner } = request;
       const [row] = await rows(transaction)<{ epoch: number; head: number }>`
         INSERT INTO claims (session_id, turn_id, epoch, runner_slot, runner_incarnation, head_offset)
-        SELECT ${sessionId}, ${turnId}, ${() => this.nextEpoch}, ${() => integer(runner.slot)}, ${runner.incarnation}, -1
+        SELECT ${sessionId}, ${turnId}, ${raw(this.nextEpoch)}, ${raw(integer(runner.slot))}, ${runner.incarnation}, -1
         FROM (SELECT COALESCE(MAX(epoch), 0) AS folded FROM sessions WHERE session_id = ${sessionId}) AS fold
         WHERE NOT EXISTS (SELECT 1 FROM sessions WHERE session_id = ${sessionId} AND open_turn_id IS NOT NULL)
         ON CONFLICT (session_id) DO UPDATE SET turn_id = excluded.turn_id,
-          epoch = ${() => this.greatest}(claims.epoch + 1, excluded.epoch),
+          epoch = ${raw(this.greatest)}(claims.epoch + 1, excluded.epoch),
           runner_slot = excluded.runner_slot, runner_incarnation = excluded.runner_incarnation
         WHERE claims.turn_id IS NULL
         RETURNING epoch, head_offset AS head`;
@@ -88,7 +89,7 @@ export class Claims {
       if (live !== null) return { type: 'joined', sessionId: live };
       const [row] = await rows(transaction)<{ epoch: number }>`
         INSERT INTO claims (session_id, turn_id, epoch, runner_slot, runner_incarnation, head_offset)
-        SELECT ${sessionId}, ${turnId}, opened_epoch, ${() => integer(runner.slot)}, ${runner.incarnation}, -1
+        SELECT ${sessionId}, ${turnId}, opened_epoch, ${raw(integer(runner.slot))}, ${runner.incarnation}, -1
         FROM live_sessions WHERE principal = ${principal} AND agent_id = ${agentId}
         RETURNING epoch`;
       if (row === undefined) throw new Error('the live session row vanished inside its own transaction');
@@ -103,10 +104,10 @@ export class Claims {
     const replaced = typeof replaces === 'object' ? replaces.sessionId : '';
     const [won] = await rows(transaction)<{ session_id: string }>`
       INSERT INTO live_sessions (principal, agent_id, session_id, opened_epoch)
-      VALUES (${principal}, ${agentId}, ${sessionId}, ${() => this.database.nowMs})
+      VALUES (${principal}, ${agentId}, ${sessionId}, ${raw(this.database.nowMs)})
       ON CONFLICT (principal, agent_id) DO UPDATE SET session_id = excluded.session_id,
-        opened_epoch = ${() => this.greatest}(live_sessions.opened_epoch + 1, excluded.opened_epoch)
-      WHERE ${() => allowed} OR live_sessions.session_id = ${replaced}
+        opened_epoch = ${raw(this.greatest)}(live_sessions.opened_epoch + 1, excluded.opened_epoch)
+      WHERE ${raw(allowed)} OR live_sessions.session_id = ${replaced}
       RETURNING session_id`;
     if (won !== undefined) return null;
     const [row] = await rows(transaction)<{ session_id: string }>`
@@ -118,7 +119,7 @@ export class Claims {
   async release(sessionId: string, epoch: number, head: number | null): Promise<boolean> {
     return this.database.write(async (transaction) => {
       const released = await rows(transaction)`
-        UPDATE claims SET turn_id = NULL, head_offset = ${() => this.greatest}(head_offset, ${() => integer(head ?? -1)})
+        UPDATE claims SET turn_id = NULL, head_offset = ${raw(this.greatest)}(head_offset, ${raw(integer(head ?? -1))})
         WHERE session_id = ${sessionId} AND epoch = ${epoch} AND turn_id IS NOT NULL RETURNING session_id`;
       return released.length > 0;
     });
@@ -134,38 +135,40 @@ export class Claims {
 
   /** What nobody looks after: claims of silent runners, and open turns without a claim [A6]. */
   async orphans(me: ProcessAddress, othersDead: boolean, limit: number): Promise<readonly Orphan[]> {
-    const silent = () => isSilent(this.database, 'c.runner_slot', 'c.runner_incarnation', othersDead ? me : null);
+    const silent = isSilent(this.database, 'c.runner_slot', 'c.runner_incarnation', othersDead ? me : null);
     return this.database.read(
       (reader) => rows(reader)<Orphan>`
         SELECT c.session_id AS "sessionId", c.turn_id AS "turnId", c.epoch AS epoch FROM claims c
-        WHERE c.turn_id IS NOT NULL AND ${silent}
+        WHERE c.turn_id IS NOT NULL AND ${raw(silent)}
         UNION ALL
         SELECT s.session_id, s.open_turn_id, NULL FROM sessions s
         LEFT JOIN claims c ON c.session_id = s.session_id
         WHERE s.open_turn_id IS NOT NULL AND c.turn_id IS NULL
-        LIMIT ${() => integer(limit)}`,
+        LIMIT ${raw(integer(limit))}`,
     );
   }
 
   /** Takes an orphan over, at the next epoch; null if somebody else did, or its runner is heard of again. */
   async adopt(orphan: Orphan, runner: ProcessAddress, othersDead: boolean): Promise<number | null> {
     const { sessionId, turnId } = orphan;
-    const silent = () =>
-      isSilent(this.database, 'claims.runner_slot', 'claims.runner_incarnation', othersDead ? runner : null);
+    const silent = isSilent(
+      this.database,
+      'claims.runner_slot',
+      'claims.runner_incarnation',
+      othersDead ? runner : null,
+    );
     const unchanged =
-      orphan.epoch === null
-        ? () => 'claims.turn_id IS NULL'
-        : () => `claims.epoch = ${integer(orphan.epoch ?? 0)} AND ${silent()}`;
+      orphan.epoch === null ? 'claims.turn_id IS NULL' : `claims.epoch = ${integer(orphan.epoch)} AND ${silent}`;
     return this.database.write(async (transaction) => {
       const [row] = await rows(transaction)<{ epoch: number }>`
         INSERT INTO claims (session_id, turn_id, epoch, runner_slot, runner_incarnation, head_offset)
-        SELECT ${sessionId}, ${turnId}, ${() => this.nextEpoch}, ${() => integer(runner.slot)}, ${runner.incarnation}, -1
+        SELECT ${sessionId}, ${turnId}, ${raw(this.nextEpoch)}, ${raw(integer(runner.slot))}, ${runner.incarnation}, -1
         FROM (SELECT COALESCE(MAX(epoch), 0) AS folded FROM sessions WHERE session_id = ${sessionId}) AS fold
         WHERE 1 = 1
         ON CONFLICT (session_id) DO UPDATE SET turn_id = excluded.turn_id,
-          epoch = ${() => this.greatest}(claims.epoch + 1, excluded.epoch),
+          epoch = ${raw(this.greatest)}(claims.epoch + 1, excluded.epoch),
           runner_slot = excluded.runner_slot, runner_incarnation = excluded.runner_incarnation
-        WHERE ${unchanged}
+        WHERE ${raw(unchanged)}
         RETURNING epoch`;
       return row?.epoch ?? null;
     });

@@ -16,6 +16,7 @@ const UNFOLDED_POLL_MS = 20;
 
 interface Sighting {
   readonly phase: string | null;
+  /** Null without a claim, or with one that was given up before anything was acknowledged; -1 while nothing is. */
   readonly head: number | null;
 }
 
@@ -73,7 +74,8 @@ export class Freshness {
     return this.database.read(async (reader) => {
       const [row] = await rows(reader)<Sighting>`
         SELECT (SELECT phase FROM sessions WHERE session_id = ${sessionId}) AS phase,
-          (SELECT head_offset FROM claims WHERE session_id = ${sessionId}) AS head`;
+          (SELECT head_offset FROM claims WHERE session_id = ${sessionId}
+            AND (turn_id IS NOT NULL OR head_offset >= 0)) AS head`;
       return row ?? { phase: null, head: null };
     });
   }

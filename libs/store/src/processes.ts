@@ -1,5 +1,6 @@
 import type { ProcessAddress } from '#libs/protocol';
 import type { Database } from '#libs/sql';
+import { raw } from '#libs/sql';
 import { rows } from './statement.js';
 
 /** After this long without a heartbeat a process counts as dead, in ms. */
@@ -51,16 +52,16 @@ export class Processes {
 
   private async tryLease(incarnation: string): Promise<number | null> {
     return this.database.write(async (transaction) => {
-      const now = () => this.database.nowMs;
+      const now = raw(this.database.nowMs);
       const [freed] = await rows(transaction)<{ slot: number }>`
         UPDATE processes SET incarnation = ${incarnation}, heartbeat_at = ${now}, reaped = 0
-        WHERE slot = (SELECT MIN(slot) FROM processes WHERE heartbeat_at < ${now} - ${() => String(SLOT_FREE_MS)} AND reaped = 1)
-          AND heartbeat_at < ${now} - ${() => String(SLOT_FREE_MS)}
+        WHERE slot = (SELECT MIN(slot) FROM processes WHERE heartbeat_at < ${now} - ${raw(String(SLOT_FREE_MS))} AND reaped = 1)
+          AND heartbeat_at < ${now} - ${raw(String(SLOT_FREE_MS))}
         RETURNING slot`;
       if (freed !== undefined) return freed.slot;
       const [made] = await rows(transaction)<{ slot: number }>`
         INSERT INTO processes (slot, incarnation, heartbeat_at, reaped)
-        SELECT COALESCE(MAX(slot), -1) + 1, ${() => `'${incarnation}'`}, ${now}, 0 FROM processes WHERE 1 = 1
+        SELECT COALESCE(MAX(slot), -1) + 1, ${raw(`'${incarnation}'`)}, ${now}, 0 FROM processes WHERE 1 = 1
         ON CONFLICT (slot) DO NOTHING RETURNING slot`;
       return made?.slot ?? null;
     });
@@ -69,7 +70,7 @@ export class Processes {
   async heartbeat({ slot, incarnation }: ProcessAddress): Promise<Heartbeat> {
     return this.database.write(async (transaction) => {
       const [mine] = await rows(transaction)`
-        UPDATE processes SET heartbeat_at = ${() => this.database.nowMs}, reaped = 0
+        UPDATE processes SET heartbeat_at = ${raw(this.database.nowMs)}, reaped = 0
         WHERE slot = ${slot} AND incarnation = ${incarnation} RETURNING slot`;
       if (mine === undefined) return { type: 'refused' };
       const claims = await rows(transaction)<{ session_id: string; epoch: number }>`
@@ -92,8 +93,8 @@ export class Processes {
       }>`
         SELECT p.slot AS slot, p.incarnation AS incarnation, t.session_id AS "sessionId", t.turn_id AS "turnId"
         FROM processes p LEFT JOIN turns t ON t.runner_incarnation = p.incarnation AND t.seq IS NULL
-          AND t.ended_ms >= p.heartbeat_at - ${() => String(UNDELIVERED_MS)}
-        WHERE p.reaped = 0 AND ${() => silent}`;
+          AND t.ended_ms >= p.heartbeat_at - ${raw(String(UNDELIVERED_MS))}
+        WHERE p.reaped = 0 AND ${raw(silent)}`;
       const dead = new Map<string, { process: ProcessAddress; turns: { sessionId: string; turnId: string }[] }>();
       for (const { slot, incarnation, sessionId, turnId } of found) {
         const entry = dead.get(incarnation) ?? { process: { slot, incarnation }, turns: [] };
@@ -120,8 +121,8 @@ export class Processes {
     return this.database.read(
       (reader) => rows(reader)<{ sessionId: string; attachId: string }>`
         SELECT s.session_id AS "sessionId", s.attach_id AS "attachId" FROM sessions s
-        WHERE s.attach_id IS NOT NULL AND ${() => isSilent(this.database, 's.gateway_slot', 's.gateway_incarnation', me)}
-        LIMIT ${() => String(limit)}`,
+        WHERE s.attach_id IS NOT NULL AND ${raw(isSilent(this.database, 's.gateway_slot', 's.gateway_incarnation', me))}
+        LIMIT ${raw(String(limit))}`,
     );
   }
 }

@@ -51,7 +51,7 @@ export class Projection {
     sessionIds: ReadonlySet<string>,
   ): Promise<ReadonlyMap<string, SessionState>> {
     const found = await rows(transaction)<{ id: string; state: string }>`
-      SELECT session_id AS id, state FROM sessions WHERE session_id IN (${() => [...sessionIds]})`;
+      SELECT session_id AS id, state FROM sessions WHERE session_id IN (${[...sessionIds]})`;
     return new Map(found.map(({ id, state }) => [id, JSON.parse(state) as SessionState]));
   }
 
@@ -105,7 +105,10 @@ export class Projection {
   }
 }
 
-function sessionRow(sessionId: string, state: SessionState): SessionRow {
+/** An entity's columns as a plain object. */
+type Columns<T> = { readonly [K in keyof T]: T[K] };
+
+function sessionRow(sessionId: string, state: SessionState): Columns<SessionRow> {
   const turn = state.phase === 'open' ? state.turn : null;
   const attachment = state.phase === 'open' && state.surface.type === 'attached' ? state.surface.attachment : null;
   return {
@@ -122,7 +125,7 @@ function sessionRow(sessionId: string, state: SessionState): SessionRow {
   };
 }
 
-function turnRow(sessionId: string, change: Extract<Change, { type: 'turn-started' }>): TurnRow {
+function turnRow(sessionId: string, change: Extract<Change, { type: 'turn-started' }>): Columns<TurnRow> {
   const { request, runner } = change;
   return {
     sessionId,
@@ -151,7 +154,7 @@ function turnRow(sessionId: string, change: Extract<Change, { type: 'turn-starte
   };
 }
 
-function exportRow(sessionId: string, change: Extract<Change, { type: 'session-exported' }>): ExportRow {
+function exportRow(sessionId: string, change: Extract<Change, { type: 'session-exported' }>): Columns<ExportRow> {
   const { data } = change;
   return {
     exportId: data.export_id,

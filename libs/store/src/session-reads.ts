@@ -2,6 +2,7 @@ import type { SessionState } from '#libs/domain';
 import { applyTurn, initialState } from '#libs/domain';
 import type { JsonObject, Message, TurnError, TurnStatus, Usage } from '#libs/protocol';
 import type { Database } from '#libs/sql';
+import { raw } from '#libs/sql';
 import { rows } from './statement.js';
 
 /** A message of a transcript, with the turn that brought it. */
@@ -74,7 +75,7 @@ export class SessionReads {
       (reader) => rows(reader)<StoredTurn>`
         SELECT turn_id AS "turnId", number, status, keeps, messages, system, output, model_used AS "modelUsed",
           cost_usd AS "costUsd", started_at AS "startedAt", ended_at AS "endedAt"
-        FROM turns WHERE session_id = ${sessionId} AND number <= ${() => String(upToTurn)} ORDER BY number`,
+        FROM turns WHERE session_id = ${sessionId} AND number <= ${raw(String(upToTurn))} ORDER BY number`,
     );
     return assemble(turns);
   }

@@ -2,6 +2,7 @@ import type { SessionState } from '#libs/domain';
 import { initialState, turnText } from '#libs/domain';
 import type { Message, TurnError, TurnStatus } from '#libs/protocol';
 import type { Database } from '#libs/sql';
+import { raw } from '#libs/sql';
 import { rows } from './statement.js';
 
 /** One ended turn that a surface is owed. */
@@ -53,9 +54,9 @@ export class SurfaceReads {
   async view(sessionId: string, written: number): Promise<SurfaceView> {
     const found = await this.database.read(
       (reader) => rows(reader)<{ state: string } & (OwedRow | { turnId: null })>`
-        SELECT s.state AS state, ${() => owedColumns} FROM sessions s
+        SELECT s.state AS state, ${raw(owedColumns)} FROM sessions s
         LEFT JOIN turns t ON t.session_id = s.session_id AND t.seq > ${written}
-        WHERE s.session_id = ${sessionId} ORDER BY t.seq LIMIT ${() => String(OWED_PAGE)}`,
+        WHERE s.session_id = ${sessionId} ORDER BY t.seq LIMIT ${raw(String(OWED_PAGE))}`,
     );
     const [first] = found;
     if (first === undefined) return { session: initialState, owed: [] };
@@ -69,9 +70,9 @@ export class SurfaceReads {
   async owed(sessionId: string, after: number, upTo: number): Promise<readonly OwedTurn[]> {
     const found = await this.database.read(
       (reader) => rows(reader)<OwedRow>`
-        SELECT ${() => owedColumns} FROM turns t
+        SELECT ${raw(owedColumns)} FROM turns t
         WHERE t.session_id = ${sessionId} AND t.seq > ${after} AND t.seq <= ${upTo}
-        ORDER BY t.seq LIMIT ${() => String(OWED_PAGE)}`,
+        ORDER BY t.seq LIMIT ${raw(String(OWED_PAGE))}`,
     );
     return found.map(owedTurn);
   }
@@ -88,7 +89,7 @@ export class SurfaceReads {
         epoch: number | null;
       }>`
         SELECT session_id AS id, attach_id AS "attachId", head AS head, open_turn_id AS "turnId", open_epoch AS epoch
-        FROM sessions WHERE session_id IN (${() => [...sessionIds]})`,
+        FROM sessions WHERE session_id IN (${[...sessionIds]})`,
     );
     return new Map(
       found.map(({ id, attachId, head, turnId, epoch }) => [

@@ -11,7 +11,7 @@ export class CreateStore1800000000000 implements MigrationInterface {
   readonly name = 'CreateStore1800000000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    for (const table of tables) await runner.createTable(table);
+    for (const table of tables) await runner.createTable(table, true);
   }
 
   async down(runner: QueryRunner): Promise<void> {
