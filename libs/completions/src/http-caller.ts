@@ -1,0 +1,117 @@
+import type { ServerResponse } from 'node:http';
+import type { ModelResponse } from '#libs/llm';
+import type { JsonObject, SbpError } from '#libs/protocol';
+import { HEADERS } from '#libs/protocol';
+import type { Caller, SessionHeaders } from './caller.js';
+
+/** Headers of the model's answer that describe its own body, or connection. */
+const OWN = new Set(['content-length', 'content-type', 'content-encoding', 'transfer-encoding', 'connection', 'date']);
+
+/** The caller behind a Node HTTP response; the framework has handed it over. */
+export class HttpCaller implements Caller {
+  private readonly goneListeners = new Set<() => void>();
+  private gone = false;
+
+  constructor(
+    private readonly response: ServerResponse,
+    /** Headers that the framework had prepared. */
+    private readonly prepared: Readonly<Record<string, string>>,
+  ) {
+    response.on('close', () => {
+      if (response.writableFinished) return;
+      this.gone = true;
+      for (const listener of this.goneListeners) listener();
+    });
+    // An error of a connection is followed by its `close`.
+    response.on('error', () => undefined);
+    this.gone = response.destroyed;
+  }
+
+  get connected(): boolean {
+    return !this.gone;
+  }
+
+  onGone(listener: () => void): void {
+    this.goneListeners.add(listener);
+  }
+
+  begin(head: ModelResponse, session: SessionHeaders): void {
+    if (this.gone) return;
+    this.response.writeHead(200, {
+      ...this.headers(head, session),
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache',
+      'x-accel-buffering': 'no',
+    });
+    this.response.flushHeaders();
+  }
+
+  chunk(data: string): void {
+    if (!this.gone) this.response.write(`data: ${data}\n\n`);
+  }
+
+  async done(): Promise<boolean> {
+    return this.end('data: [DONE]\n\n');
+  }
+
+  async answer(head: ModelResponse, session: SessionHeaders, body: JsonObject): Promise<boolean> {
+    return this.whole(head.status, this.headers(head, session), JSON.stringify(body));
+  }
+
+  async relay(head: ModelResponse, session: SessionHeaders, body: Uint8Array): Promise<boolean> {
+    const type = head.headers['content-type'] ?? 'application/json';
+    return this.whole(head.status, this.headers(head, session), Buffer.from(body), type);
+  }
+
+  async fail(error: SbpError, session: SessionHeaders | null): Promise<boolean> {
+    const text = JSON.stringify(error.body('completions'));
+    if (!this.response.headersSent) {
+      return this.whole(error.status('completions'), { ...sessionHeaders(session), ...error.headers() }, text);
+    }
+    if (this.gone) return false;
+    const { response } = this;
+    return new Promise((resolve) => {
+      this.onGone(() => resolve(false));
+      // A stream that cannot be finished breaks off: it must not look complete.
+      response.write(`event: error\ndata: ${text}\n\n`, () => {
+        resolve(true);
+        response.destroy();
+      });
+    });
+  }
+
+  private async whole(
+    status: number,
+    headers: Readonly<Record<string, string>>,
+    body: string | Buffer,
+    type = 'application/json; charset=utf-8',
+  ): Promise<boolean> {
+    if (this.gone) return false;
+    this.response.writeHead(status, {
+      ...this.prepared,
+      ...headers,
+      'content-type': type,
+      'content-length': String(Buffer.byteLength(body)),
+    });
+    return this.end(body);
+  }
+
+  private async end(last: string | Buffer): Promise<boolean> {
+    if (this.gone) return false;
+    return new Promise((resolve) => {
+      this.onGone(() => resolve(false));
+      this.response.end(last, () => resolve(true));
+    });
+  }
+
+  private headers(head: ModelResponse, session: SessionHeaders): Record<string, string> {
+    const passed = Object.entries(head.headers).filter(([name]) => !OWN.has(name));
+    return { ...Object.fromEntries(passed), ...this.prepared, ...sessionHeaders(session) };
+  }
+}
+
+function sessionHeaders(session: SessionHeaders | null): Record<string, string> {
+  return session === null
+    ? {}
+    : { [HEADERS.sessionToken]: session.sessionToken, [HEADERS.sessionId]: session.sessionId };
+}

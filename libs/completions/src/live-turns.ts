@@ -1,0 +1,127 @@
+import type { Mailbox, MailboxMessage, MailboxMessageOf } from '#libs/mailbox';
+import type { ProcessAddress } from '#libs/protocol';
+
+/** UTF-16 code units in one live message. */
+const MAX_SLICE = 256 * 1024;
+/** Gateways that may watch one turn at a time: one surface, and those that are just being replaced. */
+const MAX_WATCHERS = 4;
+
+interface Watcher {
+  readonly attachId: string;
+  readonly to: ProcessAddress;
+  sent: number;
+}
+
+/** The text of one attempt at a turn while it runs, and the gateways that watch it. Losable: the committed turn repairs it. */
+export class LiveTurn {
+  private text = '';
+  private ended = false;
+  private readonly watchers = new Map<string, Watcher>();
+
+  constructor(
+    readonly sessionId: string,
+    readonly turnId: string,
+    readonly epoch: number,
+    /** Ends the attempt: its claim is lost. */
+    readonly drop: () => void,
+    private readonly mailbox: Mailbox,
+  ) {}
+
+  append(delta: string): void {
+    if (delta === '') return;
+    this.text += delta;
+    for (const watcher of this.watchers.values()) this.pump(watcher);
+  }
+
+  end(): void {
+    this.ended = true;
+    this.watchers.clear();
+  }
+
+  watch(message: MailboxMessageOf<'watch'>): void {
+    const { attach_id: attachId, reply_to: to, offset } = message;
+    const [oldest] = this.watchers.keys();
+    if (this.watchers.size >= MAX_WATCHERS && oldest !== undefined) this.watchers.delete(oldest);
+    const watcher: Watcher = { attachId, to, sent: offset };
+    this.watchers.delete(attachId);
+    this.watchers.set(attachId, watcher);
+    this.pump(watcher, true);
+  }
+
+  private readonly pumping = new WeakSet<Watcher>();
+
+  /** Sends what a watcher lacks; what comes while one message is being sent is merged into the next. */
+  private pump(watcher: Watcher, answer = false): void {
+    if (this.pumping.has(watcher)) return;
+    this.pumping.add(watcher);
+    void this.send(watcher, answer).finally(() => this.pumping.delete(watcher));
+  }
+
+  private async send(watcher: Watcher, answer: boolean): Promise<void> {
+    // A watch is answered even when there is nothing yet, so that the gateway knows it was heard.
+    let owed = answer;
+    while (!this.ended && this.watchers.get(watcher.attachId) === watcher) {
+      const end = Math.min(this.sendable(), watcher.sent + MAX_SLICE);
+      if (end <= watcher.sent && !owed) return;
+      owed = false;
+      const offset = watcher.sent;
+      const text = this.text.slice(offset, Math.max(offset, end));
+      watcher.sent = offset + text.length;
+      await this.mailbox.send(watcher.to, {
+        type: 'live',
+        session_id: this.sessionId,
+        turn_id: this.turnId,
+        epoch: this.epoch,
+        attach_id: watcher.attachId,
+        offset,
+        text,
+      });
+    }
+  }
+
+  /** The end of what may be sent: never between the halves of a surrogate pair. */
+  private sendable(): number {
+    const last = this.text.charCodeAt(this.text.length - 1);
+    return last >= 0xd800 && last <= 0xdbff ? this.text.length - 1 : this.text.length;
+  }
+}
+
+/** The turns that this process runs now. */
+export class LiveTurns {
+  private readonly turns = new Map<string, LiveTurn>();
+
+  constructor(private readonly mailbox: Mailbox) {}
+
+  begin(sessionId: string, turnId: string, epoch: number, drop: () => void): LiveTurn {
+    const turn = new LiveTurn(sessionId, turnId, epoch, drop, this.mailbox);
+    this.turns.set(key(sessionId, epoch), turn);
+    return turn;
+  }
+
+  end(turn: LiveTurn): void {
+    turn.end();
+    this.turns.delete(key(turn.sessionId, turn.epoch));
+  }
+
+  /** A message of this process' mailbox; those of other kinds are somebody else's. */
+  accept(message: MailboxMessage): void {
+    if (message.type !== 'watch') return;
+    const turn = this.turns.get(key(message.session_id, message.epoch));
+    if (turn?.turnId === message.turn_id) turn.watch(message);
+  }
+
+  /** The claims that are still ours; attempts without one are given up. `since`: turns begun later are not judged. */
+  keepOnly(held: ReadonlySet<string>, begunBefore: ReadonlySet<LiveTurn>): void {
+    for (const turn of begunBefore) {
+      if (!held.has(key(turn.sessionId, turn.epoch))) turn.drop();
+    }
+  }
+
+  all(): ReadonlySet<LiveTurn> {
+    return new Set(this.turns.values());
+  }
+}
+
+function key(sessionId: string, epoch: number): string {
+  return `${sessionId} ${epoch}`;
+}

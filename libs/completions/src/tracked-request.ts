@@ -1,0 +1,25 @@
+import type { CompletionRequest, JsonObject, SbpRequest } from '#libs/protocol';
+
+/** A request that belongs to a session, read and checked. */
+export interface TrackedRequest {
+  readonly principal: string;
+  readonly agentId: string;
+  /** The session of a verified `X-Session-Token`. */
+  readonly tokenSession: string | null;
+  /** Null for a request that is tracked without an `sbp` object. */
+  readonly sbp: SbpRequest | null;
+  readonly checkpointEvery: number;
+  readonly completion: CompletionRequest;
+  /** The body without `model`, `messages` and `sbp`. */
+  readonly options: JsonObject;
+}
+
+/** Whether the client asked for a stream. */
+export function wantsStream(request: TrackedRequest): boolean {
+  return request.completion.stream === true;
+}
+
+/** Whether the client asked for usage in its stream. */
+export function wantsUsage(request: TrackedRequest): boolean {
+  return request.completion.stream_options?.include_usage === true;
+}
