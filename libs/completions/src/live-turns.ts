@@ -1,4 +1,6 @@
-import type { Mailbox, MailboxMessage, MailboxMessageOf } from '#libs/mailbox';
+import { Injectable } from '@nestjs/common';
+import type { MailboxMessage, MailboxMessageOf } from '#libs/mailbox';
+import { Mailbox } from '#libs/mailbox';
 import type { ProcessAddress } from '#libs/protocol';
 
 /** UTF-16 code units in one live message. */
@@ -14,9 +16,11 @@ interface Watcher {
 
 /** The text of one attempt at a turn while it runs, and the gateways that watch it. Losable: the committed turn repairs it. */
 export class LiveTurn {
+  readonly begunAt = performance.now();
   private text = '';
   private ended = false;
   private readonly watchers = new Map<string, Watcher>();
+  private readonly pumping = new WeakSet<Watcher>();
 
   constructor(
     readonly sessionId: string,
@@ -47,8 +51,6 @@ export class LiveTurn {
     this.watchers.set(attachId, watcher);
     this.pump(watcher, true);
   }
-
-  private readonly pumping = new WeakSet<Watcher>();
 
   /** Sends what a watcher lacks; what comes while one message is being sent is merged into the next. */
   private pump(watcher: Watcher, answer = false): void {
@@ -87,6 +89,7 @@ export class LiveTurn {
 }
 
 /** The turns that this process runs now. */
+@Injectable()
 export class LiveTurns {
   private readonly turns = new Map<string, LiveTurn>();
 
@@ -110,15 +113,12 @@ export class LiveTurns {
     if (turn?.turnId === message.turn_id) turn.watch(message);
   }
 
-  /** The claims that are still ours; attempts without one are given up. `since`: turns begun later are not judged. */
-  keepOnly(held: ReadonlySet<string>, begunBefore: ReadonlySet<LiveTurn>): void {
-    for (const turn of begunBefore) {
-      if (!held.has(key(turn.sessionId, turn.epoch))) turn.drop();
-    }
-  }
-
-  all(): ReadonlySet<LiveTurn> {
-    return new Set(this.turns.values());
+  /**
+   * Gives up the attempts whose claim is not among those held. `askedAt` (monotonic ms): when the database was asked; attempts
+   * begun later are not judged.
+   */
+  keepOnly(held: ReadonlySet<string>, askedAt: number): void {
+    for (const [id, turn] of this.turns) if (turn.begunAt < askedAt && !held.has(id)) turn.drop();
   }
 }
 

@@ -7,3 +7,10 @@ export abstract class CompletionsSettings {
   /** Whether every other process of this installation is known to be dead: embedded, the file lock proves it. */
   abstract readonly othersDead: boolean;
 }
+
+/** Where faults go that no caller can be told of. */
+export abstract class CompletionsReporter {
+  abstract problem(what: string, error: unknown): void;
+  /** A turn of a dead process goes on here. */
+  abstract adopted(sessionId: string, turnId: string): void;
+}

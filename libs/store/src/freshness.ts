@@ -65,6 +65,11 @@ export class Freshness {
     return this.progress.reached(position.partition, position.offset, timeoutMs);
   }
 
+  /** As `reached`, for a log head of the session; -1 is no head. */
+  async settleAt(sessionId: string, head: number): Promise<void> {
+    if (head >= 0) await this.waitFor(this.log.partitionOf(sessionId), head, Date.now() + FRESHNESS_TIMEOUT_MS);
+  }
+
   private async waitFor(partition: number, offset: number, deadline: number): Promise<void> {
     const reached = await this.progress.reached(partition, offset, Math.max(1, deadline - Date.now()));
     if (!reached) throw notReady();

@@ -11,7 +11,7 @@ const SLOT_FREE_MS = 60_000;
 /** Answers that a runner gave this long before its last heartbeat, or later, may not have arrived, in ms. */
 const UNDELIVERED_MS = 2_000;
 
-export type Heartbeat =
+export type HeartbeatAnswer =
   | {
       readonly type: 'alive';
       /** The claims still held by this process, as `session_id epoch`. */
@@ -19,12 +19,6 @@ export type Heartbeat =
     }
   /** The slot belongs to somebody else: this process must end. */
   | { readonly type: 'refused' };
-
-/** A process that has died, and the turns whose answers may not have arrived. */
-export interface Undelivered {
-  readonly process: ProcessAddress;
-  readonly turns: readonly { readonly sessionId: string; readonly turnId: string }[];
-}
 
 /** SQL: whether the process of the two columns is silent; `onlyAlive` given, every other one is. */
 export function isSilent(
@@ -67,7 +61,7 @@ export class Processes {
     });
   }
 
-  async heartbeat({ slot, incarnation }: ProcessAddress): Promise<Heartbeat> {
+  async heartbeat({ slot, incarnation }: ProcessAddress): Promise<HeartbeatAnswer> {
     return this.database.write(async (transaction) => {
       const [mine] = await rows(transaction)`
         UPDATE processes SET heartbeat_at = ${raw(this.database.nowMs)}, reaped = 0
@@ -79,30 +73,25 @@ export class Processes {
     });
   }
 
-  /** Turns of processes that died within `UNDELIVERED_MS` of having answered them, or later. */
-  async undelivered(me: ProcessAddress, othersDead: boolean): Promise<readonly Undelivered[]> {
-    const silent = othersDead
-      ? `p.incarnation <> '${me.incarnation}'`
-      : `p.heartbeat_at < ${this.database.nowMs} - ${2 * LEASE_MS}`;
-    return this.database.read(async (reader) => {
-      const found = await rows(reader)<{
-        slot: number;
-        incarnation: string;
-        sessionId: string | null;
-        turnId: string | null;
-      }>`
-        SELECT p.slot AS slot, p.incarnation AS incarnation, t.session_id AS "sessionId", t.turn_id AS "turnId"
-        FROM processes p LEFT JOIN turns t ON t.runner_incarnation = p.incarnation AND t.seq IS NULL
-          AND t.ended_ms >= p.heartbeat_at - ${raw(String(UNDELIVERED_MS))}
-        WHERE p.reaped = 0 AND ${raw(silent)}`;
-      const dead = new Map<string, { process: ProcessAddress; turns: { sessionId: string; turnId: string }[] }>();
-      for (const { slot, incarnation, sessionId, turnId } of found) {
-        const entry = dead.get(incarnation) ?? { process: { slot, incarnation }, turns: [] };
-        dead.set(incarnation, entry);
-        if (sessionId !== null && turnId !== null) entry.turns.push({ sessionId, turnId });
-      }
-      return [...dead.values()];
-    });
+  /** Dead processes whose last answers were not looked at yet. `othersDead`: every other one is dead. */
+  async unreaped(me: ProcessAddress, othersDead: boolean): Promise<readonly ProcessAddress[]> {
+    const dead = othersDead
+      ? `incarnation <> '${me.incarnation}'`
+      : `heartbeat_at < ${this.database.nowMs} - ${2 * LEASE_MS}`;
+    return this.database.read(
+      (reader) => rows(reader)<ProcessAddress>`
+        SELECT slot, incarnation FROM processes WHERE reaped = 0 AND ${raw(dead)}`,
+    );
+  }
+
+  /** Turns that a dead process ended within `UNDELIVERED_MS` of its last heartbeat, or later, and that nobody is owed. */
+  async undelivered(dead: ProcessAddress): Promise<readonly { readonly sessionId: string; readonly turnId: string }[]> {
+    return this.database.read(
+      (reader) => rows(reader)<{ sessionId: string; turnId: string }>`
+        SELECT t.session_id AS "sessionId", t.turn_id AS "turnId" FROM processes p
+        JOIN turns t ON t.runner_incarnation = p.incarnation AND t.ended_ms >= p.heartbeat_at - ${raw(String(UNDELIVERED_MS))}
+        WHERE p.slot = ${dead.slot} AND p.incarnation = ${dead.incarnation} AND t.seq IS NULL`,
+    );
   }
 
   /** Notes that a dead process' undelivered answers were made owed. */

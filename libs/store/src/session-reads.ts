@@ -29,6 +29,8 @@ export interface Transcript {
 /** A turn as folded: its request, and its end if it has one. */
 export interface TurnRecord {
   readonly turnId: string;
+  /** The epoch of the attempt that runs it, or ended it. */
+  readonly epoch: number;
   readonly status: 'open' | TurnStatus;
   readonly keeps: number;
   readonly messages: readonly Message[];
@@ -91,7 +93,7 @@ export class SessionReads {
           error: string | null;
         }
       >`
-        SELECT turn_id AS "turnId", status, keeps, messages, model, options, checkpoint_every AS "checkpointEvery", output,
+        SELECT turn_id AS "turnId", epoch, status, keeps, messages, model, options, checkpoint_every AS "checkpointEvery", output,
           model_used AS "modelUsed", usage, cost_usd AS "costUsd", snapshot_id AS "snapshotId", error
         FROM turns WHERE session_id = ${sessionId} AND turn_id = ${turnId}`,
     );

@@ -1,0 +1,129 @@
+import { Injectable } from '@nestjs/common';
+import type { TurnOutput } from '#libs/domain';
+import type { AssistantMessage, Completion, ModelResponse } from '#libs/llm';
+import {
+  ChatModel,
+  CompletionAccumulator,
+  DemoModel,
+  PriceList,
+  parseChunk,
+  readCompletion,
+  readSseEvents,
+} from '#libs/llm';
+import type { JsonObject, Message } from '#libs/protocol';
+import { LIMITS } from '#libs/protocol';
+
+/** What the model said, read to its end. */
+export type ModelAnswer =
+  /** An error of the provider, to be passed on as it is. */
+  | { readonly type: 'refused'; readonly body: Buffer; readonly message: string }
+  /** It broke off, or made no sense. */
+  | { readonly type: 'broken'; readonly cause: unknown }
+  | { readonly type: 'json'; readonly body: JsonObject; readonly output: TurnOutput }
+  | {
+      readonly type: 'stream';
+      /** The chunk with `finish_reason` and all after it, as JSON: not to be sent before the turn is committed [A2]. */
+      readonly held: readonly string[];
+      /** The last chunk, as a model for one more. */
+      readonly last: JsonObject;
+      readonly output: TurnOutput;
+    };
+
+/** What happens while the answer is read. */
+export interface AnswerListener {
+  /** The answer is a stream, and begins. */
+  begin(): void;
+  /** A chunk that may be sent on at once, as JSON. */
+  chunk(data: string): void;
+  /** New text of choice 0. */
+  delta(text: string): void;
+}
+
+/** Reads answers of the model, streamed or whole. */
+@Injectable()
+export class ModelAnswerReader {
+  constructor(
+    private readonly model: ChatModel,
+    private readonly prices: PriceList,
+  ) {}
+
+  /** `showUsage`: the client asked for usage; else it is taken out again, for the server asked for it. */
+  async read(head: ModelResponse, asked: string, showUsage: boolean, listener: AnswerListener): Promise<ModelAnswer> {
+    try {
+      if (head.status >= 400) return await this.refusal(head);
+      const type = head.headers['content-type'] ?? '';
+      return type.includes('text/event-stream')
+        ? await this.stream(head, asked, showUsage, listener)
+        : await this.json(head, asked);
+    } catch (cause) {
+      return { type: 'broken', cause };
+    }
+  }
+
+  private async refusal(head: ModelResponse): Promise<ModelAnswer> {
+    const body = await readAll(head.body);
+    return { type: 'refused', body, message: `The model answered ${head.status}: ${body.toString('utf8', 0, 2_000)}` };
+  }
+
+  private async json(head: ModelResponse, asked: string): Promise<ModelAnswer> {
+    const body: unknown = JSON.parse((await readAll(head.body)).toString('utf8'));
+    const completion = readCompletion(body);
+    return { type: 'json', body: body as JsonObject, output: this.output(completion, asked) };
+  }
+
+  private async stream(
+    head: ModelResponse,
+    asked: string,
+    showUsage: boolean,
+    listener: AnswerListener,
+  ): Promise<ModelAnswer> {
+    listener.begin();
+    const answer = new CompletionAccumulator();
+    const held: string[] = [];
+    let last: JsonObject = {};
+    let finished = false;
+    for await (const event of readSseEvents(head.body)) {
+      if (event.data === '[DONE]') break;
+      const chunk = parseChunk(event.data);
+      last = chunk;
+      const accepted = answer.accept(chunk);
+      listener.delta(accepted.delta);
+      finished ||= accepted.finished;
+      if (accepted.usageOnly && !showUsage) continue;
+      const data = showUsage || !('usage' in chunk) ? event.data : JSON.stringify({ ...chunk, usage: undefined });
+      if (finished) held.push(data);
+      else listener.chunk(data);
+    }
+    if (!finished) return { type: 'broken', cause: new Error('the model ended its stream without a finish_reason') };
+    const { usage, model, id, finishReason } = answer;
+    const output = this.output({ message: answer.message(), usage, model, id, finishReason }, asked);
+    return { type: 'stream', held, last, output };
+  }
+
+  private output({ message, usage, model }: Completion, asked: string): TurnOutput {
+    const modelUsed = model ?? asked;
+    const priced = this.model instanceof DemoModel ? 'demo' : modelUsed;
+    return {
+      messages: [storedMessage(message)],
+      modelUsed,
+      usage,
+      costUsd: this.prices.cost(priced, usage) ?? this.prices.cost(asked, usage),
+    };
+  }
+}
+
+function storedMessage(message: AssistantMessage): Message {
+  const { tool_calls: calls, ...rest } = message;
+  return calls === undefined ? rest : { ...rest, tool_calls: calls.map((call) => ({ ...call })) };
+}
+
+async function readAll(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of body) {
+    size += part.length;
+    if (size > LIMITS.logRecord) throw new Error(`the model's answer is larger than ${LIMITS.logRecord} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
