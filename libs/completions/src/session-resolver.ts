@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { SbpError } from '#libs/protocol';
-import { Freshness, SessionReads } from '#libs/store';
+import { SessionAccess } from '#libs/access';
 import { CompletionsSettings } from './settings.js';
 import type { TrackedRequest } from './tracked-request.js';
 
@@ -16,36 +15,17 @@ export type Target =
 export class SessionResolver {
   constructor(
     private readonly settings: CompletionsSettings,
-    private readonly freshness: Freshness,
-    private readonly reads: SessionReads,
+    private readonly access: SessionAccess,
   ) {}
 
   /** @throws SbpError SBP_FORBIDDEN, SBP_SESSION_NOT_FOUND */
-  async resolve(request: TrackedRequest): Promise<Target> {
-    const named = request.sbp?.session_id ?? null;
-    const { tokenSession } = request;
-    if (named !== null && tokenSession !== null && named !== tokenSession) {
-      throw new SbpError('SBP_FORBIDDEN', 'X-Session-Token belongs to another session than sbp.session_id names.', {
-        param: 'sbp.session_id',
-      });
-    }
-    if (request.sbp?.force_new_session === true) return { type: 'new' };
-    const sessionId = named ?? tokenSession;
-    if (sessionId !== null) {
-      await this.mustBeAllowed(sessionId, request);
-      return { type: 'session', sessionId };
-    }
-    return request.sbp !== null && this.settings.implicitSession ? { type: 'live' } : { type: 'new' };
-  }
-
-  /** A token permits its session; a principal all its own; another's does not exist to it. */
-  private async mustBeAllowed(sessionId: string, request: TrackedRequest): Promise<void> {
-    const missing = new SbpError('SBP_SESSION_NOT_FOUND', `No session with ID ${sessionId}.`, {
-      param: 'sbp.session_id',
-    });
-    if ((await this.freshness.settle(sessionId)) === 'absent') throw missing;
-    if (request.tokenSession === sessionId) return;
-    const state = await this.reads.state(sessionId);
-    if (state.phase !== 'open' || state.principal !== request.principal) throw missing;
+  async resolve({ sbp, credential }: TrackedRequest): Promise<Target> {
+    const named = sbp?.session_id?.toLowerCase() ?? null;
+    // A token and an id that disagree are refused whatever else is asked for.
+    const sessionId = named ?? credential.tokenSession;
+    if (sessionId !== null) await this.access.authorise(sessionId, credential, 'sbp.session_id');
+    if (sbp?.force_new_session === true) return { type: 'new' };
+    if (sessionId !== null) return { type: 'session', sessionId };
+    return sbp !== null && this.settings.implicitSession ? { type: 'live' } : { type: 'new' };
   }
 }

@@ -1,11 +1,10 @@
+import type { Credential } from '#libs/access';
 import type { CompletionRequest, JsonObject, SbpRequest } from '#libs/protocol';
 
 /** A request that belongs to a session, read and checked. */
 export interface TrackedRequest {
-  readonly principal: string;
+  readonly credential: Credential;
   readonly agentId: string;
-  /** The session of a verified `X-Session-Token`. */
-  readonly tokenSession: string | null;
   /** Null for a request that is tracked without an `sbp` object. */
   readonly sbp: SbpRequest | null;
   readonly checkpointEvery: number;

@@ -31,7 +31,14 @@ type Attempt =
   /** The target is no session (any more): it was never opened. */
   | { readonly type: 'absent'; readonly sessionId: string };
 
-const emptyTranscript: Transcript = { system: [], entries: [], unanswered: 0, turnNumber: 0, totalCostUsd: 0 };
+const emptyTranscript: Transcript = {
+  system: [],
+  entries: [],
+  unanswered: 0,
+  steps: 0,
+  turnNumber: 0,
+  totalCostUsd: 0,
+};
 
 /** Wins the right to run the next turn of a session, waiting while it is busy. */
 @Injectable()
@@ -79,7 +86,7 @@ export class TurnClaimer {
       case 'session':
         return this.existing(target.sessionId, request);
       case 'live': {
-        const live = await this.reads.liveSession(request.principal, request.agentId);
+        const live = await this.reads.liveSession(request.credential.principal, request.agentId);
         if (live === null) return this.open(request, 'join');
         const attempt = await this.existing(live, request);
         return attempt.type === 'absent' ? this.open(request, { sessionId: live }) : attempt;
@@ -93,7 +100,8 @@ export class TurnClaimer {
   ): Promise<Attempt> {
     const sessionId = randomUUID();
     const turnId = randomUUID();
-    const { principal, agentId } = request;
+    const { agentId } = request;
+    const { principal } = request.credential;
     const runner = this.identity.address;
     const opened = await this.claims.open({ sessionId, turnId, runner, principal, agentId, replaces });
     if (opened.type === 'joined') return this.existing(opened.sessionId, request);

@@ -1,1 +1,18 @@
-export * from './ports/event-log.js';
+export { EventLog, LogOverloaded, MAX_PENDING_BYTES } from './ports/event-log.js';
+export type {
+  Append,
+  AppendOutcome,
+  LogBatch,
+  LogPosition,
+  LogReader,
+  LogRecord,
+  LogSubscription,
+} from './ports/event-log.js';
+export { ConsumerPositions } from './consumer-positions.js';
+export { LOG_TABLES, eventLogEntities, eventLogMigrations } from './schema.js';
+export { SqliteEventLog } from './adapters/sqlite-event-log.js';
+export { EventLogTransport } from './transport/event-log-transport.js';
+export type { EventLogTransportOptions } from './transport/event-log-transport.js';
+export { BatchContext } from './transport/batch-context.js';
+export { HandlerErrors } from './transport/handler-errors.js';
+export { LogConsumer } from './transport/log-consumer.js';

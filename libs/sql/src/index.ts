@@ -1,1 +1,10 @@
-export * from './database.js';
+export { Database } from './database.js';
+export type { Dialect, EntityClass, MigrationClass, Schema } from './database.js';
+export { DirectoryInUse, lockDirectory } from './directory-lock.js';
+export type { DirectoryLock } from './directory-lock.js';
+export { openPostgres } from './postgres.js';
+export type { PostgresOptions } from './postgres.js';
+export { openSqlite } from './sqlite.js';
+export type { SqliteOptions } from './sqlite.js';
+export { raw, sql } from './statement.js';
+export type { SqlResult, SqlValue } from './statement.js';

@@ -20,6 +20,8 @@ export interface Transcript {
   readonly entries: readonly TranscriptEntry[];
   /** How many entries at the end belong to a last turn that failed or was cancelled. */
   readonly unanswered: number;
+  /** Turns that completed. */
+  readonly steps: number;
   /** The number of its last turn; 0 before any. */
   readonly turnNumber: number;
   /** What the turns cost together; null if it is not known of one that completed. */
@@ -122,6 +124,7 @@ function assemble(turns: readonly StoredTurn[]): Transcript {
   let system: readonly Message[] = [];
   let entries: readonly TranscriptEntry[] = [];
   let unanswered = 0;
+  let steps = 0;
   let totalCostUsd: number | null = 0;
   for (const turn of turns) {
     if (turn.system !== null) system = JSON.parse(turn.system) as Message[];
@@ -138,8 +141,9 @@ function assemble(turns: readonly StoredTurn[]): Transcript {
     entries = applyTurn(entries, turn.keeps, [...asked, ...answered]);
     unanswered = turn.status === 'failed' || turn.status === 'cancelled' ? asked.length : 0;
     if (turn.status === 'completed') {
+      steps++;
       totalCostUsd = totalCostUsd === null || turn.costUsd === null ? null : totalCostUsd + turn.costUsd;
     }
   }
-  return { system, entries, unanswered, turnNumber: turns.at(-1)?.number ?? 0, totalCostUsd };
+  return { system, entries, unanswered, steps, turnNumber: turns.at(-1)?.number ?? 0, totalCostUsd };
 }

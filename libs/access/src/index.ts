@@ -1,0 +1,2 @@
+export { SessionAccess } from './session-access.js';
+export type { Credential } from './session-access.js';

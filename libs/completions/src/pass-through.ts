@@ -1,0 +1,42 @@
+import type { ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import { Injectable } from '@nestjs/common';
+import { ChatModel, UpstreamUnavailable } from '#libs/llm';
+import { SbpError } from '#libs/protocol';
+
+/** A request that is not tracked: the model's answer, byte by byte, and nothing added. */
+@Injectable()
+export class PassThrough {
+  constructor(private readonly model: ChatModel) {}
+
+  /**
+   * Ends the response, once `takeOver` has taken it from the framework.
+   * @throws SbpError SBP_UPSTREAM_UNAVAILABLE before anything was written
+   */
+  async run(
+    body: Buffer,
+    response: ServerResponse,
+    prepared: Readonly<Record<string, string>>,
+    takeOver: () => void,
+  ): Promise<void> {
+    const abort = new AbortController();
+    response.on('close', () => abort.abort(new Error('the caller went away')));
+    const head = await this.model.complete({ body, signal: abort.signal }).catch((error: unknown) => {
+      throw unavailable(error);
+    });
+    takeOver();
+    response.writeHead(head.status, { ...head.headers, ...prepared });
+    response.flushHeaders();
+    // A broken answer breaks the caller's connection, too: the pipeline destroys it.
+    await pipeline(head.body, response).catch(() => undefined);
+  }
+}
+
+function unavailable(error: unknown): SbpError {
+  const retryAfterMs = error instanceof UpstreamUnavailable ? error.retryAfterMs : undefined;
+  const message = error instanceof Error ? error.message : String(error);
+  return new SbpError('SBP_UPSTREAM_UNAVAILABLE', `The model did not answer: ${message}`, {
+    ...(retryAfterMs === undefined ? {} : { retryAfter: Math.ceil(retryAfterMs / 1000) }),
+    cause: error,
+  });
+}

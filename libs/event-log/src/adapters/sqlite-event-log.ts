@@ -1,0 +1,152 @@
+import type { LogEvent } from '#libs/protocol';
+import { LIMITS, decodeEvent } from '#libs/protocol';
+import type { Database } from '#libs/sql';
+import { sql } from '#libs/sql';
+import type {
+  Append,
+  AppendOutcome,
+  LogBatch,
+  LogPosition,
+  LogReader,
+  LogRecord,
+  LogSubscription,
+} from '../ports/event-log.js';
+import { EventLog } from '../ports/event-log.js';
+import { SqliteAppender } from './sqlite-appender.js';
+import { SqliteSubscription } from './sqlite-subscription.js';
+
+const PARTITION = 0;
+/** Records in a batch of `read`. */
+const READ_BATCH = 500;
+/** A batch ends with the record that passes it: what is in memory stays bounded, however long the records are. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+
+export interface Slice {
+  readonly records: readonly LogRecord[];
+  readonly malformed: readonly { readonly position: LogPosition; readonly problem: string }[];
+  /** Whether there was nothing behind it. */
+  readonly last: boolean;
+}
+
+/** The log in the tables of the embedded server's one SQLite file; one partition. */
+export class SqliteEventLog extends EventLog {
+  readonly partitions = 1;
+  readonly description = 'SQLite';
+  readonly #appender: SqliteAppender;
+  readonly #subscriptions = new Set<SqliteSubscription>();
+
+  /** @param database on SQLite, with the schema of `eventLogEntities`; it is the caller's to close, after the log */
+  constructor(private readonly database: Database) {
+    super();
+    this.#appender = new SqliteAppender(database, () => {
+      for (const subscription of this.#subscriptions) subscription.wake();
+    });
+  }
+
+  partitionOf(_sessionId: string): number {
+    return PARTITION;
+  }
+
+  async append(events: Append): Promise<AppendOutcome> {
+    const rows = events.map((event) => ({
+      sessionId: event.session_id,
+      eventId: event.id,
+      body: JSON.stringify(event),
+    }));
+    const bytes = rows.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0);
+    if (bytes > LIMITS.logRecord) {
+      const detail = `The append has ${bytes} bytes; the log takes ${LIMITS.logRecord}.`;
+      return { type: 'rejected', reason: 'too_large', detail };
+    }
+    const offset = await this.#appender.append(rows, bytes);
+    return { type: 'appended', position: { partition: PARTITION, offset } };
+  }
+
+  async end(_partition: number): Promise<number> {
+    const { rows } = await this.database.read(
+      (reader) => sql(reader)<{ end: number }>`SELECT COALESCE(MAX("offset") + 1, 0) AS "end" FROM log_records`,
+    );
+    return rows[0]?.end ?? 0;
+  }
+
+  subscribe(reader: LogReader): Promise<LogSubscription> {
+    const subscription = new SqliteSubscription(reader, (from) => this.#batch(reader, from));
+    this.#subscriptions.add(subscription);
+    return Promise.resolve({
+      close: async () => {
+        await subscription.close();
+        this.#subscriptions.delete(subscription);
+      },
+    });
+  }
+
+  read(partition: number, from: number): AsyncIterable<readonly LogRecord[]> {
+    const end = this.end(partition);
+    end.catch(() => {
+      // It is for whoever iterates; nobody may.
+    });
+    return this.#readUntil(end, from);
+  }
+
+  async check(): Promise<void> {
+    await this.end(PARTITION);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()));
+    this.#subscriptions.clear();
+    await this.#appender.close();
+  }
+
+  async *#readUntil(atCall: Promise<number>, from: number): AsyncGenerator<readonly LogRecord[]> {
+    const end = await atCall;
+    for (let next = from; next < end;) {
+      const { records } = await this.#slice(next, end, READ_BATCH);
+      const last = records.at(-1);
+      if (last === undefined) return;
+      yield records;
+      next = last.position.offset + 1;
+    }
+  }
+
+  /** The reader's next batch; undefined if there is nothing. */
+  async #batch(reader: LogReader, from: number): Promise<LogBatch | undefined> {
+    const { consumer, batchSize } = reader;
+    const { records, malformed, last } = await this.#slice(from, Number.MAX_SAFE_INTEGER, batchSize);
+    const lastRecord = records.at(-1);
+    if (lastRecord === undefined) return undefined;
+    for (const { position, problem } of malformed) {
+      reader.onProblem(`record ${position.offset} of the log is malformed: ${problem}`);
+    }
+    const next = lastRecord.position.offset + 1;
+    return { consumer, partition: PARTITION, from, next, records, live: last };
+  }
+
+  async #slice(from: number, end: number, limit: number): Promise<Slice> {
+    return this.database.read(async (reader) => {
+      const sizes = await sql(reader)<{ offset: number; bytes: number }>`
+        SELECT "offset", octet_length(body) AS bytes FROM log_records
+        WHERE "offset" >= ${from} AND "offset" < ${end} ORDER BY "offset" LIMIT ${limit + 1}`;
+      let bytes = 0;
+      const taken = sizes.rows.slice(0, limit).filter((row) => {
+        const fits = bytes < BATCH_BYTES;
+        bytes += row.bytes;
+        return fits;
+      });
+      const lastOffset = taken.at(-1)?.offset;
+      if (lastOffset === undefined) return { records: [], malformed: [], last: true };
+      const { rows } = await sql(reader)<{ offset: number; body: string }>`
+        SELECT "offset", body FROM log_records WHERE "offset" >= ${from} AND "offset" <= ${lastOffset} ORDER BY "offset"`;
+      const records: LogRecord[] = [];
+      const malformed: { position: LogPosition; problem: string }[] = [];
+      for (const { offset, body } of rows) {
+        const position = { partition: PARTITION, offset };
+        const decoded = decodeEvent(body);
+        const event: LogEvent | null = decoded.type === 'event' ? decoded.event : null;
+        records.push({ position, event });
+        if (decoded.type === 'malformed') malformed.push({ position, problem: decoded.problem });
+      }
+      return { records, malformed, last: taken.length === sizes.rows.length };
+    });
+  }
+}

@@ -1,0 +1,50 @@
+import type { EntityManager } from 'typeorm';
+import type { Database } from '#libs/sql';
+import type { ConsumerPositions } from './consumer-positions.js';
+import type { LogBatch, LogReader } from './ports/event-log.js';
+
+/** Something to do once a batch's transaction has committed; not done if the process dies in between. */
+export type AfterCommit = (action: () => void) => void;
+
+export interface TransactionalReaderOptions {
+  readonly consumer: string;
+  readonly batchSize: number;
+  readonly database: Database;
+  readonly positions: ConsumerPositions;
+  /** Writes the batch's effects; a throw undoes them, and the position with them. Must not wait for another `write`. */
+  readonly effects: (batch: LogBatch, transaction: EntityManager, afterCommit: AfterCommit) => Promise<void>;
+  readonly onProblem: (problem: string, error?: unknown) => void;
+  readonly onCommitted?: (batch: LogBatch) => void;
+}
+
+/** A reader whose position moves in the transaction of its effects: each record has its effect exactly once [A4]. */
+export function transactionalReader(options: TransactionalReaderOptions): LogReader {
+  const { consumer, batchSize, database, positions, effects, onProblem, onCommitted } = options;
+
+  const tell = (action: () => void): void => {
+    try {
+      action();
+    } catch (error) {
+      onProblem(`what ${consumer} does after its commit failed`, error);
+    }
+  };
+
+  return {
+    consumer,
+    batchSize,
+    onProblem,
+    position: (partition) => positions.load(consumer, partition),
+    handle: async (batch) => {
+      const actions: (() => void)[] = [];
+      const advanced = await database.write(async (transaction) => {
+        if (!(await positions.advance(transaction, batch))) return false;
+        await effects(batch, transaction, (action) => void actions.push(action));
+        return true;
+      });
+      if (!advanced) return 'stale';
+      actions.forEach(tell);
+      if (onCommitted !== undefined) tell(() => onCommitted(batch));
+      return 'done';
+    },
+  };
+}

@@ -1,0 +1,69 @@
+/** Headers of one connection, which end at each hop (RFC 9110, section 7.6.1). */
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** Credentials for this server, and what describes the caller's body and connection rather than ours. */
+const NOT_FORWARDED = new Set([
+  'accept-encoding',
+  'authorization',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'cookie',
+  'expect',
+  'host',
+  'x-session-token',
+]);
+
+/** Request headers for the upstream. The answer is asked for uncompressed: it is read event by event, and passed on as it is. */
+export function upstreamRequestHeaders(
+  given: Readonly<Record<string, string>> | undefined,
+  apiKey: string | undefined,
+): Record<string, string> {
+  const headers: Record<string, string> = { 'content-type': 'application/json', 'accept-encoding': 'identity' };
+  if (apiKey !== undefined) headers['authorization'] = `Bearer ${apiKey}`;
+  if (given === undefined) return headers;
+  const dropped = namedByConnection(given);
+  for (const [key, value] of Object.entries(given)) {
+    const name = key.toLowerCase();
+    if (!HOP_BY_HOP.has(name) && !NOT_FORWARDED.has(name) && !dropped.has(name)) headers[name] = value;
+  }
+  return headers;
+}
+
+/** Response headers for the caller. Cookies of the upstream belong to its own origin, so they end here. */
+export function downstreamResponseHeaders(
+  received: Readonly<Record<string, string | string[] | undefined>>,
+): Record<string, string> {
+  const headers: Record<string, string> = {};
+  const dropped = namedByConnection(received);
+  for (const [key, value] of Object.entries(received)) {
+    const name = key.toLowerCase();
+    if (value === undefined || name === 'set-cookie' || HOP_BY_HOP.has(name) || dropped.has(name)) continue;
+    headers[name] = Array.isArray(value) ? value.join(', ') : value;
+  }
+  return headers;
+}
+
+function namedByConnection(headers: Readonly<Record<string, string | string[] | undefined>>): ReadonlySet<string> {
+  for (const [key, value] of Object.entries(headers)) {
+    if (key.toLowerCase() !== 'connection' || value === undefined) continue;
+    return new Set(
+      String(value)
+        .toLowerCase()
+        .split(/[\s,]+/),
+    );
+  }
+  return NOTHING;
+}
+
+const NOTHING: ReadonlySet<string> = new Set();

@@ -1,0 +1,2 @@
+export { RoamingModule } from './roaming.module.js';
+export { RoamingSettings } from './settings.js';

@@ -1,0 +1,3 @@
+export { PROJECTOR } from './projector.controller.js';
+export { SessionsModule } from './sessions.module.js';
+export { SessionsReporter, SessionsSettings } from './settings.js';

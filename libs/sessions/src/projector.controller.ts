@@ -1,0 +1,33 @@
+import { Controller, UseFilters } from '@nestjs/common';
+import { Ctx, Payload } from '@nestjs/microservices';
+import type { LogBatch } from '#libs/event-log';
+import { BatchContext, HandlerErrors, LogConsumer } from '#libs/event-log';
+import { Mailbox } from '#libs/mailbox';
+import { Projection } from '#libs/store';
+
+/** The consumer name of the projection; its position says how far the read models are. */
+export const PROJECTOR = 'projector';
+
+/** Folds the log into the read models [A4], and pokes the gateways whose surfaces have something new to see [A8]. */
+@Controller()
+@UseFilters(HandlerErrors)
+export class ProjectorController {
+  constructor(
+    private readonly projection: Projection,
+    private readonly mailbox: Mailbox,
+  ) {}
+
+  @LogConsumer(PROJECTOR)
+  async project(@Payload() batch: LogBatch, @Ctx() context: BatchContext): Promise<void> {
+    const events = batch.records.flatMap(({ event }) => (event === null ? [] : [event]));
+    const pokes = await this.projection.apply(context.transaction, events);
+    // While replaying nobody waits for what is old.
+    if (!batch.live) return;
+    context.afterCommit(() => {
+      for (const { sessionId, gateway } of pokes) {
+        // Not awaited: a poke that is lost costs one sweep [A8].
+        void this.mailbox.send(gateway, { type: 'poke', session_id: sessionId });
+      }
+    });
+  }
+}

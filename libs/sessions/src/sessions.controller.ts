@@ -1,0 +1,83 @@
+import { Controller, Get, Param, Query, Req } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import { SessionAccess } from '#libs/access';
+import type { OpenSession } from '#libs/domain';
+import { queuedTurns } from '#libs/domain';
+import type { MessagesResponse, SessionResponse } from '#libs/protocol';
+import { MessagesQuery, parseQuery, requireUuid } from '#libs/protocol';
+import { SessionReads } from '#libs/store';
+
+/** `GET /v1/sbp/sessions/{id}` and its messages. */
+@Controller('v1/sbp/sessions/:session_id')
+export class SessionsController {
+  constructor(
+    private readonly access: SessionAccess,
+    private readonly reads: SessionReads,
+  ) {}
+
+  @Get()
+  async session(@Param('session_id') id: string, @Req() request: FastifyRequest): Promise<SessionResponse> {
+    const sessionId = requireUuid(id, 'session_id');
+    return sessionResponse(sessionId, await this.authorise(sessionId, request));
+  }
+
+  @Get('messages')
+  async messages(
+    @Param('session_id') id: string,
+    @Query() query: unknown,
+    @Req() request: FastifyRequest,
+  ): Promise<MessagesResponse> {
+    const sessionId = requireUuid(id, 'session_id');
+    const { after, limit } = parseQuery(query, MessagesQuery);
+    await this.authorise(sessionId, request);
+    const { entries } = await this.reads.transcript(sessionId);
+    const first = after === undefined ? 0 : after + 1;
+    const page = entries.slice(first, first + limit);
+    const last = first + page.length - 1;
+    return {
+      session_id: sessionId,
+      messages: page.map(({ message, modelUsed, costUsd, createdAt, turnId }, index) => ({
+        ...message,
+        index: first + index,
+        model_used: modelUsed,
+        cost_usd: costUsd,
+        created_at: createdAt,
+        turn_id: turnId,
+      })),
+      next_cursor: last + 1 < entries.length && page.length > 0 ? last : null,
+    };
+  }
+
+  private async authorise(sessionId: string, request: FastifyRequest): Promise<OpenSession> {
+    return this.access.authorise(sessionId, await this.access.authenticate(request.headers), 'session_id');
+  }
+}
+
+function sessionResponse(sessionId: string, session: OpenSession): SessionResponse {
+  const { surface, turn, checkpoint } = session;
+  // Computed, never stored: a running session that had a surface, has none, and has no turn open.
+  const gone = surface.type === 'detached' && turn === null;
+  const running = session.turns === 0 ? 'idle' : 'running';
+  return {
+    session_id: sessionId,
+    status: gone ? 'suspended' : running,
+    status_reason: gone ? 'surface_gone' : null,
+    agent_id: session.agentId,
+    step_count: session.steps,
+    message_count: session.messages,
+    turn_in_flight: turn?.turnId ?? null,
+    surface:
+      surface.type === 'attached'
+        ? {
+            surface_id: surface.attachment.context.surface_id ?? null,
+            device_type: surface.attachment.context.device_type ?? 'unknown',
+            attached_at: surface.attachment.attachedAt,
+          }
+        : null,
+    queued_turns: queuedTurns(session),
+    last_checkpoint: checkpoint?.at ?? null,
+    snapshot_id: checkpoint?.snapshotId ?? null,
+    created_at: session.createdAt,
+    updated_at: session.updatedAt,
+  };
+}
