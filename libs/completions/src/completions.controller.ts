@@ -4,7 +4,7 @@ import { SbpError } from '#libs/protocol';
 import { HttpCaller } from './http-caller.js';
 import { PassThrough } from './pass-through.js';
 import { RequestReader } from './request-reader.js';
-import { CompletionsReporter } from './settings.js';
+import { CompletionsOptions } from './completions-options.js';
 import { TurnService } from './turn-service.js';
 
 /** `POST /v1/chat/completions`: OpenAI's Chat Completions, stateful where the request asks for it. */
@@ -14,7 +14,7 @@ export class CompletionsController {
     private readonly reader: RequestReader,
     private readonly passThrough: PassThrough,
     private readonly turns: TurnService,
-    private readonly reporter: CompletionsReporter,
+    private readonly options: CompletionsOptions,
   ) {}
 
   @Post()
@@ -37,7 +37,7 @@ export class CompletionsController {
     try {
       await this.turns.run(read.request, caller);
     } catch (error) {
-      if (!(error instanceof SbpError)) this.reporter.problem('a turn failed', error);
+      if (!(error instanceof SbpError)) this.options.onProblem('a turn failed', error);
       const told =
         error instanceof SbpError ? error : new SbpError('SBP_INTERNAL', 'The server failed.', { cause: error });
       await caller.fail(told, null);

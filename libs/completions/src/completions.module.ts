@@ -1,5 +1,7 @@
+import type { DynamicModule } from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import { CompletionsController } from './completions.controller.js';
+import { CompletionsOptions } from './completions-options.js';
 import { LiveTurns } from './live-turns.js';
 import { ModelAnswerReader } from './model-answer.js';
 import { OrphanScan } from './orphan-scan.js';
@@ -13,24 +15,31 @@ import { TurnRunner } from './turn-runner.js';
 import { TurnService } from './turn-service.js';
 
 /**
- * Completions: needs, from a global module, EventLog, Mailbox, Claims, Processes, ProcessIdentity, Heartbeat, Freshness,
- * SessionReads, SessionTokens, ChatModel, PriceList, CompletionsSettings and CompletionsReporter.
+ * Completions. From global modules it takes EventLog, Mailbox, Claims, Processes, ProcessIdentity, Heartbeat, Freshness,
+ * SessionReads, SessionAccess, SessionTokens, ChatModel and PriceList. Whoever holds the process' mailbox passes its messages
+ * to `LiveTurns`.
  */
-@Module({
-  controllers: [CompletionsController],
-  providers: [
-    LiveTurns,
-    ModelAnswerReader,
-    OrphanScan,
-    PassThrough,
-    RequestReader,
-    SessionReleases,
-    SessionResolver,
-    TurnClaimer,
-    TurnFacts,
-    TurnRunner,
-    TurnService,
-  ],
-  exports: [LiveTurns],
-})
-export class CompletionsModule {}
+@Module({})
+export class CompletionsModule {
+  static register(options: CompletionsOptions): DynamicModule {
+    return {
+      module: CompletionsModule,
+      controllers: [CompletionsController],
+      providers: [
+        { provide: CompletionsOptions, useValue: options },
+        LiveTurns,
+        ModelAnswerReader,
+        OrphanScan,
+        PassThrough,
+        RequestReader,
+        SessionReleases,
+        SessionResolver,
+        TurnClaimer,
+        TurnFacts,
+        TurnRunner,
+        TurnService,
+      ],
+      exports: [LiveTurns],
+    };
+  }
+}

@@ -1,3 +1,3 @@
 export { CompletionsModule } from './completions.module.js';
 export { LiveTurns } from './live-turns.js';
-export { CompletionsReporter, CompletionsSettings } from './settings.js';
+export { CompletionsOptions } from './completions-options.js';

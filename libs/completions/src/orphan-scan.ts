@@ -8,7 +8,7 @@ import { Claims, Freshness, Heartbeat, ProcessIdentity, Processes, SessionReads 
 import { nobody } from './caller.js';
 import { LiveTurns } from './live-turns.js';
 import { SessionReleases } from './session-releases.js';
-import { CompletionsReporter, CompletionsSettings } from './settings.js';
+import { CompletionsOptions } from './completions-options.js';
 import { TurnFacts } from './turn-facts.js';
 import { TurnRunner } from './turn-runner.js';
 
@@ -36,8 +36,7 @@ export class OrphanScan implements OnModuleInit, OnModuleDestroy {
     private readonly runner: TurnRunner,
     private readonly live: LiveTurns,
     private readonly log: EventLog,
-    private readonly settings: CompletionsSettings,
-    private readonly reporter: CompletionsReporter,
+    private readonly options: CompletionsOptions,
   ) {}
 
   onModuleInit(): void {
@@ -46,7 +45,7 @@ export class OrphanScan implements OnModuleInit, OnModuleDestroy {
     });
     this.timer = setInterval(() => {
       this.scanning ??= this.scan()
-        .catch((error: unknown) => this.reporter.problem('looking for orphaned turns failed', error))
+        .catch((error: unknown) => this.options.onProblem('looking for orphaned turns failed', error))
         .finally(() => (this.scanning = null));
     }, SCAN_MS);
   }
@@ -57,7 +56,7 @@ export class OrphanScan implements OnModuleInit, OnModuleDestroy {
   }
 
   private async scan(): Promise<void> {
-    const { othersDead } = this.settings;
+    const { othersDead } = this.options;
     // Who was out of touch itself must not judge others dead.
     if (!othersDead && !this.heartbeat.isSteady()) return;
     const me = this.identity.address;
@@ -66,7 +65,7 @@ export class OrphanScan implements OnModuleInit, OnModuleDestroy {
       this.adopting.add(orphan.sessionId);
       // Not awaited: an adopted turn may take minutes. Its faults are reported; the next scan finds what is left.
       void this.adopt(orphan)
-        .catch((error: unknown) => this.reporter.problem('an adopted turn failed', error))
+        .catch((error: unknown) => this.options.onProblem('an adopted turn failed', error))
         .finally(() => this.adopting.delete(orphan.sessionId));
     }
     await this.reportUndelivered();
@@ -76,7 +75,7 @@ export class OrphanScan implements OnModuleInit, OnModuleDestroy {
     const { sessionId, turnId } = orphan;
     // An open turn without a claim may just not be folded to its end.
     if (orphan.epoch === null && !(await this.isOpen(sessionId, turnId))) return;
-    const epoch = await this.claims.adopt(orphan, this.identity.address, this.settings.othersDead);
+    const epoch = await this.claims.adopt(orphan, this.identity.address, this.options.othersDead);
     if (epoch === null) return;
     const adopted = await this.facts.adopt(sessionId, turnId, epoch);
     const head = adopted.type === 'appended' ? adopted.position.offset : null;
@@ -108,7 +107,7 @@ export class OrphanScan implements OnModuleInit, OnModuleDestroy {
       messages: [...transcript.system, ...transcript.entries.map((entry) => entry.message)],
       adopted: true,
     };
-    this.reporter.adopted(sessionId, turnId);
+    this.options.onAdopted(sessionId, turnId);
     if (mustGiveUp(turn)) {
       const message = `The turn was given up: ${turn.adoptions} processes that ran it died.`;
       const failed = await this.facts.fail(attempt, { code: 'SBP_TURN_ABANDONED', message }, 'gone');
@@ -132,7 +131,7 @@ export class OrphanScan implements OnModuleInit, OnModuleDestroy {
 
   /** Answers that a process gave just before it died may never have arrived: surfaces are owed them. */
   private async reportUndelivered(): Promise<void> {
-    const { othersDead } = this.settings;
+    const { othersDead } = this.options;
     for (const dead of await this.processes.unreaped(this.identity.address, othersDead)) {
       // Its last appends must be folded before its turns are judged.
       for (let partition = 0; partition < this.log.partitions; partition++) {

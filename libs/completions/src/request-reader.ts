@@ -13,7 +13,7 @@ import {
   parseJsonBody,
   parseValue,
 } from '#libs/protocol';
-import { CompletionsSettings } from './settings.js';
+import { CompletionsOptions } from './completions-options.js';
 import type { TrackedRequest } from './tracked-request.js';
 
 export type ReadRequest =
@@ -25,7 +25,7 @@ export type ReadRequest =
 export class RequestReader {
   constructor(
     private readonly access: SessionAccess,
-    private readonly settings: CompletionsSettings,
+    private readonly options: CompletionsOptions,
   ) {}
 
   /** @throws SbpError SBP_INVALID_REQUEST, SBP_INVALID_UUID, SBP_UNAUTHORIZED */
@@ -33,7 +33,7 @@ export class RequestReader {
     const json = parseJsonBody(body, JsonObjectSchema);
     const hasToken = single(headers[HEADERS.sessionToken]) !== null;
     const sbp = json['sbp'] ?? null;
-    if (sbp === null && !hasToken && this.settings.track !== 'always') return { type: 'pass-through' };
+    if (sbp === null && !hasToken && this.options.track !== 'always') return { type: 'pass-through' };
     const credential = await this.access.authenticate(headers);
     const parsed = sbp === null ? null : parseValue(sbp, SbpRequest, 'sbp');
     const completion = parseValue(json, CompletionRequest);

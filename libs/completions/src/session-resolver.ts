@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { SessionAccess } from '#libs/access';
-import { CompletionsSettings } from './settings.js';
+import { CompletionsOptions } from './completions-options.js';
 import type { TrackedRequest } from './tracked-request.js';
 
 /** Which session a request belongs to. */
@@ -14,7 +14,7 @@ export type Target =
 @Injectable()
 export class SessionResolver {
   constructor(
-    private readonly settings: CompletionsSettings,
+    private readonly options: CompletionsOptions,
     private readonly access: SessionAccess,
   ) {}
 
@@ -26,6 +26,6 @@ export class SessionResolver {
     if (sessionId !== null) await this.access.authorise(sessionId, credential, 'sbp.session_id');
     if (sbp?.force_new_session === true) return { type: 'new' };
     if (sessionId !== null) return { type: 'session', sessionId };
-    return sbp !== null && this.settings.implicitSession ? { type: 'live' } : { type: 'new' };
+    return sbp !== null && this.options.implicitSession ? { type: 'live' } : { type: 'new' };
   }
 }

@@ -1,2 +1,7 @@
-export * from './messages.js';
-export * from './ports/mailbox.js';
+export { MailboxMessage } from './messages.js';
+export type { MailboxMessageOf } from './messages.js';
+export { Mailbox, MAX_WAITING } from './ports/mailbox.js';
+export type { Inbox } from './ports/mailbox.js';
+export { InProcessMailbox } from './adapters/in-process-mailbox.js';
+export { KafkaMailbox } from './adapters/kafka-mailbox.js';
+export type { KafkaMailboxOptions } from './adapters/kafka-mailbox.js';

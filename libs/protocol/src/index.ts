@@ -10,3 +10,4 @@ export * from './frames.js';
 export * from './events.js';
 export * from './roaming.js';
 export * from './sessions.js';
+export * from './parse.js';

@@ -8,7 +8,7 @@ import type { ExportRequest, ExportResponse, LogEventOf } from '#libs/protocol';
 import { SbpError } from '#libs/protocol';
 import { Freshness, SessionReads } from '#libs/store';
 import { bundleCid, makeBundle } from './bundle.js';
-import { RoamingSettings } from './settings.js';
+import { RoamingOptions } from './roaming-options.js';
 
 /** Exports a session: one free fact in its log, and a signed token that refers to the bundle. */
 @Injectable()
@@ -18,7 +18,7 @@ export class Exports {
     private readonly freshness: Freshness,
     private readonly reads: SessionReads,
     private readonly tokens: RoamingTokens,
-    private readonly settings: RoamingSettings,
+    private readonly options: RoamingOptions,
   ) {}
 
   /** Answers after its own projection [A5]. @throws SbpError SBP_UPSTREAM_UNAVAILABLE when that takes too long */
@@ -44,7 +44,7 @@ export class Exports {
       message_count: messageCount,
       bundle_cid: cid,
     });
-    const claims = { sub: exportId, sid: sessionId, iat, exp, iss: this.settings.publicUrl(), cid };
+    const claims = { sub: exportId, sid: sessionId, iat, exp, iss: this.options.publicUrl(), cid };
     return {
       export_id: exportId,
       roaming_token: await this.tokens.issue(claims),

@@ -1,2 +1,2 @@
 export { RoamingModule } from './roaming.module.js';
-export { RoamingSettings } from './settings.js';
+export { RoamingOptions } from './roaming-options.js';

@@ -1,7 +1,17 @@
+import type { DynamicModule } from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import { Exports } from './exports.js';
 import { RoamingController } from './roaming.controller.js';
+import { RoamingOptions } from './roaming-options.js';
 
-/** Roaming: needs, from a global module, EventLog, Freshness, SessionReads, SessionAccess, RoamingTokens and RoamingSettings. */
-@Module({ controllers: [RoamingController], providers: [Exports] })
-export class RoamingModule {}
+/** Roaming. From global modules it takes EventLog, Freshness, SessionReads, SessionAccess and RoamingTokens. */
+@Module({})
+export class RoamingModule {
+  static register(options: RoamingOptions): DynamicModule {
+    return {
+      module: RoamingModule,
+      controllers: [RoamingController],
+      providers: [{ provide: RoamingOptions, useValue: options }, Exports],
+    };
+  }
+}

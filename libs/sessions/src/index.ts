@@ -1,3 +1,2 @@
-export { PROJECTOR } from './projector.controller.js';
 export { SessionsModule } from './sessions.module.js';
-export { SessionsReporter, SessionsSettings } from './settings.js';
+export { SessionsOptions } from './sessions-options.js';

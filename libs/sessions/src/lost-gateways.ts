@@ -4,7 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { decide, initialState } from '#libs/domain';
 import { EventLog } from '#libs/event-log';
 import { Continuity, Processes } from '#libs/store';
-import { SessionsReporter, SessionsSettings } from './settings.js';
+import { SessionsOptions } from './sessions-options.js';
 
 /** How often lost gateways are looked for, in ms. */
 const SCAN_MS = 1_000;
@@ -21,8 +21,7 @@ export class LostGateways implements OnModuleInit, OnModuleDestroy {
   constructor(
     private readonly processes: Processes,
     private readonly log: EventLog,
-    private readonly settings: SessionsSettings,
-    private readonly reporter: SessionsReporter,
+    private readonly options: SessionsOptions,
   ) {}
 
   onModuleInit(): void {
@@ -30,7 +29,7 @@ export class LostGateways implements OnModuleInit, OnModuleDestroy {
       this.scanning ??= this.scan()
         .catch((error: unknown) => {
           this.continuity.failed();
-          this.reporter.problem('looking for lost gateways failed', error);
+          this.options.onProblem('looking for lost gateways failed', error);
         })
         .finally(() => (this.scanning = null));
     }, SCAN_MS);
@@ -42,10 +41,10 @@ export class LostGateways implements OnModuleInit, OnModuleDestroy {
   }
 
   private async scan(): Promise<void> {
-    const lost = await this.processes.lostSurfaces(this.settings.onlyProcess, BATCH);
+    const lost = await this.processes.lostSurfaces(this.options.onlyProcess, BATCH);
     this.continuity.answered(performance.now());
     // After an outage of the database every gateway looks silent for a while.
-    if (this.settings.onlyProcess === null && !this.continuity.holds(performance.now())) return;
+    if (this.options.onlyProcess === null && !this.continuity.holds(performance.now())) return;
     await Promise.all(
       lost.map(async ({ sessionId, attachId }) => {
         const issued = { sessionId, at: new Date().toISOString(), newId: randomUUID };

@@ -5,8 +5,8 @@ import { BatchContext, HandlerErrors, LogConsumer } from '#libs/event-log';
 import { Mailbox } from '#libs/mailbox';
 import { Projection } from '#libs/store';
 
-/** The consumer name of the projection; its position says how far the read models are. */
-export const PROJECTOR = 'projector';
+/** The consumer whose position says how far the read models are. */
+const PROJECTOR = 'projector';
 
 /** Folds the log into the read models [A4], and pokes the gateways whose surfaces have something new to see [A8]. */
 @Controller()

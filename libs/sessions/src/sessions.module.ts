@@ -1,11 +1,21 @@
+import type { DynamicModule } from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import { LostGateways } from './lost-gateways.js';
 import { ProjectorController } from './projector.controller.js';
 import { SessionsController } from './sessions.controller.js';
+import { SessionsOptions } from './sessions-options.js';
 
 /**
- * The session API and the projector: needs, from a global module, EventLog, Mailbox, Projection, Processes, SessionReads,
- * SessionAccess, SessionsSettings and SessionsReporter.
+ * The session API and the projector. From global modules it takes EventLog, Mailbox, Projection, Processes, SessionReads and
+ * SessionAccess; the application needs an `EventLogTransport`.
  */
-@Module({ controllers: [SessionsController, ProjectorController], providers: [LostGateways] })
-export class SessionsModule {}
+@Module({})
+export class SessionsModule {
+  static register(options: SessionsOptions): DynamicModule {
+    return {
+      module: SessionsModule,
+      controllers: [SessionsController, ProjectorController],
+      providers: [{ provide: SessionsOptions, useValue: options }, LostGateways],
+    };
+  }
+}

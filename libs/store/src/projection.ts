@@ -1,7 +1,6 @@
 import type { Change, SessionState } from '#libs/domain';
 import { evolve, initialState } from '#libs/domain';
 import type { LogEvent, ProcessAddress } from '#libs/protocol';
-import type { Database } from '#libs/sql';
 import type { EntityManager } from 'typeorm';
 import { ExportRow } from './entities/export.entity.js';
 import { SessionRow } from './entities/session.entity.js';
@@ -16,8 +15,6 @@ export interface PokeTarget {
 
 /** The read models as a pure fold of the log [A4]: every rule is in the domain's `evolve`, none is in SQL. */
 export class Projection {
-  constructor(private readonly database: Database) {}
-
   /** Folds events, in log order, inside the caller's transaction; gives the gateways to poke once it has committed. */
   async apply(transaction: EntityManager, events: readonly LogEvent[]): Promise<readonly PokeTarget[]> {
     if (events.length === 0) return [];
@@ -97,10 +94,7 @@ export class Projection {
         await transaction.update(TurnRow, { sessionId, turnId: change.turnId }, { seq: change.seq });
         return;
       case 'session-exported':
-        await transaction.upsert(ExportRow, exportRow(sessionId, change), {
-          conflictPaths: ['exportId'],
-          skipUpdateIfNoValuesChanged: this.database.dialect === 'postgres',
-        });
+        await transaction.upsert(ExportRow, exportRow(sessionId, change), ['exportId']);
     }
   }
 }

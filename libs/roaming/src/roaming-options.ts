@@ -1,5 +1,5 @@
 /** What the roaming service must know of its installation. */
-export abstract class RoamingSettings {
+export abstract class RoamingOptions {
   /** How other servers reach this one; known once it listens. */
-  abstract publicUrl(): string;
+  abstract readonly publicUrl: () => string;
 }

@@ -1,0 +1,98 @@
+// The table of docs/architecture.md: which part may use which. There are no exceptions.
+const LIBRARIES = {
+  protocol: [],
+  domain: ['protocol'],
+  sql: [],
+  kafka: [],
+  telemetry: [],
+  'event-log': ['protocol', 'sql', 'kafka'],
+  mailbox: ['protocol', 'kafka'],
+  store: ['protocol', 'domain', 'sql'],
+  llm: ['protocol'],
+  auth: ['protocol'],
+};
+const SERVICES = ['completions', 'sessions', 'roaming', 'gateway'];
+const FOUNDATION = Object.keys(LIBRARIES);
+const ALLOWED = {
+  ...LIBRARIES,
+  ...Object.fromEntries(SERVICES.map((service) => [service, FOUNDATION])),
+  runtime: FOUNDATION,
+};
+
+const among = (names) => `^libs/(${names.join('|')})/`;
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'known-library',
+      comment: 'A new library gets its line in the table first.',
+      severity: 'error',
+      from: { path: '^libs/', pathNot: among(Object.keys(ALLOWED)) },
+      to: {},
+    },
+    ...Object.entries(ALLOWED).map(([library, allowed]) => ({
+      name: `${library}-uses-only-its-own`,
+      comment: `libs/${library} may use: ${allowed.join(', ') || 'no library of ours'}.`,
+      severity: 'error',
+      from: { path: `^libs/${library}/` },
+      to: { path: '^libs/', pathNot: among([library, ...allowed]) },
+    })),
+    {
+      name: 'libraries-stand-alone',
+      comment: 'Libraries know neither programs nor tools; their tests may use the latter.',
+      severity: 'error',
+      from: { path: '^libs/', pathNot: '\\.(spec|contract)\\.ts$' },
+      to: { path: '^(apps|tools|tests)/' },
+    },
+    {
+      name: 'programs-stand-alone',
+      comment: 'Only sbp-server is made of the other services, and of their modules in libs.',
+      severity: 'error',
+      from: { path: '^apps/([^/]+)/', pathNot: '\\.spec\\.ts$' },
+      to: { path: '^(apps|tools|tests)/', pathNot: '^apps/$1/' },
+    },
+    {
+      name: 'public-face',
+      comment: 'Another part of the system is used by its index only.',
+      severity: 'error',
+      from: { path: '^(apps|libs|tools|tests)/([^/]+)/' },
+      to: { path: '^libs/[^/]+/src/', pathNot: ['^libs/[^/]+/src/index\\.ts$', '^$1/$2/'] },
+    },
+    {
+      name: 'pure-domain',
+      comment: 'No Nest, no I/O, no clock, no random in the domain, and nothing that could bring them.',
+      severity: 'error',
+      from: { path: '^libs/domain/', pathNot: '\\.spec\\.ts$' },
+      to: { dependencyTypes: ['core', 'npm'] },
+    },
+    {
+      name: 'no-development-dependency-in-production',
+      severity: 'error',
+      from: { path: '^(apps|libs)/', pathNot: '\\.(spec|contract)\\.ts$|/testing/' },
+      to: { dependencyTypes: ['npm-dev'] },
+    },
+    {
+      name: 'resolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['statebridge-source', 'node', 'import', 'require', 'types', 'default'],
+      mainFields: ['main', 'types'],
+    },
+  },
+};

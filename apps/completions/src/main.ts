@@ -1,0 +1,4 @@
+import { runService } from '#libs/runtime';
+import { completionsService } from './service.js';
+
+await runService(completionsService);

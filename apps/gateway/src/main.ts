@@ -1,0 +1,4 @@
+import { runService } from '#libs/runtime';
+import { gatewayService } from './service.js';
+
+await runService((settings) => gatewayService(settings));

@@ -1,0 +1,24 @@
+import type { IncomingMessage } from 'node:http';
+import type { GatewayModuleOptions } from '#libs/gateway';
+import { GatewayModule, SurfaceInbox, SurfaceWsAdapter } from '#libs/gateway';
+import type { ServiceSpec, Settings } from '#libs/runtime';
+import { foreignRequest } from '#libs/runtime';
+
+/** The gateway: holds the surfaces' WebSockets. */
+export function gatewayService(settings: Settings, options: GatewayModuleOptions = {}): ServiceSpec {
+  return {
+    name: 'gateway',
+    present: true,
+    reads: false,
+    modules: () => [GatewayModule.register(options)],
+    prepare: (app) => {
+      const accepts = ({ headers }: IncomingMessage): boolean =>
+        foreignRequest(headers, settings.allowedOrigins) === null;
+      app.useWebSocketAdapter(new SurfaceWsAdapter(app, { accepts }));
+    },
+    onMessage: (app) => {
+      const inbox = app.get(SurfaceInbox, { strict: false });
+      return (message) => inbox.accept(message);
+    },
+  };
+}

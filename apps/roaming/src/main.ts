@@ -1,0 +1,4 @@
+import { runService } from '#libs/runtime';
+import { roamingService } from './service.js';
+
+await runService(roamingService);

@@ -1,0 +1,73 @@
+import { serveDemoModel } from '#libs/llm';
+import { SBP_LEVEL, SBP_VERSION } from '#libs/protocol';
+import { addressOf, parseDemoModelSettings, parseSettings, rebuild, runService, startProblem } from '#libs/runtime';
+import { createLogger } from '#libs/telemetry';
+import { sbpServer } from './service.js';
+
+const USAGE = `Usage: sbp-server <command> [options]
+
+  start [--port N] [--host H] [--data-dir DIR]       the server, everything in one process
+  demo-model [--port N] [--ttft MS] [--tokens N] [--interval MS] [--vary] [--fail …]
+                                                     the built-in model alone, as an OpenAI-compatible API
+  rebuild [--data-dir DIR]                           makes the read models again from the log; stop the server first
+
+Settings are environment variables, SBP_…: see docs/settings.md.
+`;
+
+const [command, ...argv] = process.argv.slice(2);
+// Who starts it by hand reads the banner; what goes wrong is still said.
+process.env['SBP_LOG_LEVEL'] ??= 'warn';
+
+try {
+  switch (command) {
+    case 'start':
+      await start();
+      break;
+    case 'demo-model':
+      await demoModel();
+      break;
+    case 'rebuild':
+      await rebuildReadModels();
+      break;
+    case '--help':
+    case 'help':
+      process.stdout.write(USAGE);
+      break;
+    default:
+      process.stderr.write(`${command === undefined ? '' : `Unknown command: ${command}\n\n`}${USAGE}`);
+      process.exitCode = 2;
+  }
+} catch (error) {
+  process.stderr.write(`${startProblem(error)}\n`);
+  process.exitCode = 1;
+}
+
+async function start(): Promise<void> {
+  await runService((settings) => sbpServer(settings), argv, {
+    onListening: (app, { backend, llm }) => {
+      const port = new URL(addressOf(app)).port;
+      const storage = backend.type === 'embedded' ? 'embedded (SQLite, single-process)' : 'kafka (Kafka and Postgres)';
+      process.stdout.write(
+        `→ SBP reference server v${SBP_VERSION} running on http://localhost:${port}\n` +
+          `→ Backend: ${storage}\n` +
+          `→ Conformance level: ${SBP_LEVEL}\n` +
+          (llm === null ? '→ Model: the built-in demo model; set SBP_LLM_BASE_URL for a real one\n' : ''),
+      );
+    },
+  });
+}
+
+async function demoModel(): Promise<void> {
+  const { host, port, demo } = parseDemoModelSettings(process.env, argv);
+  const server = await serveDemoModel({ ...demo, host, port });
+  process.stdout.write(`${JSON.stringify({ listening: server.url })}\n`);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => void server.close().finally(() => process.exit(0)));
+  }
+}
+
+async function rebuildReadModels(): Promise<void> {
+  const settings = parseSettings(process.env, argv);
+  const records = await rebuild(settings, createLogger('rebuild', settings.logLevel));
+  process.stdout.write(`Folded ${records} records of the log.\n`);
+}

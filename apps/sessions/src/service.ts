@@ -1,0 +1,17 @@
+import type { ServiceSpec } from '#libs/runtime';
+import { SessionsModule } from '#libs/sessions';
+
+/** Sessions: the session API, and the projector that folds the log into the read models. */
+export function sessionsService(): ServiceSpec {
+  return {
+    name: 'sessions',
+    present: false,
+    reads: true,
+    modules: ({ storage, presence, logger }) => [
+      SessionsModule.register({
+        onlyProcess: storage.exclusive ? (presence?.identity.address ?? null) : null,
+        onProblem: (what, error) => logger.error({ err: error }, what),
+      }),
+    ],
+  };
+}

@@ -1,0 +1,93 @@
+import type { ServerFrame } from '#libs/protocol';
+import type { OwedTurn } from '#libs/store';
+import { v5 } from 'uuid';
+
+/** Fixed for all time: with it every replica gives an attempt the same `chunk_id`. */
+const CHUNK_NAMESPACE = '6f0e5b5c-7d0e-4c57-9a55-2f1f1f5a3c1b';
+
+/** One attempt at a turn, as one connection has seen it. */
+export interface Attempt {
+  readonly turnId: string;
+  readonly epoch: number;
+  readonly chunkId: string;
+  /** All text of it that was written to the socket. */
+  readonly text: string;
+  /** Code points of `text`. */
+  readonly offset: number;
+  /** The attempt that was shown before it and abandoned; its first chunk says so. */
+  readonly replaces: string | null;
+}
+
+type TurnFrame = Extract<ServerFrame, { type: 'TURN_CHUNK' | 'TURN_COMPLETE' }>;
+
+/** The attempt at `epoch`; `earlier` is what the connection has seen of the turn before. */
+export function beginAttempt(turnId: string, epoch: number, earlier: Attempt | null): Attempt {
+  return attemptNamed(chunkId(turnId, String(epoch)), turnId, epoch, earlier);
+}
+
+/** The next piece of an attempt, and the attempt with it. */
+export function nextChunk(attempt: Attempt, delta: string): { readonly attempt: Attempt; readonly frame: TurnFrame } {
+  const { chunkId: chunk_id, turnId: turn_id, offset, replaces } = attempt;
+  return {
+    frame: { type: 'TURN_CHUNK', chunk_id, delta, turn_id, offset, ...(replaces === null ? {} : { replaces }) },
+    attempt: {
+      ...attempt,
+      text: attempt.text + delta,
+      offset: offset + codePoints(delta),
+      replaces: null,
+    },
+  };
+}
+
+/**
+ * What a connection that has seen `shown` of an ended turn still needs of it: the missing text and the end. The committed text
+ * is the truth: where what was shown is another attempt's, or is not its beginning, all of it goes out as a new attempt. A turn
+ * that did not complete has no text; what was shown of it stays unfinished.
+ */
+export function completion(shown: Attempt | null, turn: OwedTurn): readonly TurnFrame[] {
+  const attempt = continued(shown, turn);
+  const rest = turn.text.slice(attempt.text.length);
+  const frames: TurnFrame[] = [];
+  if (rest !== '' || attempt.replaces !== null) frames.push(nextChunk(attempt, rest).frame);
+  const { turnId: turn_id, seq, status, error } = turn;
+  const chunk_id = attempt.chunkId;
+  return [...frames, { type: 'TURN_COMPLETE', chunk_id, turn_id, seq, status, ...(error === null ? {} : { error }) }];
+}
+
+function continued(shown: Attempt | null, turn: OwedTurn): Attempt {
+  const { turnId, epoch } = turn;
+  if (shown?.epoch !== epoch) return beginAttempt(turnId, epoch, shown);
+  if (turn.status !== 'completed' || turn.text.startsWith(shown.text)) return shown;
+  return attemptNamed(chunkId(turnId, `${epoch}:committed`), turnId, epoch, shown);
+}
+
+function attemptNamed(id: string, turnId: string, epoch: number, earlier: Attempt | null): Attempt {
+  // An attempt of which nothing was written was never there for the client, but what it was to replace still is.
+  const replaces = earlier === null || earlier.text === '' ? (earlier?.replaces ?? null) : earlier.chunkId;
+  return { turnId, epoch, chunkId: id, text: '', offset: 0, replaces };
+}
+
+function chunkId(turnId: string, attempt: string): string {
+  return v5(`${turnId}:${attempt}`, CHUNK_NAMESPACE);
+}
+
+/** Code points of well-formed text. */
+export function codePoints(text: string): number {
+  let pairs = 0;
+  for (let index = 1; index < text.length; index++) if (isPair(text, index)) pairs++;
+  return text.length - pairs;
+}
+
+function isPair(text: string, index: number): boolean {
+  return isHighSurrogate(text.charCodeAt(index - 1)) && (text.charCodeAt(index) & 0xfc00) === 0xdc00;
+}
+
+function isHighSurrogate(unit: number): boolean {
+  return (unit & 0xfc00) === 0xd800;
+}
+
+/** Splits text before a trailing half of a code point, whose other half is still to come. */
+export function wholeCodePoints(text: string): { readonly whole: string; readonly half: string } {
+  const end = isHighSurrogate(text.charCodeAt(text.length - 1)) ? text.length - 1 : text.length;
+  return { whole: text.slice(0, end), half: text.slice(end) };
+}

@@ -1,0 +1,124 @@
+import { randomUUID } from 'node:crypto';
+import type { Command } from '#libs/domain';
+import { decide } from '#libs/domain';
+import type { MailboxMessageOf } from '#libs/mailbox';
+import type { CallerPresence, ProcessAddress } from '#libs/protocol';
+import type { TestBackend } from './test-backend.js';
+
+type Unissued<C> = C extends Command ? Omit<C, 'sessionId' | 'at' | 'newId'> : never;
+
+/** One turn as its runner knows it. */
+export interface AgentTurn {
+  readonly turnId: string;
+  readonly epoch: number;
+  readonly runner: ProcessAddress;
+}
+
+/** The other end of a session: states what its runners state in the log, and is asked for live text as they are. */
+export class TestAgent {
+  readonly sessionId: string = randomUUID();
+  /** What gateways asked for, oldest first. */
+  readonly watches: MailboxMessageOf<'watch'>[] = [];
+  #epoch = 0;
+  #changed = Promise.withResolvers<undefined>();
+
+  private constructor(private readonly backend: TestBackend) {}
+
+  /** A session with these turns, each already told to its HTTP caller. */
+  static async withTurns(backend: TestBackend, ...texts: readonly string[]): Promise<TestAgent> {
+    const agent = new TestAgent(backend);
+    for (const text of texts.length === 0 ? ['opening'] : texts) await agent.run(text, 'connected');
+    return agent;
+  }
+
+  token(): Promise<string> {
+    return this.backend.tokens.issue(this.sessionId).then(({ token }) => token);
+  }
+
+  async start(): Promise<AgentTurn> {
+    const runner = { slot: 1, incarnation: randomUUID() };
+    await this.backend.mailbox.receive(runner, (message) => {
+      if (message.type === 'watch') this.watches.push(message);
+      this.#changed.resolve(undefined);
+      this.#changed = Promise.withResolvers<undefined>();
+    });
+    const turn = { turnId: randomUUID(), epoch: ++this.#epoch, runner };
+    await this.#state({
+      type: 'StartTurn',
+      attempt: turn,
+      runner,
+      request: {
+        update: { keeps: 0, messages: [{ role: 'user', content: 'Say something.' }], system: null },
+        model: 'test-model',
+        options: {},
+        checkpointEvery: 1,
+      },
+      opener: { principal: 'anonymous', agentId: 'anonymous' },
+    });
+    return turn;
+  }
+
+  /** Another runner takes the turn over. */
+  async adopt({ turnId, runner }: AgentTurn): Promise<AgentTurn> {
+    const adopted = { turnId, epoch: ++this.#epoch, runner };
+    await this.#state({ type: 'AdoptTurn', attempt: adopted, runner });
+    return adopted;
+  }
+
+  async complete(attempt: AgentTurn, text: string, caller: CallerPresence = 'gone'): Promise<void> {
+    await this.#state({
+      type: 'CompleteTurn',
+      attempt,
+      output: {
+        messages: [{ role: 'assistant', content: text }],
+        modelUsed: 'test-model-1',
+        usage: null,
+        costUsd: null,
+      },
+      checkpointEvery: 1,
+      caller,
+    });
+  }
+
+  async fail(attempt: AgentTurn): Promise<void> {
+    const error = { code: 'SBP_UPSTREAM_UNAVAILABLE', message: 'The model is not there.' };
+    await this.#state({ type: 'FailTurn', attempt, error, caller: 'gone' });
+  }
+
+  /** A whole turn. */
+  async run(text: string, caller: CallerPresence = 'gone'): Promise<AgentTurn> {
+    const turn = await this.start();
+    await this.complete(turn, text, caller);
+    return turn;
+  }
+
+  async loseGateway(attachId: string): Promise<void> {
+    await this.#state({ type: 'DetachSurface', attachId, reason: 'gateway_lost' });
+  }
+
+  /** The next question of a gateway that fulfils the condition. */
+  async asked(
+    condition: (watch: MailboxMessageOf<'watch'>) => boolean = () => true,
+  ): Promise<MailboxMessageOf<'watch'>> {
+    for (;;) {
+      const index = this.watches.findIndex(condition);
+      const [watch] = index < 0 ? [] : this.watches.splice(index, 1);
+      if (watch !== undefined) return watch;
+      await this.#changed.promise;
+    }
+  }
+
+  /** Sends live text to whoever asked. */
+  say(watch: MailboxMessageOf<'watch'>, offset: number, text: string, epoch = watch.epoch): void {
+    const { session_id, turn_id, attach_id, reply_to } = watch;
+    void this.backend.mailbox.send(reply_to, { type: 'live', session_id, turn_id, epoch, attach_id, offset, text });
+  }
+
+  async #state(command: Unissued<Command>): Promise<void> {
+    const issued = { sessionId: this.sessionId, at: new Date().toISOString(), newId: randomUUID };
+    const state = await this.backend.sessions.state(this.sessionId);
+    const decision = decide({ ...issued, ...command }, state);
+    if (decision.type === 'refused') throw new Error(decision.reason);
+    await this.backend.append(...decision.events);
+  }
+}

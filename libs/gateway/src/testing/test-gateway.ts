@@ -1,0 +1,101 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { AddressInfo, Server } from 'node:net';
+import { SessionTokens } from '#libs/auth';
+import { EventLog } from '#libs/event-log';
+import { Mailbox } from '#libs/mailbox';
+import type { ProcessAddress } from '#libs/protocol';
+import { Freshness, ProcessIdentity, SessionReads, SurfaceReads } from '#libs/store';
+import type { DynamicModule } from '@nestjs/common';
+import { Controller, Get, Global, Module, Post } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { GatewayModule } from '../gateway.module.js';
+import { SurfaceInbox } from '../surface-inbox.js';
+import { SurfaceTimings } from '../surface-timings.js';
+import { SurfaceGateway } from '../surface.gateway.js';
+import { SurfaceWsAdapter } from '../surface-ws-adapter.js';
+import { Sweep } from '../sweep.js';
+import type { TestBackend } from './test-backend.js';
+import { TestSurface } from './test-surface.js';
+
+/** Another module of the same application. */
+@Controller()
+class GreetingController {
+  @Get('greeting')
+  greet(): string {
+    return 'hello';
+  }
+
+  @Post('greeting')
+  answer(): string {
+    return 'hello yourself';
+  }
+}
+
+@Global()
+@Module({})
+class BackendModule {
+  static of(backend: TestBackend, address: ProcessAddress): DynamicModule {
+    const providers = [
+      { provide: EventLog, useValue: backend.log },
+      { provide: Mailbox, useValue: backend.mailbox },
+      { provide: SurfaceReads, useValue: backend.reads },
+      { provide: SessionReads, useValue: backend.sessions },
+      { provide: Freshness, useValue: backend.freshness },
+      { provide: SessionTokens, useValue: backend.tokens },
+      { provide: ProcessIdentity, useValue: new ProcessIdentity(address) },
+    ];
+    return { module: BackendModule, providers, exports: providers.map(({ provide }) => provide) };
+  }
+}
+
+/** A gateway service in this process, on a port of its own. */
+export class TestGateway {
+  private constructor(
+    private readonly app: NestFastifyApplication,
+    readonly url: string,
+    readonly address: ProcessAddress,
+  ) {}
+
+  static async start(backend: TestBackend, timings: Partial<SurfaceTimings> = {}): Promise<TestGateway> {
+    const address = { slot: 0, incarnation: randomUUID() };
+    const module: DynamicModule = {
+      module: class TestModule {},
+      imports: [
+        BackendModule.of(backend, address),
+        GatewayModule.register({ timings: new SurfaceTimings({ sweep: 3_600_000, ...timings }) }),
+      ],
+      controllers: [GreetingController],
+    };
+    const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(), { logger: false });
+    const accepts = ({ headers }: { headers: { origin?: string } }): boolean =>
+      headers.origin !== 'http://evil.example';
+    app.useWebSocketAdapter(new SurfaceWsAdapter(app, { accepts }));
+    const inbox = app.get(SurfaceInbox, { strict: false });
+    await backend.mailbox.receive(address, (message) => {
+      inbox.accept(message);
+    });
+    await app.listen(0, '127.0.0.1');
+    const { port } = (app.getHttpServer() as unknown as Server).address() as AddressInfo;
+    return new TestGateway(app, `http://127.0.0.1:${port}`, address);
+  }
+
+  /** Connects, and sends nothing. */
+  connect(sessionId: string, options: { readonly autoPong?: boolean } = {}): Promise<TestSurface> {
+    return TestSurface.connect(`${this.url.replace('http', 'ws')}/v1/sbp/ws/${sessionId}`, options);
+  }
+
+  async sweep(): Promise<void> {
+    await this.app.get(Sweep, { strict: false }).sweep();
+  }
+
+  get ignoredFrames(): number {
+    return this.app.get(SurfaceGateway, { strict: false }).ignoredFrames;
+  }
+
+  async stop(): Promise<void> {
+    await this.app.close();
+  }
+}

@@ -1,0 +1,16 @@
+export { ClusterClient } from './cluster-client.js';
+export type { Fetched } from './cluster-client.js';
+export { GroupConsumer } from './group-consumer.js';
+export type { GroupConsumerOptions, MessageBatch } from './group-reader.js';
+export type { KafkaOptions } from './options.js';
+export { bytesOf, OrderedProducer, ProducerClosed, RECORD_OVERHEAD_BYTES } from './ordered-producer.js';
+export type { OrderedProducerOptions } from './ordered-producer.js';
+export { PartitionEnds } from './partition-ends.js';
+export { partitionOfKey } from './partition-of-key.js';
+export { PartitionTail } from './partition-tail.js';
+export { protocolErrorType } from './rejection.js';
+export type { Rejection } from './rejection.js';
+export type { ProducedMessage, SendOutcome } from './send-queue.js';
+export { checkTopic, createTopic, ensureTopic, topicExists, TopicMismatch } from './topic.js';
+export type { TopicSpec } from './topic.js';
+export { backOff, Stalled, within } from './waiting.js';

@@ -1,0 +1,85 @@
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+
+const PRODUCE = 0;
+
+/** What becomes of a broker's answer: `drop` swallows it, `cut` swallows it and ends the connection. */
+export type AnswerFate = 'pass' | 'drop' | 'cut';
+
+/**
+ * Stands between a client and one broker, and decides the fate of each answer. The client's option `connect` leads here, since kafkajs
+ * goes to the address that the broker itself tells.
+ */
+export class KafkaProxy {
+  private readonly sockets = new Set<Socket>();
+  private readonly server: Server;
+  /** Asked for every answer to a produce request; requests always reach the broker. */
+  produceFate: () => AnswerFate = () => 'pass';
+  /** No answer of any kind comes through. */
+  frozen = false;
+
+  private constructor(private readonly broker: { readonly host: string; readonly port: number }) {
+    this.server = createServer((client) => this.accept(client));
+  }
+
+  static async start(broker: string): Promise<KafkaProxy> {
+    const [host = '', port] = broker.split(':');
+    const proxy = new KafkaProxy({ host, port: Number(port) });
+    await new Promise<void>((listening) => proxy.server.listen(0, '127.0.0.1', listening));
+    return proxy;
+  }
+
+  /** For `KafkaOptions.connect`. */
+  readonly connect = (): Socket => connect((this.server.address() as AddressInfo).port, '127.0.0.1');
+
+  async close(): Promise<void> {
+    for (const socket of this.sockets) socket.destroy();
+    await new Promise((closed) => this.server.close(closed));
+  }
+
+  private accept(client: Socket): void {
+    const broker = connect(this.broker);
+    const produces = new Set<number>();
+    const requests = frames((frame) => {
+      if (frame.readInt16BE(4) === PRODUCE) produces.add(frame.readInt32BE(8));
+      broker.write(frame);
+    });
+    const answers = frames((frame) => {
+      const fate = this.fateOf(produces.delete(frame.readInt32BE(4)));
+      if (fate === 'pass') client.write(frame);
+      if (fate === 'cut') client.destroy();
+    });
+    client.on('data', requests);
+    broker.on('data', answers);
+    for (const [one, other] of [
+      [client, broker],
+      [broker, client],
+    ] as const) {
+      this.sockets.add(one);
+      one.on('error', () => undefined);
+      one.on('close', () => {
+        this.sockets.delete(one);
+        other.destroy();
+      });
+    }
+  }
+
+  private fateOf(isProduce: boolean): AnswerFate {
+    if (this.frozen) return 'drop';
+    return isProduce ? this.produceFate() : 'pass';
+  }
+}
+
+/** Cuts a stream into Kafka's frames, each with the four bytes of its length. */
+function frames(onFrame: (frame: Buffer) => void): (data: Buffer) => void {
+  let rest: Buffer = Buffer.alloc(0);
+  return (data) => {
+    rest = Buffer.concat([rest, data]);
+    while (rest.length >= 4) {
+      const length = 4 + rest.readInt32BE(0);
+      if (rest.length < length) return;
+      onFrame(rest.subarray(0, length));
+      rest = rest.subarray(length);
+    }
+  };
+}

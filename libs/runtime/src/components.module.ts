@@ -1,0 +1,63 @@
+import type { DynamicModule, OnApplicationShutdown, Provider } from '@nestjs/common';
+import { Global, Inject, Module } from '@nestjs/common';
+import { SessionAccess } from '#libs/access';
+import { RoamingTokens, SessionTokens } from '#libs/auth';
+import { EventLog } from '#libs/event-log';
+import { ChatModel, PriceList } from '#libs/llm';
+import { Mailbox } from '#libs/mailbox';
+import {
+  Claims,
+  Freshness,
+  Heartbeat,
+  ProcessIdentity,
+  Processes,
+  Projection,
+  SessionReads,
+  SurfaceReads,
+} from '#libs/store';
+import type { Components } from './components.js';
+
+const COMPONENTS = Symbol('components');
+
+/** Gives the services what they share. It closes last, after every service has let go. */
+@Global()
+@Module({})
+export class ComponentsModule implements OnApplicationShutdown {
+  constructor(@Inject(COMPONENTS) private readonly components: Components) {}
+
+  static register(components: Components): DynamicModule {
+    const { presence } = components;
+    const present: Provider[] =
+      presence === null
+        ? []
+        : [
+            { provide: ProcessIdentity, useValue: presence.identity },
+            { provide: Heartbeat, useValue: presence.heartbeat },
+          ];
+    const providers: Provider[] = [
+      { provide: EventLog, useValue: components.log },
+      { provide: Mailbox, useValue: components.storage.mailbox },
+      { provide: Claims, useValue: components.claims },
+      { provide: Processes, useValue: components.processes },
+      { provide: Projection, useValue: components.projection },
+      { provide: Freshness, useValue: components.freshness },
+      { provide: SessionReads, useValue: components.sessionReads },
+      { provide: SurfaceReads, useValue: components.surfaceReads },
+      { provide: SessionTokens, useValue: components.sessionTokens },
+      { provide: RoamingTokens, useValue: components.roamingTokens },
+      { provide: ChatModel, useValue: components.model },
+      { provide: PriceList, useValue: components.prices },
+      SessionAccess,
+      ...present,
+    ];
+    return {
+      module: ComponentsModule,
+      providers: [{ provide: COMPONENTS, useValue: components }, ...providers],
+      exports: providers,
+    };
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.components.close();
+  }
+}

@@ -1,0 +1,71 @@
+import { isLoopbackAddress } from '#libs/auth';
+import { LOG_LEVELS } from '#libs/telemetry';
+import { z } from 'zod';
+
+const wholeNumber = (least: number, most: number, otherwise: number) => {
+  const problem = `must be a whole number from ${least} to ${most}`;
+  return z
+    .string()
+    .regex(/^\d{1,9}$/, problem)
+    .transform(Number)
+    .refine((value) => value >= least && value <= most, problem)
+    .default(otherwise);
+};
+
+const oneOf = <const T extends readonly [string, ...string[]]>(values: T, otherwise: T[number]) =>
+  z.enum(values, `must be one of ${values.join(', ')}`).default(otherwise as never);
+
+const LOOPBACK_ONLY =
+  'is not a loopback address. Open access only on loopback: whoever reached the port could read and run every session. ' +
+  'Bind 127.0.0.1, and put a proxy that checks credentials in front of it.';
+
+const httpUrl = z
+  .url({ protocol: /^https?$/, error: 'must be a URL that begins with http:// or https://' })
+  .transform((url) => url.replace(/\/+$/, ''));
+
+const postgresUrl = z.url({
+  protocol: /^postgres(ql)?$/,
+  error: 'must be a URL such as postgres://user:password@host:5432/database',
+});
+
+const list = (item: RegExp, problem: string) =>
+  z
+    .string()
+    .transform((text) => text.split(',').map((part) => part.trim()))
+    .refine((parts) => parts.every((part) => item.test(part)), problem);
+
+/** Every setting under the name of its environment variable; an unset and an empty one are the same. */
+export const SettingsSchema = z.object({
+  SBP_BACKEND: oneOf(['embedded', 'kafka'], 'embedded'),
+  SBP_DATA_DIR: z.string().default('.data'),
+  SBP_HOST: z
+    .string()
+    .refine((host) => host === 'localhost' || isLoopbackAddress(host), LOOPBACK_ONLY)
+    .default('127.0.0.1'),
+  SBP_PORT: wholeNumber(0, 65_535, 8080),
+  SBP_KAFKA_BROKERS: list(/^[^\s:,]+:\d{1,5}$/, 'must be host:port, several parted by commas').optional(),
+  SBP_POSTGRES_URL: postgresUrl.optional(),
+  SBP_KAFKA_TOPIC_PREFIX: z
+    .string()
+    .regex(/^[a-zA-Z0-9_-]{1,100}$/, 'must be letters, digits, _ and -, at most 100')
+    .default('sbp'),
+  SBP_KAFKA_PARTITIONS: wholeNumber(1, 10_000, 12),
+  SBP_KAFKA_REPLICATION: wholeNumber(1, 99, 1),
+  SBP_KAFKA_MIN_ISR: wholeNumber(1, 99, 1),
+  SBP_JWT_SECRET: z.string().optional(),
+  SBP_LLM_BASE_URL: httpUrl.optional(),
+  SBP_LLM_API_KEY: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces: it is sent in a header')
+    .optional(),
+  SBP_TRACK: oneOf(['opt-in', 'always'], 'opt-in'),
+  SBP_IMPLICIT_SESSION: oneOf(['auto', 'on', 'off'], 'auto'),
+  SBP_ALLOWED_ORIGINS: list(
+    /^[a-z][a-z0-9+.-]*:\/\/[^\s/,*]+$/i,
+    'must be origins such as https://app.example, without a path and without *, several parted by commas',
+  ).default([]),
+  SBP_PUBLIC_URL: httpUrl.optional(),
+  SBP_LOG_LEVEL: oneOf(LOG_LEVELS, 'info'),
+});
+
+export type SettingName = keyof z.infer<typeof SettingsSchema>;

@@ -1,0 +1,175 @@
+import { DEFAULT_DEMO_OPTIONS } from '#libs/llm';
+import { describe, expect, it } from 'vitest';
+import { InvalidSettings, parseDemoModelSettings, parseSettings } from './settings.js';
+
+const kafka = {
+  SBP_BACKEND: 'kafka',
+  SBP_KAFKA_BROKERS: '127.0.0.1:9092, kafka-2:9093',
+  SBP_POSTGRES_URL: 'postgres://sbp:pa55word@127.0.0.1:5432/sbp',
+};
+
+function problems(parse: () => unknown): readonly string[] {
+  try {
+    parse();
+  } catch (error) {
+    if (error instanceof InvalidSettings) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('settings', () => {
+  it('has a default for everything', () => {
+    expect(parseSettings({})).toEqual({
+      backend: { type: 'embedded' },
+      dataDir: '.data',
+      host: '127.0.0.1',
+      port: 8080,
+      jwtSecret: null,
+      llm: null,
+      demo: DEFAULT_DEMO_OPTIONS,
+      prices: new Map(),
+      track: 'opt-in',
+      implicitSession: 'auto',
+      allowedOrigins: [],
+      publicUrl: null,
+      logLevel: 'info',
+    });
+  });
+
+  it('takes an empty variable as unset', () => {
+    expect(parseSettings({ SBP_PORT: '', SBP_JWT_SECRET: ' ', SBP_KAFKA_BROKERS: '', SBP_MODEL_PRICES: '' })).toEqual(
+      parseSettings({}),
+    );
+  });
+
+  it('reads every variable', () => {
+    const settings = parseSettings({
+      ...kafka,
+      SBP_DATA_DIR: '/var/lib/sbp',
+      SBP_HOST: '::1',
+      SBP_PORT: '0',
+      SBP_KAFKA_TOPIC_PREFIX: 'test-1',
+      SBP_KAFKA_PARTITIONS: '6',
+      SBP_KAFKA_REPLICATION: '3',
+      SBP_KAFKA_MIN_ISR: '2',
+      SBP_JWT_SECRET: 'change-me-to-a-256-bit-secret',
+      SBP_LLM_BASE_URL: 'https://api.openai.com/v1/',
+      SBP_LLM_API_KEY: 'sk-1',
+      SBP_TRACK: 'always',
+      SBP_IMPLICIT_SESSION: 'off',
+      SBP_ALLOWED_ORIGINS: 'https://App.example, http://10.0.0.1:3000',
+      SBP_PUBLIC_URL: 'https://sbp.example/',
+      SBP_LOG_LEVEL: 'debug',
+      SBP_DEMO_TOKENS: '5',
+      SBP_MODEL_PRICES: '{"m": {"input": 1, "output": 2}}',
+    });
+    expect(settings).toEqual({
+      backend: {
+        type: 'kafka',
+        brokers: ['127.0.0.1:9092', 'kafka-2:9093'],
+        topicPrefix: 'test-1',
+        partitions: 6,
+        replication: 3,
+        minIsr: 2,
+        postgresUrl: kafka.SBP_POSTGRES_URL,
+      },
+      dataDir: '/var/lib/sbp',
+      host: '::1',
+      port: 0,
+      jwtSecret: 'change-me-to-a-256-bit-secret',
+      llm: { baseUrl: 'https://api.openai.com/v1', apiKey: 'sk-1' },
+      demo: { ...DEFAULT_DEMO_OPTIONS, tokens: 5 },
+      prices: new Map([['m', { input: 1, output: 2 }]]),
+      track: 'always',
+      implicitSession: 'off',
+      allowedOrigins: ['https://app.example', 'http://10.0.0.1:3000'],
+      publicUrl: 'https://sbp.example',
+      logLevel: 'debug',
+    });
+  });
+
+  it('lets a flag override its variable', () => {
+    const environment = { SBP_PORT: '1', SBP_HOST: 'localhost', SBP_DATA_DIR: 'a' };
+    expect(parseSettings(environment, ['--port', '9000', '--data-dir=b', '--host', '127.0.0.2'])).toMatchObject({
+      port: 9000,
+      dataDir: 'b',
+      host: '127.0.0.2',
+    });
+  });
+
+  it.each<[string, Record<string, string>, RegExp]>([
+    ['a port that is no number', { SBP_PORT: '80a' }, /^SBP_PORT: must be a whole number from 0 to 65535$/],
+    ['a port above 65535', { SBP_PORT: '65536' }, /^SBP_PORT: must be a whole number/],
+    ['a negative port', { SBP_PORT: '-1' }, /^SBP_PORT: must be/],
+    ['an unknown backend', { SBP_BACKEND: 'redis' }, /^SBP_BACKEND: must be one of embedded, kafka$/],
+    ['an unknown log level', { SBP_LOG_LEVEL: 'loud' }, /^SBP_LOG_LEVEL: must be one of fatal, /],
+    ['an unknown tracking', { SBP_TRACK: 'never' }, /^SBP_TRACK: must be one of opt-in, always$/],
+    ['an unknown implicit session', { SBP_IMPLICIT_SESSION: 'yes' }, /^SBP_IMPLICIT_SESSION: must be one of/],
+    ['all addresses', { SBP_HOST: '0.0.0.0' }, /^SBP_HOST: .*Open access only on loopback/],
+    ['an address of the network', { SBP_HOST: '192.168.1.2' }, /^SBP_HOST: .*Open access only on loopback/],
+    ['a host name', { SBP_HOST: 'server.example' }, /^SBP_HOST: .*Open access only on loopback/],
+    ['a model URL without a scheme', { SBP_LLM_BASE_URL: 'api.openai.com/v1' }, /^SBP_LLM_BASE_URL: must be a URL/],
+    ['a model URL of another scheme', { SBP_LLM_BASE_URL: 'file:///x' }, /^SBP_LLM_BASE_URL: must be a URL/],
+    ['an API key that fits in no header', { SBP_LLM_API_KEY: 'sk\n1' }, /^SBP_LLM_API_KEY: must be printable/],
+    ['any origin', { SBP_ALLOWED_ORIGINS: '*' }, /^SBP_ALLOWED_ORIGINS: must be origins/],
+    ['an origin with a path', { SBP_ALLOWED_ORIGINS: 'https://a.example/x' }, /^SBP_ALLOWED_ORIGINS: must be origins/],
+    ['a wrong option of the demo model', { SBP_DEMO_TTFT_MS: 'soon' }, /^SBP_DEMO_TTFT_MS: must be/],
+    ['prices that are no JSON', { SBP_MODEL_PRICES: 'cheap' }, /^SBP_MODEL_PRICES: is not JSON/],
+    ['no brokers', { ...kafka, SBP_KAFKA_BROKERS: '' }, /^SBP_KAFKA_BROKERS: must be set for SBP_BACKEND=kafka/],
+    ['no database', { ...kafka, SBP_POSTGRES_URL: '' }, /^SBP_POSTGRES_URL: must be set for SBP_BACKEND=kafka/],
+    ['a database of another kind', { ...kafka, SBP_POSTGRES_URL: 'mysql://x/y' }, /^SBP_POSTGRES_URL: must be a URL/],
+    ['a broker without port', { ...kafka, SBP_KAFKA_BROKERS: 'kafka' }, /^SBP_KAFKA_BROKERS: must be host:port/],
+    ['more in sync than there are', { ...kafka, SBP_KAFKA_MIN_ISR: '2' }, /^SBP_KAFKA_MIN_ISR: must not be above/],
+  ])('refuses %s by name', (_what, environment, message) => {
+    const found = problems(() => parseSettings(environment));
+    expect(found).toHaveLength(1);
+    expect(found[0]).toMatch(message);
+  });
+
+  it('names all that is wrong at once, a flag by its own name, and repeats no secret', () => {
+    const environment = {
+      SBP_LOG_LEVEL: 'x',
+      SBP_LLM_API_KEY: 'sk 1',
+      SBP_POSTGRES_URL: 'pa55word',
+      SBP_DEMO_TOKENS: '-',
+    };
+    const found = problems(() => parseSettings(environment, ['--port', 'x']));
+    expect(found.map((problem) => problem.split(':')[0])).toEqual([
+      '--port',
+      'SBP_POSTGRES_URL',
+      'SBP_LLM_API_KEY',
+      'SBP_LOG_LEVEL',
+      'SBP_DEMO_TOKENS',
+    ]);
+    expect(found.join()).not.toMatch(/sk 1|pa55word/);
+  });
+
+  it.each([
+    [['--prot', '9000'], /^--prot: is not known here. Known are: --port, --host, --data-dir/],
+    [['-p', '9000'], /^-p: is not known/],
+    [['start'], /^start: is not known/],
+    [['--port'], /^--port: needs a value/],
+    [['--port='], /^--port: needs a value/],
+    [['--__proto__', 'x'], /^--__proto__: is not known/],
+    [['--ttft', '5'], /^--ttft: is not known/],
+  ])('refuses the arguments %j', (argv, message) => {
+    expect(problems(() => parseSettings({}, argv))[0]).toMatch(message);
+  });
+});
+
+describe('settings of the demo model alone', () => {
+  it('reads its flags before its variables', () => {
+    const argv = ['--port', '0', '--ttft', '1', '--tokens=2', '--interval', '3', '--vary', '--fail', 'hang'];
+    expect(parseDemoModelSettings({ SBP_DEMO_TOKENS: '9' }, argv)).toEqual({
+      host: '127.0.0.1',
+      port: 0,
+      logLevel: 'info',
+      demo: { ttftMs: 1, tokens: 2, intervalMs: 3, vary: true, fail: { type: 'hang', every: 1 } },
+    });
+  });
+
+  it('names a wrong flag', () => {
+    expect(problems(() => parseDemoModelSettings({}, ['--tokens', '0']))[0]).toMatch(/^--tokens: must be/);
+  });
+});

@@ -1,0 +1,173 @@
+import { InvalidSetting, parseDemoOptions, parsePrices } from '#libs/llm';
+import type { DemoOptions, Price } from '#libs/llm';
+import type { LogLevel } from '#libs/telemetry';
+import type { z } from 'zod';
+import { parseFlags } from './command-line.js';
+import type { WrittenFlags } from './command-line.js';
+import { SettingsSchema } from './settings-schema.js';
+import type { SettingName } from './settings-schema.js';
+
+/** Where the log, claims and read models are. */
+export type BackendSettings =
+  | { readonly type: 'embedded' }
+  | {
+      readonly type: 'kafka';
+      readonly brokers: readonly string[];
+      /** Before the names of all topics: `<prefix>.turns`. */
+      readonly topicPrefix: string;
+      readonly partitions: number;
+      readonly replication: number;
+      readonly minIsr: number;
+      readonly postgresUrl: string;
+    };
+
+/** All that an operator can set, checked. */
+export interface Settings {
+  readonly backend: BackendSettings;
+  /** Holds the embedded store and the secret; may be relative to the working directory. */
+  readonly dataDir: string;
+  /** A loopback address: access is open. */
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Null: the one kept in the data directory. */
+  readonly jwtSecret: string | null;
+  /** The OpenAI-compatible API to call; null: the built-in demo model. `baseUrl` has no slash at its end. */
+  readonly llm: { readonly baseUrl: string; readonly apiKey: string | null } | null;
+  readonly demo: DemoOptions;
+  readonly prices: ReadonlyMap<string, Price>;
+  /** Whether requests without an `sbp` object are tracked too. */
+  readonly track: 'opt-in' | 'always';
+  readonly implicitSession: 'auto' | 'on' | 'off';
+  /** Origins of web pages, besides loopback ones, in lower case. */
+  readonly allowedOrigins: readonly string[];
+  /** How other servers reach this one; null: by the address it listens on. Without a slash at its end. */
+  readonly publicUrl: string | null;
+  readonly logLevel: LogLevel;
+}
+
+/** What the demo model needs when it is served alone. */
+export type DemoModelSettings = Pick<Settings, 'host' | 'port' | 'demo' | 'logLevel'>;
+
+/** Settings that cannot be used, all of them; the message has one line for each. */
+export class InvalidSettings extends Error {
+  override readonly name = 'InvalidSettings';
+
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join('\n'));
+  }
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const ADDRESS_FLAGS = { port: 'value', host: 'value' } as const;
+const SERVER_FLAGS = { ...ADDRESS_FLAGS, 'data-dir': 'value' } as const;
+const DEMO_FLAGS = { ttft: 'value', tokens: 'value', interval: 'value', vary: 'switch', fail: 'value' } as const;
+
+/** The variables that a flag overrides. */
+const VARIABLE_OF_FLAG: Readonly<Record<string, SettingName>> = {
+  port: 'SBP_PORT',
+  host: 'SBP_HOST',
+  'data-dir': 'SBP_DATA_DIR',
+};
+
+/**
+ * Settings of a server or service: flags (`--port`, `--host`, `--data-dir`) before environment variables before defaults.
+ * `argv`: what follows the command. Throws `InvalidSettings`.
+ */
+export function parseSettings(environment: Environment, argv: readonly string[] = []): Settings {
+  const problems: string[] = [];
+  const flags = attempt(problems, () => parseFlags(argv, SERVER_FLAGS)) ?? {};
+  const values = readSchema(problems, environment, flags);
+  const demo = attempt(problems, () => parseDemoOptions(environment));
+  const prices = attempt(problems, () => parsePrices(present(environment['SBP_MODEL_PRICES']) ?? '{}'));
+  const backend = values === undefined ? undefined : readBackend(problems, values);
+  if (
+    problems.length > 0 ||
+    values === undefined ||
+    demo === undefined ||
+    prices === undefined ||
+    backend === undefined
+  ) {
+    throw new InvalidSettings(problems);
+  }
+  const { SBP_LLM_BASE_URL: baseUrl, SBP_LLM_API_KEY: apiKey } = values;
+  return {
+    backend,
+    dataDir: values.SBP_DATA_DIR,
+    host: values.SBP_HOST,
+    port: values.SBP_PORT,
+    jwtSecret: values.SBP_JWT_SECRET ?? null,
+    llm: baseUrl === undefined ? null : { baseUrl, apiKey: apiKey ?? null },
+    demo,
+    prices,
+    track: values.SBP_TRACK,
+    implicitSession: values.SBP_IMPLICIT_SESSION,
+    allowedOrigins: values.SBP_ALLOWED_ORIGINS.map((origin) => origin.toLowerCase()),
+    publicUrl: values.SBP_PUBLIC_URL ?? null,
+    logLevel: values.SBP_LOG_LEVEL,
+  };
+}
+
+/** Settings of the demo model served alone: `--port`, `--host` and the model's own options. Throws `InvalidSettings`. */
+export function parseDemoModelSettings(environment: Environment, argv: readonly string[]): DemoModelSettings {
+  const problems: string[] = [];
+  const flags = attempt(problems, () => parseFlags(argv, { ...ADDRESS_FLAGS, ...DEMO_FLAGS })) ?? {};
+  const values = readSchema(problems, environment, flags);
+  const demo = attempt(problems, () => parseDemoOptions(environment, flags));
+  if (problems.length > 0 || values === undefined || demo === undefined) throw new InvalidSettings(problems);
+  return { host: values.SBP_HOST, port: values.SBP_PORT, demo, logLevel: values.SBP_LOG_LEVEL };
+}
+
+type Values = z.infer<typeof SettingsSchema>;
+
+function readSchema(problems: string[], environment: Environment, flags: WrittenFlags): Values | undefined {
+  const names = new Map<PropertyKey, string>();
+  const written: Record<string, string | undefined> = {};
+  for (const variable of Object.keys(SettingsSchema.shape)) written[variable] = present(environment[variable]);
+  for (const [flag, variable] of Object.entries(VARIABLE_OF_FLAG)) {
+    if (flags[flag] === undefined) continue;
+    written[variable] = flags[flag];
+    names.set(variable, `--${flag}`);
+  }
+  const parsed = SettingsSchema.safeParse(written);
+  if (parsed.success) return parsed.data;
+  for (const issue of parsed.error.issues) {
+    const variable = issue.path[0] ?? '';
+    problems.push(`${names.get(variable) ?? String(variable)}: ${issue.message}`);
+  }
+  return undefined;
+}
+
+function readBackend(problems: string[], values: Values): BackendSettings | undefined {
+  if (values.SBP_BACKEND === 'embedded') return { type: 'embedded' };
+  const { SBP_KAFKA_BROKERS: brokers, SBP_POSTGRES_URL: postgresUrl } = values;
+  if (brokers === undefined)
+    problems.push('SBP_KAFKA_BROKERS: must be set for SBP_BACKEND=kafka, such as 127.0.0.1:9092');
+  if (postgresUrl === undefined) {
+    problems.push(
+      'SBP_POSTGRES_URL: must be set for SBP_BACKEND=kafka, such as postgres://user:password@127.0.0.1:5432/sbp',
+    );
+  }
+  const { SBP_KAFKA_MIN_ISR: minIsr, SBP_KAFKA_REPLICATION: replication } = values;
+  if (minIsr > replication) {
+    problems.push(`SBP_KAFKA_MIN_ISR: must not be above SBP_KAFKA_REPLICATION, which is ${replication}`);
+  }
+  if (brokers === undefined || postgresUrl === undefined) return undefined;
+  const { SBP_KAFKA_TOPIC_PREFIX: topicPrefix, SBP_KAFKA_PARTITIONS: partitions } = values;
+  return { type: 'kafka', brokers, topicPrefix, partitions, replication, minIsr, postgresUrl };
+}
+
+function present(text: string | undefined): string | undefined {
+  return text === undefined || text.trim() === '' ? undefined : text.trim();
+}
+
+function attempt<T>(problems: string[], parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof InvalidSetting)) throw error;
+    problems.push(error.message);
+    return undefined;
+  }
+}

@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+// Every npm script goes through here: it makes sure that dependencies and build are there, then runs the program.
+// This file and those it imports use no dependency and run on any Node from 18 on.
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from './build.mjs';
+import { execute } from './execute.mjs';
+import { install } from './install.mjs';
+import { nodeBinary } from './node-binary.mjs';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const dist = (file) => ['--enable-source-maps', path.join(root, 'dist', file)];
+const dependency = (file) => [path.join(root, 'node_modules', file)];
+
+const COMMANDS = {
+  start: { build: true, program: [...dist('apps/sbp-server/src/main.js'), 'start'] },
+  stack: { build: true, program: dist('tools/stack/main.js') },
+  test: { build: true, program: [...dependency('vitest/vitest.mjs'), 'run'], inRoot: true },
+  chaos: { build: true, program: dist('tools/chaos/main.js') },
+  bench: { build: true, program: dist('tools/bench/main.js') },
+  verify: { build: true, program: [path.join(root, 'tools/setup/verify.mjs')], inRoot: true },
+  format: { build: false, program: [...dependency('prettier/bin/prettier.cjs'), '--write', '.'], inRoot: true },
+  build: { build: true },
+};
+
+const [name, ...rest] = process.argv.slice(2);
+const command = Object.hasOwn(COMMANDS, name ?? '') ? COMMANDS[name] : undefined;
+if (command === undefined) {
+  process.stderr.write(`usage: run.mjs ${Object.keys(COMMANDS).join('|')} [options]\n`);
+  process.exit(2);
+}
+install(root);
+const node = nodeBinary(root);
+if (command.build) build(root, node);
+if (command.inRoot) process.chdir(root);
+const options = rest[0] === '--' ? rest.slice(1) : rest;
+if (command.program) execute(root, node, [...command.program, ...options]);

@@ -1,0 +1,49 @@
+import { parseArgs } from 'node:util';
+import { SERVICE_KINDS } from '../front/index.js';
+import type { ServiceKind } from '../front/index.js';
+import type { StackOptions } from './options.js';
+
+const DEFAULT_PORT = '8080';
+const DEFAULT_DATA_DIR = '.data/stack';
+
+export const USAGE = `usage: npm run stack -- [options]
+
+  --port N          of the one address in front (default ${DEFAULT_PORT}; 0: any free one)
+  --data-dir DIR    where Kafka, Postgres, the secret and the logs are kept (default ${DEFAULT_DATA_DIR})
+  --replicas LIST   processes of each service, as in completions=2,gateway=2,sessions=2 (default one each)
+  --no-restart      leave a process dead that ended on its own
+`;
+
+/** Throws an `Error` with a message for the user if an option is wrong. */
+export function stackOptions(args: readonly string[]): StackOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    strict: true,
+    options: {
+      port: { type: 'string', default: DEFAULT_PORT },
+      'data-dir': { type: 'string', default: DEFAULT_DATA_DIR },
+      replicas: { type: 'string', default: '' },
+      'no-restart': { type: 'boolean', default: false },
+    },
+  });
+  const port = Number(values.port);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(`--port ${values.port} is not a port.`);
+  return {
+    port,
+    dataDir: values['data-dir'],
+    replicas: replicasOf(values.replicas),
+    restart: !values['no-restart'],
+  };
+}
+
+function replicasOf(list: string): Partial<Record<ServiceKind, number>> {
+  const replicas: Partial<Record<ServiceKind, number>> = {};
+  for (const part of list.split(',').filter((each) => each !== '')) {
+    const [name = '', count = ''] = part.split('=');
+    const kind = SERVICE_KINDS.find((each) => each === name);
+    if (kind === undefined) throw new Error(`--replicas: ${name} is not one of ${SERVICE_KINDS.join(', ')}.`);
+    if (!/^\d{1,2}$/.test(count)) throw new Error(`--replicas: ${part} does not say how many, as in ${name}=2.`);
+    replicas[kind] = Number(count);
+  }
+  return replicas;
+}
