@@ -109,11 +109,10 @@ export class SurfaceSync {
       if (live.answering) this.#askAgain(live);
       return;
     }
-    if (live.waiting.length + placement.text.length > MAX_WAITING) {
-      this.#askAgain(live);
-      return;
-    }
-    this.#live = { ...live, waiting: live.waiting + placement.text, answering: true };
+    const taken = placement.text.slice(0, MAX_WAITING - live.waiting.length);
+    const next = { ...live, waiting: live.waiting + taken, answering: true };
+    this.#live = next;
+    if (taken.length < placement.text.length) this.#askAgain(next);
     if (placement.text !== '') void this.#work();
   }
 

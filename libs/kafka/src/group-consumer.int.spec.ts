@@ -4,8 +4,8 @@ import { describe, expect, it, vi } from 'vitest';
 import { GroupConsumer } from './group-consumer.js';
 import type { GroupConsumerOptions, MessageBatch } from './group-reader.js';
 import { OrderedProducer } from './ordered-producer.js';
-import { KafkaProxy } from './testing/kafka-proxy.js';
-import { newTopic, send, testBroker, testKafka } from './testing/test-topic.js';
+import { KafkaProxy } from '../testing/src/kafka-proxy.js';
+import { newTopic, send, testBroker, testKafka } from '../testing/src/test-topic.js';
 
 const WAIT = { timeout: 30_000, interval: 20 };
 

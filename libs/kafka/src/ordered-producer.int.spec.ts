@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { OrderedProducer, ProducerClosed } from './ordered-producer.js';
 import type { OrderedProducerOptions } from './ordered-producer.js';
-import { KafkaProxy } from './testing/kafka-proxy.js';
-import { message, newTopic, send, testBroker, testKafka, textsOf } from './testing/test-topic.js';
+import { KafkaProxy } from '../testing/src/kafka-proxy.js';
+import { message, newTopic, send, testBroker, testKafka, textsOf } from '../testing/src/test-topic.js';
 
 const PARTITIONS = 3;
 

@@ -24,7 +24,7 @@ export interface OrderedProducerOptions {
 const BOUNDS: SendBounds = { bytesPerPartition: 240 * 1024, bytesPerSend: 16 * 1024 * 1024, messagesPerPartition: 500 };
 
 /** Upper bound of what a record and its share of the batch's header add to key and value. */
-export const RECORD_OVERHEAD_BYTES = 96;
+const RECORD_OVERHEAD_BYTES = 96;
 
 type Delivery =
   | { readonly type: 'written'; readonly offsets: BaseOffsets }

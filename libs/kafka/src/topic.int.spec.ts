@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { newTopic, testKafka } from './testing/test-topic.js';
+import { newTopic, testKafka } from '../testing/src/test-topic.js';
 import { checkTopic, ensureTopic, topicExists, TopicMismatch } from './topic.js';
 
 const config = { 'retention.ms': '-1', 'cleanup.policy': 'delete', 'max.message.bytes': '10485760' };

@@ -51,6 +51,9 @@ class BackendModule {
   }
 }
 
+@Module({})
+class TestModule {}
+
 /** A gateway service in this process, on a port of its own. */
 export class TestGateway {
   private constructor(
@@ -62,16 +65,17 @@ export class TestGateway {
   static async start(backend: TestBackend, timings: Partial<SurfaceTimings> = {}): Promise<TestGateway> {
     const address = { slot: 0, incarnation: randomUUID() };
     const module: DynamicModule = {
-      module: class TestModule {},
+      module: TestModule,
       imports: [
         BackendModule.of(backend, address),
         GatewayModule.register({ timings: new SurfaceTimings({ sweep: 3_600_000, ...timings }) }),
       ],
       controllers: [GreetingController],
     };
-    const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(), { logger: false });
-    const accepts = ({ headers }: { headers: { origin?: string } }): boolean =>
-      headers.origin !== 'http://evil.example';
+    const options = { logger: false } as const;
+
+    const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(), options);
+    const accepts = ({ headers }: IncomingMessage): boolean => headers.origin !== 'http://evil.example';
     app.useWebSocketAdapter(new SurfaceWsAdapter(app, { accepts }));
     const inbox = app.get(SurfaceInbox, { strict: false });
     await backend.mailbox.receive(address, (message) => {

@@ -83,7 +83,8 @@ export class TestSurface {
     return this.of('TURN_CHUNK')
       .filter((chunk) => chunk.chunk_id === chunkId)
       .reduce((text, { delta, offset }) => {
-        if (offset !== [...text].length) throw new Error(`chunk at ${offset}, after ${[...text].length} code points`);
+        const before = Array.from(text).length;
+        if (offset !== before) throw new Error(`chunk at ${offset}, after ${before} code points`);
         return text + delta;
       }, '');
   }

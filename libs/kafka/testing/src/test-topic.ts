@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { inject } from 'vitest';
-import { ClusterClient } from '../cluster-client.js';
-import type { KafkaOptions } from '../options.js';
-import type { OrderedProducer } from '../ordered-producer.js';
-import type { ProducedMessage, SendOutcome } from '../send-queue.js';
-import { createTopic } from '../topic.js';
+import { ClusterClient } from '../../src/cluster-client.js';
+import type { KafkaOptions } from '../../src/options.js';
+import type { OrderedProducer } from '../../src/ordered-producer.js';
+import type { ProducedMessage, SendOutcome } from '../../src/send-queue.js';
+import { createTopic } from '../../src/topic.js';
 
 export function testBroker(): string {
   return inject('SBP_TEST_KAFKA_BROKERS').split(',')[0] ?? '';
