@@ -10,6 +10,7 @@ const LIBRARIES = {
   store: ['protocol', 'domain', 'sql'],
   llm: ['protocol'],
   auth: ['protocol'],
+  access: ['protocol', 'domain', 'store', 'auth'],
 };
 const SERVICES = ['completions', 'sessions', 'roaming', 'gateway'];
 const FOUNDATION = Object.keys(LIBRARIES);
@@ -53,10 +54,16 @@ module.exports = {
     },
     {
       name: 'programs-stand-alone',
-      comment: 'Only sbp-server is made of the other services, and of their modules in libs.',
+      comment: 'Only sbp-server is made of the other services.',
       severity: 'error',
-      from: { path: '^apps/([^/]+)/', pathNot: '\\.spec\\.ts$' },
+      from: { path: '^apps/([^/]+)/', pathNot: ['\\.spec\\.ts$', '^apps/sbp-server/'] },
       to: { path: '^(apps|tools|tests)/', pathNot: '^apps/$1/' },
+    },
+    {
+      name: 'sbp-server-composes-services',
+      severity: 'error',
+      from: { path: '^apps/sbp-server/', pathNot: '\\.spec\\.ts$' },
+      to: { path: '^(apps|tools|tests)/', pathNot: ['^apps/sbp-server/', '^apps/[^/]+/src/service\\.ts$'] },
     },
     {
       name: 'public-face',

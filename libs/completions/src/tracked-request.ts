@@ -13,11 +13,6 @@ export interface TrackedRequest {
   readonly options: JsonObject;
 }
 
-/** Whether the client asked for a stream. */
-export function wantsStream(request: TrackedRequest): boolean {
-  return request.completion.stream === true;
-}
-
 /** Whether the client asked for usage in its stream. */
 export function wantsUsage(request: TrackedRequest): boolean {
   return request.completion.stream_options?.include_usage === true;

@@ -1,0 +1,126 @@
+import type { ServerFrame } from '#libs/protocol';
+
+/** What clients were told and what was found in the end. Times are `Date.now()` of one machine. */
+export interface History {
+  readonly conversations: readonly ConversationHistory[];
+}
+
+/** All that happened around one agent's session. */
+export interface ConversationHistory {
+  readonly name: string;
+  /** The id of its session, as its callers were told it. */
+  readonly sessionId: string;
+  readonly calls: readonly Call[];
+  readonly reads: readonly Read[];
+  readonly connections: readonly Connection[];
+  /** Acknowledgements by surfaces that the log is known to have taken while their attachment was the current one. */
+  readonly acknowledged: readonly DurableAcknowledgement[];
+  readonly found: Found;
+}
+
+/** One `POST /v1/chat/completions`. */
+export interface Call {
+  /** Stands in its user message and in no other. */
+  readonly marker: string;
+  readonly begunAt: number;
+  readonly endedAt: number;
+  readonly outcome: CallOutcome;
+}
+
+export type CallOutcome =
+  /** The whole answer came. */
+  | {
+      readonly type: 'answered';
+      readonly sessionId: string;
+      readonly turnId: string;
+      readonly text: string;
+      readonly stepCount: number;
+    }
+  /** The model's end of the text came, so the turn was promised to be committed; then the stream broke. */
+  | { readonly type: 'finished'; readonly text: string }
+  /** The connection broke before the end of the text. */
+  | { readonly type: 'broken' }
+  /** The caller went away by itself. */
+  | { readonly type: 'vanished' }
+  /** A whole answer that says no. */
+  | { readonly type: 'refused'; readonly status: number; readonly code: string | null }
+  /** Nobody took the connection: nothing was sent. */
+  | { readonly type: 'unreached' }
+  /** Neither answered nor broken for very long. */
+  | { readonly type: 'forgotten' };
+
+/** A `GET …/messages` on the way. */
+export interface Read {
+  readonly begunAt: number;
+  readonly turnIds: readonly string[];
+}
+
+/** One WebSocket of a surface. */
+export interface Connection {
+  readonly id: string;
+  readonly openedAt: number;
+  readonly events: readonly ConnectionEvent[];
+  /** Null: the surface went away by itself. */
+  readonly closeCode: number | null;
+}
+
+export type ConnectionEvent =
+  | { readonly type: 'received'; readonly at: number; readonly frame: ServerFrame }
+  | { readonly type: 'sent'; readonly at: number; readonly frame: 'ATTACH_SESSION' | 'PONG' | 'DETACH' };
+
+export interface DurableAcknowledgement {
+  readonly at: number;
+  readonly seq: number;
+}
+
+/** What the session's API says when all is over. */
+export interface Found {
+  readonly messages: readonly FoundMessage[];
+  readonly turnInFlight: string | null;
+  readonly stepCount: number;
+  /** Turns that wait for a surface, after the last of them was acknowledged. */
+  readonly queuedTurns: number;
+}
+
+export interface FoundMessage {
+  readonly turnId: string;
+  readonly role: string;
+  readonly text: string;
+  readonly createdAt: number;
+}
+
+/** A promise that was not kept. */
+export interface Violation {
+  readonly rule: Rule;
+  readonly conversation: string;
+  readonly detail: string;
+}
+
+export type Rule =
+  /** What a caller was told, or a surface shown, is not there. */
+  | 'lost'
+  /** A turn or a message is there twice. */
+  | 'doubled'
+  | 'reordered'
+  /** Two readers of one turn got different texts. */
+  | 'altered'
+  /** A turn began and has not ended, or a caller was never answered. */
+  | 'unended'
+  /** What was acknowledged came again. */
+  | 'redrained'
+  /** A `seq` is missing. */
+  | 'gap'
+  /** What follows SESSION_ATTACHED is not what it announced. */
+  | 'drain'
+  /** One `seq` for two turns, or two for one. */
+  | 'conflict'
+  /** A turn that nobody received was never given to a surface. */
+  | 'undelivered'
+  /** The pieces of a live turn do not fit together. */
+  | 'chunks'
+  /** A number that was told is wrong. */
+  | 'count'
+  /** A read did not show what had been acknowledged before it. */
+  | 'stale'
+  /** An answer, a close code or an end of a turn for which there was no reason. */
+  | 'unexpected';

@@ -1,0 +1,37 @@
+/** Points at which a process can be made to kill itself: of a turn (T), an attach (A), an acknowledgement (K). */
+export const STEPS = {
+  T1: 'turn claimed',
+  T2: 'start of a turn sent to the log',
+  T3: 'start of a turn acknowledged by the log',
+  T4: 'in the middle of the stream',
+  T5: 'completion sent to the log',
+  T6: 'completion acknowledged by the log',
+  T7: 'claim released',
+  A1: 'attach sent to the log',
+  A2: 'attach folded, SESSION_ATTACHED about to be written',
+  A3: 'in the middle of a drain',
+  K1: 'acknowledgement sent to the log',
+  K2: 'acknowledgement acknowledged by the log',
+} as const;
+
+export type Step = keyof typeof STEPS;
+export const STEP_NAMES = Object.keys(STEPS) as readonly Step[];
+
+/** Which service passes a step. */
+export function ownerOf(step: Step): 'completions' | 'gateway' {
+  return step.startsWith('T') ? 'completions' : 'gateway';
+}
+
+/**
+ * Sent to a process by its channel: kill yourself the next time that you pass this step; null takes the last order back.
+ * `afterMs` is how long after sending (T2, T5, A1, K1) it dies, if the log does not answer first; 0: at once. For T4, how long
+ * after the start was acknowledged.
+ */
+export interface Arming {
+  readonly arm: Step | null;
+  readonly afterMs: number;
+}
+
+export function isArming(message: unknown): message is Arming {
+  return typeof message === 'object' && message !== null && 'arm' in message && 'afterMs' in message;
+}
