@@ -15,6 +15,11 @@ export interface ServiceOptions {
   readonly restart: boolean;
 }
 
+/** The pid files of a stack's services. */
+export function runFolder(dataDir: string): string {
+  return path.join(dataDir, 'run');
+}
+
 /** One replica of a service. Its port never changes, so that the front finds it again after a restart. */
 export class ServiceProcess extends SupervisedProcess {
   readonly kind: ServiceKind;
@@ -32,7 +37,7 @@ export class ServiceProcess extends SupervisedProcess {
       }),
       ready: listeningLine,
       logFile: path.join(options.logDir, `${name}.log`),
-      pidFile: path.join(options.dataDir, 'run', `${name}.json`),
+      pidFile: path.join(runFolder(options.dataDir), `${name}.json`),
       stopSignal: 'SIGTERM',
       stopTimeoutMs: 10_000,
       readyTimeoutMs: 60_000,

@@ -1,16 +1,16 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { SERVICE_KINDS, startFront } from '../front/index.js';
 import type { Front, ServiceKind } from '../front/index.js';
 import { freePort } from '../infrastructure/index.js';
-import { readPidFile, removePidFile, writePidFile } from '../supervise/index.js';
+import { endLeftover, readPidFile, removePidFile, writePidFile } from '../supervise/index.js';
 import type { ProcessExit, SupervisedProcess } from '../supervise/index.js';
 import { startInfrastructure } from './infrastructure.js';
 import type { Infrastructure } from './infrastructure.js';
 import { builtEntry } from './options.js';
 import type { StackOptions } from './options.js';
 import { sharedSecret } from './secret.js';
-import { ServiceProcess } from './service-process.js';
+import { ServiceProcess, runFolder } from './service-process.js';
 import { writeStackFile } from './stack-file.js';
 import type { StackEntry } from './stack-file.js';
 import { createTurnsTopic } from './topic.js';
@@ -69,6 +69,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const port = options.port === undefined || options.port === 0 ? await freePort() : options.port;
     // First, so that a port that is taken is reported before anything else is waited for.
     front = await startFront(port, services);
+    await endLeftoverServices(dataDir);
     infrastructure = await startInfrastructure({
       existing: options.infrastructure,
       dataDir,
@@ -88,15 +89,23 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const extraEnv = new Map<string, NodeJS.ProcessEnv>();
     services.push(...(await serviceProcesses(options, env, extraEnv)));
     say('Starting the services …');
-    // The first session service migrates the database, which all others need.
-    for (const kinds of [['sessions'], ['completions', 'gateway', 'roaming']]) {
-      await allOrError(services.filter((each) => kinds.includes(each.kind)).map((each) => each.start()));
-    }
+    // A session service migrates the database, which all others need: one alone, then the rest.
+    const first = services.find((each) => each.kind === 'sessions');
+    await first?.start();
+    await allOrError(services.filter((each) => each !== first).map((each) => each.start()));
     return runningStack(dataDir, front, services, infrastructure, env, extraEnv, stop);
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** Also those that the new stack will not start again: they would go on working on the old log. */
+async function endLeftoverServices(dataDir: string): Promise<void> {
+  const folder = runFolder(dataDir);
+  await mkdir(folder, { recursive: true });
+  const files = await readdir(folder);
+  await Promise.all(files.map((file) => endLeftover(path.join(folder, file), 'SIGTERM')));
 }
 
 /** Waits for all, so that nothing is still starting when an error is handled. */

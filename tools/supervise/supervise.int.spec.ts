@@ -114,7 +114,7 @@ describe('what an earlier start left behind', () => {
     await left.start();
     const file = path.join(dataDir, 'left.json');
     writePidFile(file, left.pid);
-    await endLeftover(file);
+    await endLeftover(file, 'SIGTERM');
     expect([isAlive(left.pid), existsSync(file)]).toEqual([false, false]);
   });
 
@@ -122,7 +122,7 @@ describe('what an earlier start left behind', () => {
     const file = path.join(dataDir, 'stranger.json');
     await writeFile(file, JSON.stringify({ pid: process.pid, startTime: '1' }));
     expect(readPidFile(file)).toBeUndefined();
-    await endLeftover(file);
+    await endLeftover(file, 'SIGTERM');
     expect(existsSync(file)).toBe(false);
   });
 });

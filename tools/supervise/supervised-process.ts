@@ -113,7 +113,7 @@ export class SupervisedProcess {
   /** Starts it and waits until it serves. Throws, with the end of its log, if it ends or stays silent before that. */
   async start(): Promise<void> {
     this.#stopping = false;
-    await endLeftover(this.spec.pidFile);
+    await endLeftover(this.spec.pidFile, this.spec.stopSignal);
     await this.#launch();
   }
 

@@ -97,7 +97,7 @@ export class SurfaceSync {
   /** Live text from a runner. */
   accept(message: MailboxMessageOf<'live'>): void {
     const live = this.#live;
-    if (live?.attempt.turnId !== message.turn_id || false) return;
+    if (live?.attempt.turnId !== message.turn_id || message.epoch < live.attempt.epoch) return;
     // A higher epoch is known to be the turn's only when it is folded.
     if (message.epoch > live.attempt.epoch) {
       this.ask();

@@ -9,6 +9,9 @@ import { foreignRequest } from './http-guard.js';
 /** Longer than the idle time of common proxies, so that they, not we, close a connection that they keep. */
 const KEEP_ALIVE_MS = 75_000;
 
+/** How long a request may take to arrive; an answer may stream for as long as it likes. */
+const RECEIVE_MS = 300_000;
+
 /** A roaming token is a path segment. */
 const LONGEST_PATH_SEGMENT = 8192;
 
@@ -30,8 +33,7 @@ export class FastifyEdge extends FastifyAdapter {
     super({
       bodyLimit: LIMITS.requestBody,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      // No limit on how long an answer streams.
-      requestTimeout: 0,
+      requestTimeout: RECEIVE_MS,
       forceCloseConnections: true,
       routerOptions: { maxParamLength: LONGEST_PATH_SEGMENT },
       skipMiddie: true,

@@ -27,7 +27,6 @@ export async function createHttpApp(
     forceCloseConnections: true,
     logger: new NestLogger(logger),
   };
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest declares its options as a class, and takes plain objects
   const app = await NestFactory.create<NestFastifyApplication>(rootModule, edge, options);
   app.useGlobalFilters(filter);
   app.enableCors({
