@@ -4,15 +4,17 @@ import type { AddressInfo } from 'node:net';
 import { Pool } from 'undici';
 
 const upstream = new Pool(process.argv[2] ?? '', { connections: 256 });
+const HOP_BY_HOP = new Set(['host', 'connection', 'keep-alive', 'transfer-encoding']);
+const endToEnd = <T>(headers: Readonly<Record<string, T>>): Record<string, T> =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name)));
 
 const server = createServer((request, response) => {
-  const { host: _host, connection: _connection, ...headers } = request.headers;
   const { url: path = '/', method = 'GET' } = request;
+  const headers = endToEnd(request.headers);
   upstream
-    .stream({ path, method, headers, body: request, opaque: response }, ({ statusCode, headers: answered, opaque }) => {
-      const { connection: _theirs, 'keep-alive': _idle, 'transfer-encoding': _framing, ...passed } = answered;
-      return (opaque as typeof response).writeHead(statusCode, passed);
-    })
+    .stream({ path, method, headers, body: request }, (answer) =>
+      response.writeHead(answer.statusCode, endToEnd(answer.headers)),
+    )
     .catch(() => response.destroy());
 });
 server.listen(0, '127.0.0.1', () => {

@@ -31,7 +31,9 @@ export function print(bench: string, report: Report, write: (text: string) => vo
   for (const result of results) write(`${JSON.stringify({ bench, ...result })}\n`);
   for (const aim of aims) {
     const { what, got, comparison, unit } = aim;
-    write(`${JSON.stringify({ bench, aim: what, got: rounded(got), comparison, limit: aim.aim, unit, met: isMet(aim) })}\n`);
+    write(
+      `${JSON.stringify({ bench, aim: what, got: rounded(got), comparison, limit: aim.aim, unit, met: isMet(aim) })}\n`,
+    );
   }
 }
 
@@ -49,6 +51,8 @@ export function rounded(value: number): number {
 function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[]): string =>
-    row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ');
+    row
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .join('  ');
   return rows.map((row) => `  ${line(row)}\n`).join('');
 }

@@ -60,8 +60,9 @@ export interface Connection {
   readonly id: string;
   readonly openedAt: number;
   readonly events: readonly ConnectionEvent[];
-  /** Null: the surface went away by itself. */
-  readonly closeCode: number | null;
+  readonly closedAt: number;
+  /** As the WebSocket reported it; 1006 where the connection broke, or the surface broke it. */
+  readonly closeCode: number;
 }
 
 export type ConnectionEvent =

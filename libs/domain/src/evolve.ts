@@ -13,6 +13,8 @@ export function evolve(state: SessionState, event: LogEvent): Evolution<SessionS
   if (state.phase === 'unopened') return evolveUnopened(state, event);
   const next = evolveOpen(state, event);
   if (next === null) return nothing(state);
+  // What changes nothing here (an old acknowledgement, an export) does not touch the session: its copies come late.
+  if (next.state === state) return next;
   return { ...next, state: { ...next.state, updatedAt: event.occurred_at } };
 }
 
@@ -81,7 +83,9 @@ function evolveOpen(session: OpenSession, event: LogEvent): Evolution<OpenSessio
     case 'turn.completed':
     case 'turn.failed':
     case 'turn.cancelled':
-      return session.turn?.turnId === event.turn_id && session.turn.epoch === event.epoch
+      return session.turn?.turnId === event.turn_id &&
+        session.turn.epoch === event.epoch &&
+        session.epoch === event.epoch
         ? ended(session, session.turn, event)
         : null;
     case 'turn.undelivered':

@@ -167,7 +167,7 @@ export class SurfaceSync {
         for (const frame of completion(this.#takeShown(turn.turnId), turn)) await this.#write(frame);
       });
       this.#follow(open);
-      this.acknowledger.outputEnded();
+      if (!this.#stopped) this.acknowledger.outputEnded();
     } catch (error) {
       this.events.failed(error);
     }

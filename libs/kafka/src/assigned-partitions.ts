@@ -142,9 +142,14 @@ export class AssignedPartitions {
   private async begin(assignment: Assignment): Promise<void> {
     const { partition, control, revoked } = assignment;
     assignment.expected = null;
+    try {
+      control.pause(partition);
+    } catch {
+      // The kafkajs consumer has ended; its successor will be assigned anew.
+      return;
+    }
     for (;;) {
       try {
-        control.pause(partition);
         if (assignment.failures > 0) await backOff(assignment.failures, revoked.signal);
         await this.inHand.get(partition)?.catch(() => undefined);
         assignment.failures += 1;
@@ -155,7 +160,6 @@ export class AssignedPartitions {
         return;
       } catch (error) {
         if (isRevoked(assignment)) return;
-        assignment.failures = Math.max(1, assignment.failures);
         this.options.onProblem(`the position of partition ${partition} cannot be had`, error);
       }
     }

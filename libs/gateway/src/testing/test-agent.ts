@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Command } from '#libs/domain';
 import { decide } from '#libs/domain';
 import type { MailboxMessageOf } from '#libs/mailbox';
-import type { CallerPresence, ProcessAddress } from '#libs/protocol';
+import type { CallerPresence, LogEvent, ProcessAddress } from '#libs/protocol';
 import type { TestBackend } from './test-backend.js';
 
 type Unissued<C> = C extends Command ? Omit<C, 'sessionId' | 'at' | 'newId'> : never;
@@ -112,6 +112,28 @@ export class TestAgent {
   say(watch: MailboxMessageOf<'watch'>, offset: number, text: string, epoch = watch.epoch): void {
     const { session_id, turn_id, attach_id, reply_to } = watch;
     void this.backend.mailbox.send(reply_to, { type: 'live', session_id, turn_id, epoch, attach_id, offset, text });
+  }
+
+  /** The last turn of the session that a surface acknowledged. */
+  async cursor(): Promise<number> {
+    const state = await this.backend.sessions.state(this.sessionId);
+    return state.phase === 'open' ? state.cursor : -1;
+  }
+
+  /** Whether a surface is there, as folded. */
+  async presence(): Promise<string> {
+    const state = await this.backend.sessions.state(this.sessionId);
+    return state.phase === 'open' ? state.surface.type : state.phase;
+  }
+
+  /** What the log says of the session's surfaces. */
+  async surfaceEvents(): Promise<readonly LogEvent[]> {
+    return (await this.backend.events(this.sessionId)).filter((event) => event.type.startsWith('surface.'));
+  }
+
+  async detachReasons(): Promise<readonly string[]> {
+    const events = await this.surfaceEvents();
+    return events.flatMap((event) => (event.type === 'surface.detached' ? [event.data.reason] : []));
   }
 
   async #state(command: Unissued<Command>): Promise<void> {

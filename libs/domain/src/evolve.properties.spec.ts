@@ -1,0 +1,220 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { LogEvent } from '#libs/protocol';
+import type { Move } from '#libs/domain/testing';
+import { fold, randomLog } from '#libs/domain/testing';
+import type { Change } from './changes.js';
+import { evolve } from './evolve.js';
+import type { OpenSession, SessionState } from './session-state.js';
+import { REMEMBERED, TAKEOVER_LIMIT, initialState } from './session-state.js';
+import { applyTurn } from './transcript.js';
+
+const back = fc.nat({ max: 6 });
+const often = <T>(arbitrary: fc.Arbitrary<T>, weight: number) => ({ arbitrary, weight });
+
+const move: fc.Arbitrary<Move> = fc.oneof(
+  often(
+    fc.record({
+      type: fc.constant('start' as const),
+      stale: fc.boolean(),
+      keeps: fc.nat({ max: 8 }),
+      messages: fc.nat({ max: 3 }),
+      system: fc.boolean(),
+    }),
+    3,
+  ),
+  often(fc.record({ type: fc.constant('adopt' as const), stale: fc.boolean(), known: fc.boolean() }), 2),
+  often(
+    fc.record({
+      type: fc.constant('end' as const),
+      how: fc.constantFrom('completed' as const, 'failed' as const, 'cancelled' as const),
+      attempt: fc.nat({ max: 2 }),
+      caller: fc.constantFrom('connected' as const, 'gone' as const),
+      snapshot: fc.boolean(),
+    }),
+    5,
+  ),
+  often(fc.record({ type: fc.constant('undelivered' as const), turn: back }), 2),
+  often(fc.record({ type: fc.constant('attach' as const), gateway: fc.nat({ max: 2 }) }), 2),
+  often(fc.record({ type: fc.constant('detach' as const), attach: fc.nat({ max: 2 }) }), 1),
+  often(fc.record({ type: fc.constant('acknowledge' as const), attach: fc.nat({ max: 1 }), seq: fc.nat() }), 2),
+  often(fc.record({ type: fc.constant('export' as const) }), 1),
+  often(fc.record({ type: fc.constant('copy' as const), event: fc.nat() }), 1),
+);
+
+const log = fc.array(move, { minLength: 1, maxLength: 60 }).map((moves) => randomLog(moves));
+
+/** The state after each event, beginning with the state before any. */
+function states(events: readonly LogEvent[]): readonly SessionState[] {
+  return events.reduce<SessionState[]>(
+    (all, event) => [...all, evolve(all.at(-1) ?? initialState, event).state],
+    [initialState],
+  );
+}
+
+function pairs<T>(list: readonly T[]): readonly (readonly [T, T])[] {
+  return list.slice(1).map((next, index) => [list[index] as T, next]);
+}
+
+/** Changes as they end up in tables: an export that is written once more is the same row. */
+function written(changes: readonly Change[]): readonly Change[] {
+  const exports = new Set<string>();
+  return changes.filter((change) => {
+    if (change.type !== 'session-exported') return true;
+    const isNew = !exports.has(change.data.export_id);
+    exports.add(change.data.export_id);
+    return isNew;
+  });
+}
+
+function of<T extends Change['type']>(changes: readonly Change[], type: T): readonly Extract<Change, { type: T }>[] {
+  return changes.filter((change): change is Extract<Change, { type: T }> => change.type === type);
+}
+
+describe('the fold of any log', () => {
+  it('is left as it is by a late copy of any event, wherever it comes [A4]', () => {
+    fc.assert(
+      fc.property(log, fc.nat(), fc.nat(), (events, copied, later) => {
+        fc.pre(events.length > 0);
+        const index = copied % events.length;
+        const place = index + 1 + (later % (events.length - index));
+        const repeated = [...events.slice(0, place), events[index] as LogEvent, ...events.slice(place)];
+        const [once, twice] = [fold(events), fold(repeated)];
+        expect(twice.state).toEqual(once.state);
+        expect(written(twice.changes)).toEqual(written(once.changes));
+      }),
+      { numRuns: 600 },
+    );
+  });
+
+  it('is the same when a whole stretch of the log comes again', () => {
+    fc.assert(
+      fc.property(log, fc.nat(), fc.nat(), (events, from, length) => {
+        fc.pre(events.length > 0);
+        const start = from % events.length;
+        const end = Math.min(events.length, start + 1 + (length % 20));
+        const repeated = [...events.slice(0, end), ...events.slice(start, end), ...events.slice(end)];
+        expect(fold(repeated).state).toEqual(fold(events).state);
+        expect(written(fold(repeated).changes)).toEqual(written(fold(events).changes));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('is the same when its state was stored as JSON in between', () => {
+    fc.assert(
+      fc.property(log, (events) => {
+        const stored = events.reduce<SessionState>(
+          (state, event) => JSON.parse(JSON.stringify(evolve(state, event).state)) as SessionState,
+          initialState,
+        );
+        expect(stored).toEqual(fold(events).state);
+      }),
+    );
+  });
+
+  it('has epochs, steps, turns, head and cursor that only rise, and a cursor that never passes the head', () => {
+    fc.assert(
+      fc.property(log, (events) => {
+        for (const [before, after] of pairs(states(events))) {
+          expect(after.epoch).toBeGreaterThanOrEqual(before.epoch);
+          if (before.phase === 'unopened') continue;
+          const session = after as OpenSession;
+          for (const field of ['head', 'cursor', 'turns', 'steps'] as const) {
+            expect(session[field]).toBeGreaterThanOrEqual(before[field]);
+          }
+          expect(session.cursor).toBeLessThanOrEqual(session.head);
+          expect(session.phase).toBe('open');
+        }
+      }),
+    );
+  });
+
+  it('numbers what is owed densely, in log order, each turn at most once', () => {
+    fc.assert(
+      fc.property(log, (events) => {
+        const { state, changes } = fold(events);
+        const owed = changes.flatMap((change) =>
+          (change.type === 'turn-ended' && change.seq !== null) || change.type === 'turn-owed'
+            ? [{ turnId: change.turnId, seq: change.seq }]
+            : [],
+        );
+        const head = state.phase === 'open' ? state.head : 0;
+        expect(owed.map(({ seq }) => seq)).toEqual(Array.from({ length: head }, (_, index) => index + 1));
+        expect(new Set(owed.map(({ turnId }) => turnId)).size).toBe(head);
+      }),
+    );
+  });
+
+  it('ends each turn once, and leaves at most the last one open', () => {
+    fc.assert(
+      fc.property(log, (events) => {
+        const { state, changes } = fold(events);
+        const started = of(changes, 'turn-started').map(({ turnId }) => turnId);
+        const ended = of(changes, 'turn-ended').map(({ turnId }) => turnId);
+        const open = state.phase === 'open' && state.turn !== null ? [state.turn.turnId] : [];
+        expect([...ended, ...open]).toEqual(started);
+        expect(of(changes, 'turn-started').map(({ number }) => number)).toEqual(started.map((_, index) => index + 1));
+        if (state.phase === 'open') expect(state.turns).toBe(started.length);
+      }),
+    );
+  });
+
+  it('counts the messages that its turns make together', () => {
+    fc.assert(
+      fc.property(log, (events) => {
+        const { state, changes } = fold(events);
+        let transcript: readonly unknown[] = [];
+        for (const change of changes) {
+          if (change.type === 'turn-started') {
+            transcript = applyTurn(transcript, change.request.keeps, change.request.messages);
+          }
+          if (change.type === 'turn-ended') transcript = [...transcript, ...change.messages];
+        }
+        if (state.phase === 'open') expect(state.messages).toBe(transcript.length);
+      }),
+    );
+  });
+
+  it('gives what nobody holds at its epoch no effect: an owned event below the highest epoch changes nothing [A3]', () => {
+    fc.assert(
+      fc.property(log, (events) => {
+        const all = states(events);
+        for (const [index, event] of events.entries()) {
+          const before = all[index] as SessionState;
+          if ('epoch' in event && event.epoch < before.epoch) {
+            expect(evolve(before, event)).toEqual({ state: before, changes: [], poke: [] });
+          }
+        }
+      }),
+      { numRuns: 600 },
+    );
+  });
+
+  it('remembers a bounded number of ids', () => {
+    fc.assert(
+      fc.property(fc.array(move, { minLength: 250, maxLength: 400 }), (moves) => {
+        const { state } = fold(randomLog(moves));
+        if (state.phase === 'unopened') return;
+        expect(state.attachIds.length).toBeLessThanOrEqual(REMEMBERED);
+        expect(state.unowed.length).toBeLessThanOrEqual(REMEMBERED);
+        expect(state.takeovers.length).toBeLessThanOrEqual(TAKEOVER_LIMIT);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('pokes only gateways that hold the session’s surface, before or after', () => {
+    fc.assert(
+      fc.property(log, (events) => {
+        const all = states(events);
+        for (const [index, event] of events.entries()) {
+          const holders = [all[index], all[index + 1]].flatMap((state) =>
+            state?.phase === 'open' && state.surface.type === 'attached' ? [state.surface.attachment.gateway] : [],
+          );
+          for (const gateway of evolve(all[index] ?? initialState, event).poke) expect(holders).toContainEqual(gateway);
+        }
+      }),
+    );
+  });
+});

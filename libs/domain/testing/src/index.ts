@@ -1,0 +1,3 @@
+export * from './facts.js';
+export * from './given.js';
+export * from './random-log.js';

@@ -1,0 +1,49 @@
+import { adoptionBench } from './adoption-bench.js';
+import { appendsBench } from './appends-bench.js';
+import { BENCHES, USAGE, benchOptions } from './command-line.js';
+import type { BenchName, BenchOptions } from './command-line.js';
+import { completionsBench } from './completions-bench.js';
+import { liveBench } from './live-bench.js';
+import { machine } from './machine.js';
+import { print } from './report.js';
+import type { Report } from './report.js';
+import { Rig } from './rig.js';
+import { startBench } from './start-bench.js';
+
+const RUN: Readonly<Record<BenchName, (rig: Rig, seconds: number) => Promise<Report>>> = {
+  start: startBench,
+  completions: completionsBench,
+  appends: appendsBench,
+  live: liveBench,
+  adoption: adoptionBench,
+};
+
+const write = (text: string): void => void process.stdout.write(text);
+const options = readOptions();
+const rig = await Rig.open((message) => void process.stderr.write(`${message}\n`));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end(130));
+
+try {
+  write(`${machine()}\n`);
+  for (const name of BENCHES) {
+    if (options.only.includes(name)) print(name, await RUN[name](rig, options.seconds), write);
+  }
+  await end(0);
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  await end(1);
+}
+
+async function end(code: number): Promise<void> {
+  await rig.close();
+  process.exit(code);
+}
+
+function readOptions(): BenchOptions {
+  try {
+    return benchOptions(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}

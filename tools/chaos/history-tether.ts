@@ -1,0 +1,162 @@
+import type { ConversationHistory, Rule, Violation } from './history.js';
+import type { ShownConnection, ShownTurn } from './history-connection.js';
+import { readConnection } from './history-connection.js';
+import type { FoundTurn } from './history-transcript.js';
+import { foundTurns, quote } from './history-transcript.js';
+
+/** A DETACH is answered by 1000 after the log took it, or after 5 s without that; in ms. */
+const DETACH_CERTAIN_MS = 4_000;
+/** A server knows that a caller has gone at the latest so long after it went, in ms. */
+const GONE_KNOWN_MS = 1_000;
+
+type Report = (rule: Rule, detail: string) => void;
+
+/** What surfaces were shown over all connections, against each other and against the session's messages. */
+export function checkTether(conversation: ConversationHistory): readonly Violation[] {
+  const violations: Violation[] = [];
+  const report = (rule: Rule, detail: string): void => {
+    violations.push({ rule, conversation: conversation.name, detail });
+  };
+  const connections = conversation.connections.map(readConnection);
+  for (const { rule, detail } of connections.flatMap(({ problems }) => problems)) report(rule, detail);
+  const shown = checkNumbering(connections, report);
+  const turns = foundTurns(conversation);
+  checkTexts(connections, turns, report);
+  checkCursor(conversation, connections, report);
+  checkOwed(connections, shown, turns, report);
+  if (conversation.found.queuedTurns !== 0) {
+    report('redrained', `${conversation.found.queuedTurns} turns still wait after all were acknowledged`);
+  }
+  return violations;
+}
+
+/** One `seq` is one turn; all of them together leave none out. Gives each turn by its id. */
+function checkNumbering(connections: readonly ShownConnection[], report: Report): ReadonlyMap<string, ShownTurn> {
+  const bySeq = new Map<number, ShownTurn>();
+  const byTurn = new Map<string, ShownTurn>();
+  for (const turn of connections.flatMap(({ turns }) => turns)) {
+    const sameSeq = bySeq.get(turn.seq);
+    const sameTurn = byTurn.get(turn.turnId);
+    if (sameSeq !== undefined && sameSeq.turnId !== turn.turnId) {
+      report('conflict', `seq ${turn.seq} was turn ${sameSeq.turnId}, then ${turn.turnId}`);
+    }
+    if (sameTurn !== undefined && sameTurn.seq !== turn.seq) {
+      report('conflict', `turn ${turn.turnId} was seq ${sameTurn.seq}, then ${turn.seq}`);
+    }
+    if (sameTurn !== undefined && sameTurn.status !== turn.status) {
+      report('altered', `turn ${turn.turnId} had ${sameTurn.status}, then ${turn.status}`);
+    }
+    bySeq.set(turn.seq, turn);
+    byTurn.set(turn.turnId, turn);
+  }
+  const last = Math.max(0, ...bySeq.keys());
+  for (let seq = 1; seq <= last; seq++) if (!bySeq.has(seq)) report('gap', `no surface was ever shown seq ${seq}`);
+  return byTurn;
+}
+
+/** Each showing of a turn is its committed text. */
+function checkTexts(connections: readonly ShownConnection[], turns: readonly FoundTurn[], report: Report): void {
+  const found = new Map(turns.map((turn) => [turn.turnId, turn]));
+  for (const { connection, turns: ofConnection } of connections) {
+    for (const { turnId, seq, status, text } of ofConnection) {
+      const turn = found.get(turnId);
+      const where = `connection ${connection.id}: seq ${seq}, turn ${turnId}`;
+      if (turn === undefined) report('lost', `${where} is not in the session`);
+      else if ((status === 'completed') !== (turn.text !== null)) report('altered', `${where} was shown as ${status}`);
+      else if (text !== (turn.text ?? '')) {
+        report('altered', `${where} was shown as ${quote(text)}, the session has ${quote(turn.text ?? '')}`);
+      }
+    }
+  }
+}
+
+/** Where a drain begins: never before what was acknowledged, never behind what was not. */
+function checkCursor(conversation: ConversationHistory, connections: readonly ShownConnection[], report: Report): void {
+  const acknowledged = [...conversation.acknowledged, ...acknowledgedByDetach(connections)];
+  const begun = connections.flatMap((each) => {
+    const { attachSentAt, attachedAt, turns } = each;
+    const [first] = turns;
+    return attachSentAt === null || attachedAt === null || first === undefined
+      ? []
+      : [{ id: each.connection.id, attachSentAt, attachedAt, cursor: first.seq - 1 }];
+  });
+  for (const { id, attachSentAt, attachedAt, cursor } of begun) {
+    const durable = Math.max(0, ...acknowledged.filter(({ at }) => at < attachSentAt).map(({ seq }) => seq));
+    if (cursor < durable)
+      report('redrained', `connection ${id} begins with seq ${cursor + 1}; ${durable} was acknowledged`);
+    const earlier = begun.filter((each) => each.attachedAt < attachSentAt);
+    const reached = Math.max(0, ...earlier.map((each) => each.cursor));
+    if (cursor < reached)
+      report('redrained', `connection ${id} begins with seq ${cursor + 1}, an earlier one with ${reached + 1}`);
+    const pongs = connections.flatMap((each) => each.pongs).filter(({ at }) => at <= attachedAt);
+    const read = Math.max(0, ...pongs.map(({ horizon }) => horizon));
+    if (cursor > read)
+      report('gap', `connection ${id} begins with seq ${cursor + 1}, and only ${read} was acknowledged`);
+  }
+}
+
+/** What a surface acknowledged before a DETACH that was answered is in the log, unless another took over meanwhile. */
+function acknowledgedByDetach(connections: readonly ShownConnection[]): readonly { at: number; seq: number }[] {
+  return connections.flatMap(({ connection, pongs, attachSentAt }) => {
+    const detach = connection.events.find((event) => event.type === 'sent' && event.frame === 'DETACH');
+    if (detach === undefined || attachSentAt === null || connection.closeCode !== 1000) return [];
+    if (connection.closedAt - detach.at > DETACH_CERTAIN_MS) return [];
+    const alone = connections.every(
+      (other) =>
+        other.connection === connection ||
+        other.connection.closedAt < connection.openedAt ||
+        other.connection.openedAt > connection.closedAt,
+    );
+    const horizon = Math.max(0, ...pongs.filter(({ at }) => at <= detach.at).map((pong) => pong.horizon));
+    return alone && horizon > 0 ? [{ at: connection.closedAt, seq: horizon }] : [];
+  });
+}
+
+/** Turns that nobody received, and all that ended after a surface had been there, come to a surface; in their order. */
+function checkOwed(
+  connections: readonly ShownConnection[],
+  shown: ReadonlyMap<string, ShownTurn>,
+  turns: readonly FoundTurn[],
+  report: Report,
+): void {
+  const firstAttached = Math.min(...connections.map(({ attachedAt }) => attachedAt ?? Infinity));
+  let lastSeq = 0;
+  for (const turn of turns) {
+    const name = `${turn.call?.marker ?? 'an unknown call'} (turn ${turn.turnId})`;
+    const ended = shown.get(turn.turnId);
+    if (ended === undefined) {
+      if (isOwed(turn, firstAttached)) report('undelivered', `${name} was never given to a surface`);
+      continue;
+    }
+    if (turn.text === null) checkEnding(turn, ended, name, report);
+    else if (turn.completedAt > firstAttached) {
+      if (ended.seq < lastSeq) report('reordered', `${name} has seq ${ended.seq}, a turn before it has ${lastSeq}`);
+      lastSeq = ended.seq;
+    }
+  }
+}
+
+/** Whether a turn must come to a surface sooner or later, given when the first one was there. */
+export function isOwed({ call, text, completedAt }: FoundTurn, firstAttached: number): boolean {
+  if (text !== null && completedAt > firstAttached) return true;
+  switch (call?.outcome.type) {
+    case 'broken':
+    case 'finished':
+    case 'forgotten':
+      return true;
+    case 'vanished':
+      return text === null || completedAt > call.endedAt + GONE_KNOWN_MS;
+    case 'refused':
+      return text !== null;
+    case 'answered':
+    case 'unreached':
+    case undefined:
+      return false;
+  }
+}
+
+function checkEnding({ call }: FoundTurn, { status, errorCode }: ShownTurn, name: string, report: Report): void {
+  // Three processes that ran it died; or its caller had been told 503 before it began.
+  const hasReason = errorCode === 'SBP_TURN_ABANDONED' || call?.outcome.type === 'refused';
+  if (!hasReason) report('unexpected', `${name} ended ${status} with ${errorCode ?? 'no error'}`);
+}
