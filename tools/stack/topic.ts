@@ -1,5 +1,5 @@
+import { turnsTopic } from '#libs/event-log';
 import { createTopic } from '#libs/kafka';
-import { LIMITS } from '#libs/protocol';
 
 export interface TurnsTopic {
   readonly brokers: string;
@@ -10,25 +10,7 @@ export interface TurnsTopic {
 }
 
 /** Creates the topic of the log, which is kept for ever, unless it is there. */
-export async function createTurnsTopic({
-  brokers,
-  prefix,
-  partitions,
-  replication,
-  minIsr,
-}: TurnsTopic): Promise<void> {
-  await createTopic(
-    { brokers: brokers.split(','), clientId: 'stack', onProblem: () => undefined },
-    {
-      topic: `${prefix}.turns`,
-      partitions,
-      replication,
-      config: {
-        'retention.ms': '-1',
-        'cleanup.policy': 'delete',
-        'max.message.bytes': String(LIMITS.logRecord),
-        'min.insync.replicas': String(minIsr),
-      },
-    },
-  );
+export async function createTurnsTopic({ brokers, minIsr, ...options }: TurnsTopic): Promise<void> {
+  const kafka = { brokers: brokers.split(','), clientId: 'stack', onProblem: () => undefined };
+  await createTopic(kafka, turnsTopic({ ...options, minInsyncReplicas: minIsr }));
 }

@@ -24,9 +24,9 @@ describeEventLog('Kafka, where every third answer to an append is lost', async (
   proxy.produceFate = () => {
     answers += 1;
     if (answers % 3 !== 0) return 'pass';
-    return answers % 2 === 0 ? 'drop' : 'cut';
+    return answers % 9 === 0 ? 'drop' : 'cut';
   };
-  const started = await start({ ...kafka, connect: proxy.connect, requestTimeoutMs: 500 });
+  const started = await start({ ...kafka, connect: proxy.connect, requestTimeoutMs: 1000 });
   const close = async (): Promise<void> => {
     await started.close();
     await proxy.close();

@@ -72,14 +72,21 @@ export class KafkaProxy {
 
 /** Cuts a stream into Kafka's frames, each with the four bytes of its length. */
 function frames(onFrame: (frame: Buffer) => void): (data: Buffer) => void {
-  let rest: Buffer = Buffer.alloc(0);
+  let chunks: Buffer[] = [];
+  let size = 0;
+  let needed = 4;
   return (data) => {
-    rest = Buffer.concat([rest, data]);
-    while (rest.length >= 4) {
-      const length = 4 + rest.readInt32BE(0);
-      if (rest.length < length) return;
-      onFrame(rest.subarray(0, length));
-      rest = rest.subarray(length);
+    chunks.push(data);
+    size += data.length;
+    // Joined only when a frame is complete: a large one comes in many chunks.
+    while (size >= needed) {
+      const joined = Buffer.concat(chunks);
+      const length = 4 + joined.readInt32BE(0);
+      if (size >= length) onFrame(joined.subarray(0, length));
+      const rest = size >= length ? joined.subarray(length) : joined;
+      chunks = [rest];
+      size = rest.length;
+      needed = size >= 4 ? 4 + rest.readInt32BE(0) : 4;
     }
   };
 }

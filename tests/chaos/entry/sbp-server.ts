@@ -1,0 +1,20 @@
+import { runService } from '#libs/runtime';
+import { completionsService } from '../../../apps/completions/src/service.js';
+import { gatewayService } from '../../../apps/gateway/src/service.js';
+import { roamingService } from '../../../apps/roaming/src/service.js';
+import { sbpServer } from '../../../apps/sbp-server/src/service.js';
+import { sessionsService } from '../../../apps/sessions/src/service.js';
+import { watch } from '../watch.js';
+
+const { options, sockets } = watch();
+await runService(
+  (settings) =>
+    sbpServer(settings, [
+      completionsService(settings),
+      sessionsService(),
+      gatewayService(settings, { sockets }),
+      roamingService(),
+    ]),
+  undefined,
+  options,
+);

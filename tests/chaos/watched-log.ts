@@ -1,0 +1,112 @@
+import type { Append, AppendOutcome, LogPosition, LogReader, LogRecord, LogSubscription } from '#libs/event-log';
+import { EventLog } from '#libs/event-log';
+import type { LogEvent, LogEventType } from '#libs/protocol';
+import type { Step } from '../../tools/chaos/steps.js';
+import type { SurfaceNote } from '../../tools/chaos/work-ledger.js';
+import type { KillPoints } from './kill-points.js';
+import type { WorkWriter } from './work-writer.js';
+
+const SENT: Partial<Record<LogEventType, Step>> = {
+  'turn.started': 'T2',
+  'turn.completed': 'T5',
+  'surface.attached': 'A1',
+  'surface.acknowledged': 'K1',
+};
+const ACKNOWLEDGED: Partial<Record<LogEventType, Step>> = {
+  'turn.started': 'T3',
+  'turn.completed': 'T6',
+  'surface.acknowledged': 'K2',
+};
+const ENDINGS: readonly LogEventType[] = ['turn.completed', 'turn.failed', 'turn.cancelled'];
+
+/** The log with its kill points, and notes of what is on its way. */
+export class WatchedLog extends EventLog {
+  /** Sessions whose last turn's completion was acknowledged here, and not released since. */
+  readonly completed = new Set<string>();
+
+  constructor(
+    private readonly inner: EventLog,
+    private readonly points: KillPoints,
+    private readonly work: WorkWriter,
+  ) {
+    super();
+  }
+
+  override get partitions(): number {
+    return this.inner.partitions;
+  }
+
+  override get description(): string {
+    return this.inner.description;
+  }
+
+  override partitionOf(sessionId: string): number {
+    return this.inner.partitionOf(sessionId);
+  }
+
+  override async append(events: Append): Promise<AppendOutcome> {
+    // An opening comes with the first turn's start, which is what counts.
+    const event = events.find(({ type }) => type in SENT) ?? events[0];
+    const { type, session_id: session } = event;
+    if (ENDINGS.includes(type)) this.#streamEnds(event);
+    this.#noteSurface(event, 'sent');
+    const outcome = await this.work.during('append', () =>
+      this.points.passSending(SENT[type] ?? null, () => this.inner.append(events)),
+    );
+    if (outcome.type === 'rejected') return outcome;
+    this.#noteSurface(event, 'appended');
+    if (type === 'turn.completed') this.completed.add(session);
+    const acknowledged = ACKNOWLEDGED[type];
+    if (acknowledged !== undefined) this.points.pass(acknowledged);
+    if (event.type === 'turn.started') this.points.streamBegins(event.turn_id);
+    return outcome;
+  }
+
+  override end(partition: number): Promise<number> {
+    return this.inner.end(partition);
+  }
+
+  override subscribe(reader: LogReader): Promise<LogSubscription> {
+    return this.inner.subscribe({
+      consumer: reader.consumer,
+      batchSize: reader.batchSize,
+      position: (partition) => reader.position(partition),
+      handle: (batch) => this.work.during('fold', () => reader.handle(batch)),
+      onProblem: (problem, error) => reader.onProblem(problem, error),
+    });
+  }
+
+  override read(partition: number, from: LogPosition['offset']): AsyncIterable<readonly LogRecord[]> {
+    return this.inner.read(partition, from);
+  }
+
+  override check(): Promise<void> {
+    return this.inner.check();
+  }
+
+  override close(): Promise<void> {
+    return this.inner.close();
+  }
+
+  #streamEnds(event: LogEvent): void {
+    if ('turn_id' in event) this.points.streamEnds(event.turn_id);
+  }
+
+  #noteSurface(event: LogEvent, phase: SurfaceNote['phase']): void {
+    const fact = surfaceFact(event);
+    if (fact !== null) this.work.note({ note: 'surface-fact', session: event.session_id, phase, ...fact });
+  }
+}
+
+function surfaceFact(event: LogEvent): Pick<SurfaceNote, 'fact' | 'attachId' | 'seq'> | null {
+  switch (event.type) {
+    case 'surface.attached':
+      return { fact: 'attached', attachId: event.data.attach_id, seq: 0 };
+    case 'surface.detached':
+      return { fact: 'detached', attachId: event.data.attach_id, seq: 0 };
+    case 'surface.acknowledged':
+      return { fact: 'acknowledged', attachId: event.data.attach_id, seq: event.data.seq };
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,164 @@
+import { Agent, request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { createParser } from 'eventsource-parser';
+import type { CallOutcome } from './history.js';
+
+export interface CompletionCall {
+  readonly url: string;
+  readonly agentId: string;
+  /** Null where the caller names none. */
+  readonly session: { readonly id: string; readonly token: string } | null;
+  readonly message: string;
+  readonly stream: boolean;
+  /** Goes away by itself so many ms after it began; null: stays. */
+  readonly vanishAfterMs: number | null;
+}
+
+export interface CompletionResult {
+  readonly outcome: CallOutcome;
+  /** What every later call and surface needs; null where the answer did not bring it. */
+  readonly session: { readonly id: string; readonly token: string } | null;
+}
+
+/** Longer than any caller may have to wait: 60 s for a busy session, and its turn's own time. */
+const PATIENCE_MS = 90_000;
+
+interface Sbp {
+  readonly session_id: string;
+  readonly session_token: string;
+  readonly turn_id: string;
+  readonly step_count: number;
+}
+
+/** No connection is used twice: one that died under a request would look like a broken call. */
+const agent = new Agent({ keepAlive: false });
+
+/** Makes one tracked call, and tells what its caller knows when it is over. It never repeats anything. */
+export function complete(call: CompletionCall): Promise<CompletionResult> {
+  const { session, stream } = call;
+  const body = JSON.stringify({
+    model: 'demo',
+    stream,
+    messages: [{ role: 'user', content: call.message }],
+    sbp: session === null ? {} : { session_id: session.id },
+  });
+  return new Promise((resolve) => {
+    let answer: Answer | null = null;
+    let isSent = false;
+    const ended = (type: 'closed' | 'vanished' | 'forgotten'): void => {
+      clearTimeout(vanish);
+      clearTimeout(patience);
+      resolve({ outcome: outcomeOf(type, answer, isSent), session: answer?.session ?? null });
+      outgoing.destroy();
+    };
+    const outgoing = request(`${call.url}/v1/chat/completions`, {
+      method: 'POST',
+      agent,
+      headers: {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(body),
+        'x-agent-id': call.agentId,
+        ...(session === null ? {} : { 'x-session-token': session.token }),
+      },
+    });
+    const vanish = call.vanishAfterMs === null ? undefined : setTimeout(() => ended('vanished'), call.vanishAfterMs);
+    const patience = setTimeout(() => ended('forgotten'), PATIENCE_MS);
+    outgoing.on('socket', (socket) => socket.once('connect', () => (isSent = true)));
+    outgoing.on('response', (incoming) => {
+      answer = new Answer(incoming, stream);
+      incoming.on('close', () => ended('closed'));
+    });
+    outgoing.on('error', () => ended('closed'));
+    outgoing.end(body);
+  });
+}
+
+function outcomeOf(ended: 'closed' | 'vanished' | 'forgotten', answer: Answer | null, isSent: boolean): CallOutcome {
+  if (ended !== 'closed') return { type: ended };
+  return answer?.outcome() ?? { type: isSent ? 'broken' : 'unreached' };
+}
+
+/** An answer as it comes in. */
+class Answer {
+  #sbp: Sbp | null = null;
+  #text = '';
+  #finished = false;
+  #done = false;
+  #body = '';
+  readonly #isStream: boolean;
+
+  constructor(
+    private readonly incoming: IncomingMessage,
+    asksForStream: boolean,
+  ) {
+    const type = incoming.headers['content-type'] ?? '';
+    this.#isStream = asksForStream && type.startsWith('text/event-stream');
+    const events = createParser({ onEvent: ({ event, data }) => this.#event(event, data) });
+    incoming.setEncoding('utf8');
+    incoming.on('data', (text: string) => {
+      if (this.#isStream) events.feed(text);
+      else this.#body += text;
+    });
+    // A connection that fails closes too.
+    incoming.on('error', () => undefined);
+  }
+
+  get session(): { readonly id: string; readonly token: string } | null {
+    const { 'x-sbp-session-id': id, 'x-session-token': token } = this.incoming.headers;
+    return typeof id === 'string' && typeof token === 'string' ? { id, token } : null;
+  }
+
+  outcome(): CallOutcome {
+    const { complete: isWhole, statusCode: status = 0 } = this.incoming;
+    if (this.#isStream) {
+      if (this.#done && this.#sbp !== null) return answered(this.#sbp, this.#text);
+      return this.#finished ? { type: 'finished', text: this.#text } : { type: 'broken' };
+    }
+    if (!isWhole) return { type: 'broken' };
+    const body = JSON.parse(this.#body) as WholeBody;
+    if (status !== 200) return { type: 'refused', status, code: body.error?.code ?? null };
+    if (body.sbp === undefined) return { type: 'refused', status, code: 'no sbp in the answer' };
+    return answered(body.sbp, body.choices?.[0]?.message?.content ?? '');
+  }
+
+  #event(name: string | undefined, data: string): void {
+    if (name === 'error') return;
+    if (data === '[DONE]') {
+      this.#done = true;
+      return;
+    }
+    const chunk = JSON.parse(data) as ChunkBody;
+    const [choice] = chunk.choices;
+    this.#text += choice?.delta?.content ?? '';
+    this.#finished ||= typeof choice?.finish_reason === 'string';
+    this.#sbp = chunk.sbp ?? this.#sbp;
+  }
+}
+
+interface WholeBody {
+  readonly choices?: readonly { readonly message?: { readonly content?: string } }[];
+  readonly sbp?: Sbp;
+  readonly error?: { readonly code?: string };
+}
+
+interface ChunkBody {
+  readonly choices: readonly {
+    readonly delta?: { readonly content?: string };
+    readonly finish_reason?: string | null;
+  }[];
+  readonly sbp?: Sbp;
+}
+
+function answered(sbp: Sbp, text: string): CallOutcome {
+  return { type: 'answered', sessionId: sbp.session_id, turnId: sbp.turn_id, text, stepCount: sbp.step_count };
+}
+
+/** Reads JSON; null for any failure and any status but 200. */
+export async function readJson(url: string, token: string): Promise<unknown> {
+  const response = await fetch(url, {
+    headers: { 'x-session-token': token, connection: 'close' },
+    signal: AbortSignal.timeout(20_000),
+  }).catch(() => null);
+  if (response?.status !== 200) return null;
+  return response.json().catch(() => null);
+}

@@ -1,0 +1,35 @@
+import type { Message, MessagesResponse, SessionResponse } from '#libs/protocol';
+import type { FoundMessage } from './history.js';
+import { readJson } from './http-caller.js';
+
+export interface SessionAddress {
+  readonly url: string;
+  readonly id: string;
+  readonly token: string;
+}
+
+/** The session as its API shows it; null while it cannot be read. */
+export async function readSession({ url, id, token }: SessionAddress): Promise<SessionResponse | null> {
+  return (await readJson(`${url}/v1/sbp/sessions/${id}`, token)) as SessionResponse | null;
+}
+
+/** All messages of the session; null while they cannot be read. */
+export async function readMessages({ url, id, token }: SessionAddress): Promise<readonly FoundMessage[] | null> {
+  const found: FoundMessage[] = [];
+  for (let after = ''; ; ) {
+    const page = (await readJson(
+      `${url}/v1/sbp/sessions/${id}/messages?limit=500${after}`,
+      token,
+    )) as MessagesResponse | null;
+    if (page === null) return null;
+    for (const { turn_id: turnId, role, content, created_at: createdAt } of page.messages) {
+      found.push({ turnId, role, text: textOf(content as Message['content']), createdAt: Date.parse(createdAt) });
+    }
+    if (page.next_cursor === null) return found;
+    after = `&after=${page.next_cursor}`;
+  }
+}
+
+function textOf(content: Message['content']): string {
+  return typeof content === 'string' ? content : JSON.stringify(content);
+}

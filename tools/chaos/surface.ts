@@ -1,0 +1,137 @@
+import { once } from 'node:events';
+import type { ServerFrame } from '#libs/protocol';
+import { WebSocket } from 'ws';
+import type { Connection, ConnectionEvent } from './history.js';
+
+export interface SurfaceAddress {
+  /** HTTP address of a gateway, or of the front. */
+  readonly url: string;
+  readonly id: string;
+  readonly token: string;
+}
+
+/** One WebSocket of a surface that writes down all that it sends and receives. */
+export class Surface {
+  readonly openedAt = Date.now();
+  /** Resolves when the socket is closed. */
+  readonly closed: Promise<void>;
+  /** When each PING is answered by PONG, in ms after it came; null: never. */
+  pongAfterMs: number | null;
+  readonly #events: ConnectionEvent[] = [];
+  #closedAt = 0;
+  #closeCode = 1006;
+  #changed = Promise.withResolvers<undefined>();
+
+  private constructor(
+    private readonly name: string,
+    private readonly socket: WebSocket,
+    pongAfterMs: number | null,
+  ) {
+    this.pongAfterMs = pongAfterMs;
+    socket.on('message', (data: Buffer) => this.#receive(JSON.parse(data.toString()) as ServerFrame));
+    // An error is followed by its close.
+    socket.on('error', () => undefined);
+    this.closed = new Promise((resolve) => {
+      socket.once('close', (code) => {
+        this.#closedAt = Date.now();
+        this.#closeCode = code;
+        this.#wake();
+        resolve();
+      });
+    });
+  }
+
+  /** Connects and asks to be attached; null where nobody takes the connection. */
+  static async attach(name: string, address: SurfaceAddress, pongAfterMs: number | null): Promise<Surface | null> {
+    const socket = new WebSocket(`${address.url.replace(/^http/, 'ws')}/v1/sbp/ws/${address.id}`);
+    const surface = new Surface(name, socket, pongAfterMs);
+    try {
+      await once(socket, 'open');
+    } catch {
+      return null;
+    }
+    surface.#send('ATTACH_SESSION', {
+      session_id: address.id,
+      session_token: address.token,
+      surface_context: { device_type: 'chaos', acknowledges: true },
+    });
+    return surface;
+  }
+
+  get isOpen(): boolean {
+    return this.#closedAt === 0;
+  }
+
+  /** 1006 where the connection broke. */
+  get closeCode(): number {
+    return this.#closeCode;
+  }
+
+  get frames(): readonly ServerFrame[] {
+    return this.#events.flatMap((event) => (event.type === 'received' ? [event.frame] : []));
+  }
+
+  /** Every PING was answered, and at least one came since the last turn. */
+  get isAcknowledged(): boolean {
+    const last = this.#events.findLastIndex(
+      ({ frame }) => typeof frame !== 'string' && (frame.type === 'TETHER_TURN' || frame.type === 'TURN_COMPLETE'),
+    );
+    return last < 0 || this.#events.slice(last).some((event) => event.type === 'sent' && event.frame === 'PONG');
+  }
+
+  /** Waits for a condition; false when the socket closes before, or after `timeoutMs`. */
+  async until(condition: () => boolean, timeoutMs: number): Promise<boolean> {
+    const deadline = Date.now() + timeoutMs;
+    while (!condition()) {
+      const left = deadline - Date.now();
+      if (!this.isOpen || left <= 0) return false;
+      const timer = setTimeout(() => this.#wake(), left);
+      await this.#changed.promise;
+      clearTimeout(timer);
+    }
+    return true;
+  }
+
+  /** Leaves properly; the server closes. */
+  async detach(): Promise<void> {
+    if (this.isOpen) this.#send('DETACH', {});
+    await this.closed;
+  }
+
+  /** Closes the WebSocket with 1000. */
+  async leave(): Promise<void> {
+    this.socket.close(1000);
+    await this.closed;
+  }
+
+  /** Is gone from one moment to the next. */
+  async vanish(): Promise<void> {
+    this.socket.terminate();
+    await this.closed;
+  }
+
+  history(): Connection {
+    const { name: id, openedAt } = this;
+    return { id, openedAt, events: this.#events, closedAt: this.#closedAt || Date.now(), closeCode: this.#closeCode };
+  }
+
+  #receive(frame: ServerFrame): void {
+    this.#events.push({ type: 'received', at: Date.now(), frame });
+    this.#wake();
+    if (frame.type !== 'PING' || this.pongAfterMs === null) return;
+    if (this.pongAfterMs === 0) this.#send('PONG', {});
+    else setTimeout(() => this.#send('PONG', {}), this.pongAfterMs);
+  }
+
+  #send(type: 'ATTACH_SESSION' | 'PONG' | 'DETACH', fields: object): void {
+    if (this.socket.readyState !== WebSocket.OPEN) return;
+    this.#events.push({ type: 'sent', at: Date.now(), frame: type });
+    this.socket.send(JSON.stringify({ type, ...fields }));
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#changed.resolve(undefined);
+    this.#changed = Promise.withResolvers<undefined>();
+  }
+}
