@@ -16,7 +16,7 @@ export async function readSession({ url, id, token }: SessionAddress): Promise<S
 /** All messages of the session; null while they cannot be read. */
 export async function readMessages({ url, id, token }: SessionAddress): Promise<readonly FoundMessage[] | null> {
   const found: FoundMessage[] = [];
-  for (let after = ''; ; ) {
+  for (let after = ''; ;) {
     const page = (await readJson(
       `${url}/v1/sbp/sessions/${id}/messages?limit=500${after}`,
       token,

@@ -62,9 +62,11 @@ export class Surface {
     return this.#closedAt === 0;
   }
 
-  /** 1006 where the connection broke. */
-  get closeCode(): number {
-    return this.#closeCode;
+  /** When SESSION_ATTACHED came; null before. */
+  get attachedAt(): number | null {
+    return (
+      this.#events.find((event) => event.type === 'received' && event.frame.type === 'SESSION_ATTACHED')?.at ?? null
+    );
   }
 
   get frames(): readonly ServerFrame[] {

@@ -28,7 +28,14 @@ describe('what a process had in hand', () => {
   });
 
   it('is nothing where all was finished', () => {
-    expect(isBusy(inHand([{ at: 1, note: 'begun', work: 'fold' }, { at: 2, note: 'done', work: 'fold' }]))).toBe(false);
+    expect(
+      isBusy(
+        inHand([
+          { at: 1, note: 'begun', work: 'fold' },
+          { at: 2, note: 'done', work: 'fold' },
+        ]),
+      ),
+    ).toBe(false);
   });
 });
 

@@ -94,7 +94,9 @@ export function durableAcknowledgements(
   );
   return facts.flatMap(({ fact, phase, attachId, at, seq }) => {
     if (fact !== 'acknowledged' || phase !== 'appended') return [];
-    const attach = facts.find((each) => each.fact === 'attached' && each.attachId === attachId && each.phase === 'sent');
+    const attach = facts.find(
+      (each) => each.fact === 'attached' && each.attachId === attachId && each.phase === 'sent',
+    );
     const disturbed = facts.some(
       (each) =>
         each.phase === 'sent' &&

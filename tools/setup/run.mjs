@@ -19,6 +19,7 @@ const COMMANDS = {
   chaos: { build: true, program: dist('tools/chaos/main.js') },
   bench: { build: true, program: dist('tools/bench/main.js') },
   verify: { build: true, program: [path.join(root, 'tools/setup/verify.mjs')], inRoot: true },
+  generate: { build: true, program: dist('tools/generate/main.js') },
   format: { build: false, program: [...dependency('prettier/bin/prettier.cjs'), '--write', '.'], inRoot: true },
   build: { build: true },
 };

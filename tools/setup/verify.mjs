@@ -14,6 +14,10 @@ const CHECKS = [
     name: 'boundaries',
     args: [dependency('dependency-cruiser/bin/dependency-cruise.mjs'), 'apps', 'libs', 'tools', 'tests'],
   },
+  {
+    name: 'generated files',
+    args: ['--enable-source-maps', path.join(root, 'dist', 'tools', 'generate', 'main.js'), '--check'],
+  },
   { name: 'unused code and dependencies', args: [dependency('knip/bin/knip.js')] },
   { name: 'tests', args: [dependency('vitest/vitest.mjs'), 'run'], isShown: true },
 ];

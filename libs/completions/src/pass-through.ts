@@ -27,8 +27,13 @@ export class PassThrough {
     takeOver();
     response.writeHead(head.status, { ...head.headers, ...prepared });
     response.flushHeaders();
-    // A broken answer breaks the caller's connection, too: the pipeline destroys it.
-    await pipeline(head.body, response).catch(() => undefined);
+    try {
+      await pipeline(head.body, response, { end: false });
+      response.end();
+    } catch {
+      // A broken answer breaks the caller's connection, too, after what came of it.
+      response.socket?.destroySoon();
+    }
   }
 }
 

@@ -25,11 +25,24 @@ export class GroupConsumer {
     this.running = this.run();
   }
 
-  /** Resolves when the group was joined for the first time, however long the cluster cannot be reached. */
-  static async start(kafka: KafkaOptions, options: GroupConsumerOptions): Promise<GroupConsumer> {
+  /**
+   * Resolves when the group was joined for the first time, however long the cluster cannot be reached; rejects when `signal` ends that
+   * wait.
+   */
+  static async start(kafka: KafkaOptions, options: GroupConsumerOptions, signal?: AbortSignal): Promise<GroupConsumer> {
     const consumer = new GroupConsumer(kafka, options);
-    await consumer.joined.promise;
-    return consumer;
+    const onAbort = (): void => consumer.joined.reject(new Error(`stopped before ${options.groupId} was joined`));
+    if (signal?.aborted === true) onAbort();
+    signal?.addEventListener('abort', onAbort);
+    try {
+      await consumer.joined.promise;
+      return consumer;
+    } catch (error) {
+      await consumer.close();
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
   }
 
   /** Stops fetching and leaves the group; resolves when the batches in hand are done. */

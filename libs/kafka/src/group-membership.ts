@@ -6,7 +6,10 @@ import type { GroupConsumerOptions } from './group-reader.js';
 import type { KafkaOptions } from './options.js';
 import { within } from './waiting.js';
 
-const STALL_MS = 20_000;
+const STALL_MS = 15_000;
+/** A join waits for the other members, and for the session of one that died. */
+const REBALANCE_MS = 10_000;
+const JOIN_MS = 2 * REBALANCE_MS;
 const CHECK_MS = 1000;
 const LEAVE_MS = 2000;
 
@@ -15,6 +18,7 @@ export class GroupMembership {
   private readonly connection: KafkaConnection;
   private readonly consumer: Consumer;
   private readonly ended = Promise.withResolvers<unknown>();
+  private joining = true;
   private lastHeartbeat = Date.now();
   private lastFetch = Date.now();
 
@@ -31,7 +35,7 @@ export class GroupMembership {
       partitionAssigners: [PartitionAssigners.roundRobin],
       // A broker's least; a killed member holds its partitions that long.
       sessionTimeout: 6000,
-      rebalanceTimeout: 10_000,
+      rebalanceTimeout: REBALANCE_MS,
       heartbeatInterval: 1000,
       maxBytesPerPartition: 262_144,
       minBytes: 1,
@@ -73,8 +77,9 @@ export class GroupMembership {
   }
 
   private listen(): void {
-    const { GROUP_JOIN, HEARTBEAT, FETCH, CRASH } = this.consumer.events;
+    const { GROUP_JOIN, REBALANCING, HEARTBEAT, FETCH, CRASH } = this.consumer.events;
     this.consumer.on(GROUP_JOIN, ({ payload }) => {
+      this.joining = false;
       this.lastHeartbeat = this.lastFetch = Date.now();
       const { topic } = this.options;
       this.partitions.assign(payload.memberAssignment[topic] ?? [], {
@@ -85,6 +90,10 @@ export class GroupMembership {
         },
       });
       this.onJoined();
+    });
+    this.consumer.on(REBALANCING, () => {
+      this.joining = true;
+      this.lastHeartbeat = this.lastFetch = Date.now();
     });
     this.consumer.on(HEARTBEAT, () => {
       this.lastHeartbeat = Date.now();
@@ -109,7 +118,7 @@ export class GroupMembership {
 
   /** kafkajs can stop fetching after a lost connection without a word. A slow handler is not its fault, but keeps heartbeats going. */
   private checkProgress(): void {
-    const oldest = Date.now() - (this.options.stallMs ?? STALL_MS);
+    const oldest = Date.now() - (this.joining ? JOIN_MS : (this.options.stallMs ?? STALL_MS));
     if (this.lastHeartbeat < oldest) this.ended.resolve(new Error('the group consumer sends no heartbeats'));
     if (this.lastFetch < oldest && !this.partitions.handling)
       this.ended.resolve(new Error('the group consumer does not fetch'));

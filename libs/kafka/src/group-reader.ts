@@ -18,7 +18,7 @@ export interface GroupConsumerOptions {
   readonly partitions: number;
   /** The most messages in a batch. */
   readonly batchSize: number;
-  /** How long, in ms, kafkajs may show no sign of life before another client replaces it; 20,000 by default. */
+  /** How long, in ms, kafkajs may show no sign of life before another client replaces it; 15,000 by default, and a join is given more. */
   readonly stallMs?: number;
   /** The stored position of a partition. */
   position(partition: number): Promise<number>;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Something that should have answered did not, for `afterMs`. */
-export class Stalled extends Error {
+class Stalled extends Error {
   override readonly name = 'Stalled';
   constructor(what: string, afterMs: number) {
     super(`${what} did not end within ${afterMs} ms`);

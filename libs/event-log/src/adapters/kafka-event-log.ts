@@ -58,6 +58,10 @@ export class KafkaEventLog extends EventLog {
   private readonly ends: PartitionEnds;
   private readonly subscriptions = new Set<LogSubscription>();
   private readonly closing = new AbortController();
+  /** Reads whose end is being asked, and the appends that wait for it. */
+  private reads = 0;
+  private held: (() => void)[] = [];
+  private heldBytes = 0;
 
   private constructor(private readonly options: KafkaEventLogOptions) {
     super();
@@ -111,10 +115,7 @@ export class KafkaEventLog extends EventLog {
       };
     }
     if (events.some((event) => event.session_id !== sessionId)) throw new Error('an append has events of one session');
-    const producer = this.producers[partition % this.producers.length];
-    const sent = producer?.send(partition, messages) ?? null;
-    if (sent === null) throw new LogOverloaded(`more than ${MAX_PENDING_BYTES} bytes wait to be appended`);
-    return await this.outcomeOf(partition, await sent);
+    return await this.outcomeOf(partition, await this.behindReads(bytes, () => this.send(partition, messages)));
   }
 
   async end(partition: number): Promise<number> {
@@ -134,6 +135,7 @@ export class KafkaEventLog extends EventLog {
         handle: (batch) => this.handle(reader, batch),
         onProblem: (problem, error) => reader.onProblem(problem, error),
       },
+      this.closing.signal,
     );
     const subscription: LogSubscription = {
       close: async () => {
@@ -146,7 +148,8 @@ export class KafkaEventLog extends EventLog {
   }
 
   read(partition: number, from: number): AsyncIterable<readonly LogRecord[]> {
-    const end = this.end(partition);
+    this.reads += 1;
+    const end = this.end(partition).finally(() => this.endKnown());
     // Its failure is told to whoever iterates.
     end.catch(() => undefined);
     return this.readUntil(end, partition, from);
@@ -201,6 +204,26 @@ export class KafkaEventLog extends EventLog {
     await this.ends.close();
   }
 
+  private send(partition: number, messages: readonly ProducedMessage[]): Promise<SendOutcome> {
+    const sent = this.producers[partition % this.producers.length]?.send(partition, messages) ?? null;
+    return sent ?? Promise.reject(overloaded());
+  }
+
+  /** A read ends where the log ended when it was called: appends made after it are sent when its end is known, one round trip later. */
+  private behindReads(bytes: number, send: () => Promise<SendOutcome>): Promise<SendOutcome> {
+    if (this.reads === 0) return send();
+    if (this.heldBytes + bytes > MAX_PENDING_BYTES) return Promise.reject(overloaded());
+    this.heldBytes += bytes;
+    return new Promise((resolve) => this.held.push(() => resolve(send())));
+  }
+
+  private endKnown(): void {
+    this.reads -= 1;
+    if (this.reads > 0) return;
+    this.heldBytes = 0;
+    for (const send of this.held.splice(0)) send();
+  }
+
   private async outcomeOf(partition: number, sent: SendOutcome): Promise<AppendOutcome> {
     switch (sent.type) {
       case 'written':
@@ -244,4 +267,8 @@ export class KafkaEventLog extends EventLog {
     const records = batch.messages.map((message) => decodeRecord(partition, message, reader));
     return await reader.handle({ consumer: reader.consumer, partition, from, next, records, live });
   }
+}
+
+function overloaded(): LogOverloaded {
+  return new LogOverloaded(`more than ${MAX_PENDING_BYTES} bytes wait to be appended`);
 }

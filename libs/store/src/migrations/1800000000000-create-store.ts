@@ -24,7 +24,7 @@ function column(name: string, ...options: Partial<TableColumnOptions>[]): TableC
 }
 
 const text: Partial<TableColumnOptions> = { type: 'text' };
-const int: Partial<TableColumnOptions> = { type: 'int' };
+const int: Partial<TableColumnOptions> = { type: 'integer' };
 const bigint: Partial<TableColumnOptions> = { type: 'bigint' };
 
 const varchar = (length: number): Partial<TableColumnOptions> => ({ type: 'varchar', length: String(length) });

@@ -1,0 +1,2 @@
+export { DIALECTS, openTestStore } from './test-store.js';
+export type { TestStore } from './test-store.js';

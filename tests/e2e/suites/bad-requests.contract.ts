@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest';
+import { Agent } from '../clients/agent.js';
+import { Failure } from '../clients/bodies.js';
+import { worthlessTokens } from '../clients/tokens.js';
+import type { GetServer } from '../topology/server.js';
+
+const GOOD = { model: 'gpt-4o', messages: [{ role: 'user', content: 'Hello.' }], sbp: {} };
+
+interface BadRequest {
+  readonly what: string;
+  readonly body: unknown;
+  readonly param: string | null;
+  /** 400 and SBP_INVALID_REQUEST unless said otherwise. */
+  readonly status?: number;
+  readonly code?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const invalidUuid = { status: 422, code: 'SBP_INVALID_UUID' };
+
+const BAD_REQUESTS: readonly BadRequest[] = [
+  { what: 'a body that is not JSON', body: '{"model": ', param: null },
+  { what: 'a body of words', body: 'hello', param: null },
+  { what: 'a list', body: [GOOD], param: null },
+  { what: 'null', body: 'null', param: null },
+  { what: 'a body that nests without end', body: '['.repeat(100_000), param: null },
+  { what: 'an sbp that is no object', body: { ...GOOD, sbp: 'yes' }, param: 'sbp' },
+  { what: 'an sbp that is a list', body: { ...GOOD, sbp: [] }, param: 'sbp' },
+  { what: 'a session_id that is a number', body: { ...GOOD, sbp: { session_id: 7 } }, param: 'sbp.session_id' },
+  {
+    what: 'a session_id that is no UUID',
+    body: { ...GOOD, sbp: { session_id: 'a1b2c3d4' } },
+    param: 'sbp.session_id',
+    ...invalidUuid,
+  },
+  {
+    what: 'an empty session_id',
+    body: { ...GOOD, sbp: { session_id: '' } },
+    param: 'sbp.session_id',
+    ...invalidUuid,
+  },
+  {
+    what: 'a force_new_session in words',
+    body: { ...GOOD, sbp: { force_new_session: 'yes' } },
+    param: 'sbp.force_new_session',
+  },
+  { what: 'a checkpoint_every of 0', body: { ...GOOD, sbp: { checkpoint_every: 0 } }, param: 'sbp.checkpoint_every' },
+  { what: 'half a checkpoint', body: { ...GOOD, sbp: { checkpoint_every: 1.5 } }, param: 'sbp.checkpoint_every' },
+  { what: 'no model', body: { ...GOOD, model: undefined }, param: 'model' },
+  { what: 'a model that is a number', body: { ...GOOD, model: 4 }, param: 'model' },
+  { what: 'no messages', body: { ...GOOD, messages: undefined }, param: 'messages' },
+  { what: 'messages that are no list', body: { ...GOOD, messages: 'Hello.' }, param: 'messages' },
+  { what: 'a message that is no object', body: { ...GOOD, messages: ['Hello.'] }, param: 'messages.0' },
+  { what: 'an unknown role', body: { ...GOOD, messages: [{ role: 'king', content: '' }] }, param: 'messages.0.role' },
+  {
+    what: 'a content that is a number',
+    body: { ...GOOD, messages: [...GOOD.messages, { role: 'user', content: 7 }] },
+    param: 'messages.1.content',
+  },
+  { what: 'a stream in words', body: { ...GOOD, stream: 'yes' }, param: 'stream' },
+  { what: 'an n of 0', body: { ...GOOD, n: 0 }, param: 'n' },
+  {
+    what: 'an X-Agent-ID without end',
+    body: GOOD,
+    headers: { 'x-agent-id': 'a'.repeat(300) },
+    param: 'X-Agent-ID',
+  },
+  {
+    what: 'a body of more than 8 MiB',
+    body: { ...GOOD, messages: [{ role: 'user', content: 'x'.repeat(8 * 1024 * 1024) }] },
+    status: 413,
+    code: 'SBP_PAYLOAD_TOO_LARGE',
+    param: null,
+  },
+];
+
+export function badRequests(server: GetServer): void {
+  describe('§9 bad requests get their error, and change nothing', () => {
+    it.for(BAD_REQUESTS.map((bad) => [bad.what, bad] as const))('%s', async ([, bad]) => {
+      const { body, param, status = 400, code = 'SBP_INVALID_REQUEST', headers = {} } = bad;
+      const agent = new Agent(server().url);
+      const { sbp } = await agent.turn('Hello.');
+      const before = await agent.session(sbp.session_id);
+      const answer = await agent.post(body, headers);
+      expect(answer.status).toBe(status);
+      const { error } = Failure.parse(answer.json);
+      expect(error).toMatchObject({ code, type: 'invalid_request_error', param });
+      expect(error.message).not.toBe('');
+      expect(Object.keys(error).sort()).toEqual(['code', 'detail', 'message', 'param', 'type']);
+      expect(answer.headers.get('x-should-retry')).toBe('false');
+      expect(await agent.session(sbp.session_id)).toEqual(before);
+      // No session was opened beside it either.
+      expect((await agent.turn('Go on.')).sbp).toMatchObject({ session_id: sbp.session_id, step_count: 2 });
+    });
+
+    it.for(Object.keys(worthlessTokens('')))('an X-Session-Token that %s is 401', async (what) => {
+      const agent = new Agent(server().url);
+      const { sbp } = await agent.turn('Hello.');
+      const before = await agent.session(sbp.session_id);
+      const headers = { 'x-session-token': worthlessTokens(sbp.session_id)[what] ?? '' };
+      for (const body of [GOOD, { ...GOOD, sbp: undefined }, { ...GOOD, sbp: { session_id: sbp.session_id } }]) {
+        const { status, json } = await agent.post(body, headers);
+        expect(status).toBe(401);
+        expect(json).toMatchObject({ error: { code: 'SBP_UNAUTHORIZED', type: 'authentication_error' } });
+      }
+      expect(await agent.session(sbp.session_id)).toEqual(before);
+    });
+
+    it('an empty body is what the model says of it', async () => {
+      const { status, json } = await new Agent(server().url).post(undefined);
+      expect(status).toBe(400);
+      expect(Failure.parse(json).error).toMatchObject({ type: 'invalid_request_error' });
+    });
+
+    it('what sbp does not know is ignored', async () => {
+      const { sbp } = await new Agent(server().url).turn('Hello.', {
+        from_the_future: { a: 1 },
+        memory_retrieval: true,
+      });
+      expect(sbp.step_count).toBe(1);
+    });
+  });
+}

@@ -1,0 +1,21 @@
+/** What every topology signs its tokens with, so that tests can forge and age them. */
+export const SECRET = 'the-secret-of-the-end-to-end-tests';
+
+/** What the built-in model says unless a message steers it: enough words to reach what it quotes, at once. */
+const DEMO_WORDS = 30;
+
+/** The settings of every topology; what a developer's own environment sets does not count. */
+export const SETTINGS = {
+  SBP_JWT_SECRET: SECRET,
+  SBP_LLM_BASE_URL: '',
+  SBP_LLM_API_KEY: '',
+  SBP_TRACK: 'opt-in',
+  SBP_IMPLICIT_SESSION: 'auto',
+  SBP_ALLOWED_ORIGINS: 'https://allowed.example',
+  SBP_LOG_LEVEL: 'info',
+  SBP_DEMO_TTFT_MS: '0',
+  SBP_DEMO_TOKENS: String(DEMO_WORDS),
+  SBP_DEMO_INTERVAL_MS: '0',
+  SBP_DEMO_VARY: 'false',
+  SBP_DEMO_FAIL: 'none',
+} as const;

@@ -1,0 +1,40 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { inject } from 'vitest';
+import { startStack } from '../../../tools/stack/index.js';
+import { guardFolder } from '../../../tools/supervise/index.js';
+import type { ReplicatedService, Server } from './server.js';
+import { SETTINGS } from './settings.js';
+
+/** Every service as processes of its own, on the Kafka and Postgres that the tests of a run share. */
+export async function startServices(): Promise<Server> {
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-e2e-stack-'));
+  guardFolder(dataDir);
+  const name = `e2e-${randomUUID()}`;
+  const stack = await startStack({
+    dataDir,
+    replicas: { completions: 2, gateway: 2, sessions: 2 },
+    restart: false,
+    env: SETTINGS,
+    infrastructure: {
+      kafkaBrokers: inject('SBP_TEST_KAFKA_BROKERS'),
+      postgresUrl: inject('SBP_TEST_POSTGRES_URL'),
+    },
+    topicPrefix: name,
+    database: name.replaceAll('-', '_'),
+  });
+  return {
+    url: stack.url,
+    replicas: (service: ReplicatedService) => {
+      const [first, second] = stack.services.filter((each) => each.kind === service);
+      if (first === undefined || second === undefined) throw new Error(`there are no two replicas of ${service}`);
+      return { first: first.url, second: second.url };
+    },
+    stop: async () => {
+      await stack.stop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}

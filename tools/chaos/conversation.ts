@@ -1,0 +1,161 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Call, Connection, ConversationHistory, Read } from './history.js';
+import { complete } from './http-caller.js';
+import type { Random } from './random.js';
+import { readMessages } from './session-reader.js';
+import { Surface } from './surface.js';
+
+/** Turns of one conversation: then another begins, so that sessions are opened all the time. */
+const CALLS = { least: 10, most: 18 };
+/** A turn's length, in ms. */
+const TURN = { least: 300, most: 2_000 };
+/** Before a caller or surface that failed tries again, in ms. */
+const RETRY = { least: 100, most: 500 };
+/** How long a surface stays, and how long it is away, in ms: long enough for several turns. */
+const STAY = { least: 300, most: 4_000 };
+const AWAY = { least: 200, most: 3_500 };
+const ATTACH_PATIENCE_MS = 30_000;
+
+/** One agent with its session: its callers one after the other, sometimes two at once, and a surface that comes and goes. */
+export class Conversation {
+  readonly calls: Call[] = [];
+  readonly reads: Read[] = [];
+  readonly connections: Connection[] = [];
+  /** Calls under way. */
+  openCalls = 0;
+  /** When a surface was first answered; Infinity before. */
+  firstAttachedAt = Infinity;
+  #session: { readonly id: string; readonly token: string } | null = null;
+  readonly #surfaces = new Set<Surface>();
+  #made = 0;
+
+  constructor(
+    readonly name: string,
+    private readonly url: string,
+    private readonly random: Random,
+    /** Without: its first surface comes when all is over. */
+    private readonly hasSurface: boolean,
+  ) {}
+
+  get session(): { readonly id: string; readonly token: string } | null {
+    return this.#session;
+  }
+
+  get attachedSurfaces(): number {
+    return this.#surfaces.size;
+  }
+
+  /** Talks until it is done or told to stop. */
+  async run(stopped: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const surface = this.hasSurface ? this.#comeAndGo(AbortSignal.any([stopped, over.signal])) : Promise.resolve();
+    const calls = this.random.between(CALLS.least, CALLS.most);
+    while (this.#made < calls && !stopped.aborted) {
+      const together = this.random.chance(0.15) ? 2 : 1;
+      await Promise.all(Array.from({ length: together }, () => this.callOnce(this.random.chance(0.15))));
+      if (this.random.chance(0.2)) await this.#read();
+      const failed = this.calls.at(-1)?.outcome.type !== 'answered';
+      await pause(failed ? this.random.between(RETRY.least, RETRY.most) : this.random.between(0, 200), stopped);
+    }
+    over.abort();
+    await surface;
+  }
+
+  /** One call with a message of its own. It names the session as soon as that is known. */
+  async callOnce(vanishes: boolean): Promise<Call> {
+    const { random } = this;
+    const marker = `${this.name}-${++this.#made}`;
+    const length = random.between(TURN.least, TURN.most);
+    const ttft = random.between(10, 120);
+    const tokens = random.between(8, 40);
+    const interval = Math.round((length - ttft) / tokens);
+    const begunAt = Date.now();
+    this.openCalls++;
+    const { outcome, session } = await complete({
+      url: this.url,
+      agentId: this.name,
+      session: this.#session,
+      message: `${marker}\ndemo: ttft=${ttft} tokens=${tokens} interval=${interval} vary`,
+      stream: random.chance(0.6),
+      vanishAfterMs: vanishes ? random.between(20, length) : null,
+    });
+    this.openCalls--;
+    // The first answer that is whole says which session it is; a broken one may be of a session that was never opened.
+    if (outcome.type === 'answered') this.#session ??= session;
+    const call = { marker, begunAt, endedAt: Date.now(), outcome };
+    this.calls.push(call);
+    return call;
+  }
+
+  /** A surface attaches, and is written down when its socket is closed; null where nobody took the connection. */
+  async attach(pongAfterMs: number | null): Promise<Surface | null> {
+    if (this.#session === null) return null;
+    const name = `${this.name}/${this.connections.length + this.#surfaces.size + 1}`;
+    const surface = await Surface.attach(name, { url: this.url, ...this.#session }, pongAfterMs);
+    if (surface === null) return null;
+    this.#surfaces.add(surface);
+    void surface.closed.then(() => {
+      this.#surfaces.delete(surface);
+      this.connections.push(surface.history());
+    });
+    await surface.until(() => surface.frames.length > 0, ATTACH_PATIENCE_MS);
+    this.firstAttachedAt = Math.min(this.firstAttachedAt, surface.attachedAt ?? Infinity);
+    return surface;
+  }
+
+  history(ending: Pick<ConversationHistory, 'acknowledged' | 'found'>): ConversationHistory {
+    const { name, calls, reads, connections } = this;
+    return { name, sessionId: this.#session?.id ?? '', calls, reads, connections, ...ending };
+  }
+
+  async #comeAndGo(stopped: AbortSignal): Promise<void> {
+    const { random } = this;
+    while (!stopped.aborted) {
+      // Most surfaces acknowledge at once, some late, some never.
+      const pong = random.pick([0, 0, 0, 0, random.between(50, 300), null]);
+      const surface = await this.attach(pong);
+      if (surface === null) {
+        await pause(random.between(RETRY.least, RETRY.most), stopped);
+        continue;
+      }
+      await Promise.race([surface.closed, pause(random.between(STAY.least, STAY.most), stopped)]);
+      const wasClosed = !surface.isOpen;
+      await this.#leave(surface, stopped);
+      const away = wasClosed ? RETRY : AWAY;
+      await pause(random.between(away.least, away.most), stopped);
+    }
+    await Promise.all([...this.#surfaces].map((surface) => surface.vanish()));
+  }
+
+  async #leave(surface: Surface, stopped: AbortSignal): Promise<void> {
+    if (!surface.isOpen) return;
+    const how = this.random.next();
+    if (how < 0.4) await surface.vanish();
+    else if (how < 0.6) await surface.detach();
+    else if (how < 0.8) await surface.leave();
+    else if (how < 0.9) {
+      // Another one takes over; the server closes this one.
+      const next = await this.attach(0);
+      await Promise.race([surface.closed, pause(5_000, stopped)]);
+      await next?.vanish();
+    } else {
+      await surface.vanish();
+      // Some are back at once.
+      const next = await this.attach(0);
+      await pause(this.random.between(STAY.least, STAY.most), stopped);
+      await next?.vanish();
+    }
+  }
+
+  async #read(): Promise<void> {
+    if (this.#session === null) return;
+    const begunAt = Date.now();
+    const messages = await readMessages({ url: this.url, ...this.#session });
+    if (messages !== null) this.reads.push({ begunAt, turnIds: messages.map(({ turnId }) => turnId) });
+  }
+}
+
+/** Ends early when it is aborted. */
+export async function pause(ms: number, stopped: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal: stopped }).catch(() => undefined);
+}

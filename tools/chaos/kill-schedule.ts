@@ -1,0 +1,35 @@
+import type { Random } from './random.js';
+import type { Step } from './steps.js';
+import { STEP_NAMES } from './steps.js';
+
+/** One kill to come; the choices that need the moment's situation are numbers to choose by. */
+export interface PlannedKill {
+  /** Null: any process, at any moment. */
+  readonly step: Step | null;
+  /** After the kill before it, in ms. */
+  readonly gapMs: number;
+  /** See `Arming`. */
+  readonly afterMs: number;
+  /** 0 ≤ r < 1: which of the processes that it could be. */
+  readonly choice: number;
+}
+
+export interface Schedule {
+  /** How often each named step is hit. */
+  readonly each: number;
+  readonly random: number;
+  /** Between kills, in ms. A named one is prepared this long after the kill before it, and comes when its step is passed. */
+  readonly gap: { readonly least: number; readonly most: number };
+}
+
+/** The kills of a run, in an order that follows from the seed. */
+export function planKills({ each, random: count, gap }: Schedule, random: Random): readonly PlannedKill[] {
+  const named = STEP_NAMES.flatMap((step) => Array.from({ length: each }, () => step));
+  const steps = random.shuffled<Step | null>([...named, ...Array.from({ length: count }, () => null)]);
+  return steps.map((step) => ({
+    step,
+    gapMs: random.between(gap.least, gap.most),
+    afterMs: step === 'T4' ? random.between(60, 250) : random.pick([0, 1, 2, 5]),
+    choice: random.next(),
+  }));
+}

@@ -1,0 +1,138 @@
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ServiceKind } from '../front/index.js';
+import { freePort } from '../infrastructure/index.js';
+import { startStack } from '../stack/index.js';
+import type { ExistingInfrastructure } from '../stack/index.js';
+import type { ProcessExit } from '../supervise/index.js';
+import { SupervisedProcess, listeningLine } from '../supervise/index.js';
+import type { Step } from './steps.js';
+import { ownerOf } from './steps.js';
+import { LEDGER_VARIABLE } from './work-ledger.js';
+
+/** A running system whose processes can be killed and come back by themselves. */
+export interface Topology {
+  readonly name: 'embedded' | 'stack';
+  readonly url: string;
+  readonly ledgers: string;
+  readonly victims: readonly SupervisedProcess[];
+  /** Those that pass a step. */
+  passing(step: Step): readonly SupervisedProcess[];
+  /** Ends of processes that nobody brought about: exit codes, signals other than SIGKILL. */
+  readonly crashes: readonly ProcessExit[];
+  stop(): Promise<void>;
+}
+
+/** Before a killed process is started again, in ms: about what a supervisor takes. */
+const RESTART_MS = 200;
+
+/** How services are to behave; the demo model's answers differ from call to call, so that a repeated one is seen. */
+function environment(dataDir: string): NodeJS.ProcessEnv {
+  return { SBP_DEMO_VARY: '1', SBP_LOG_LEVEL: 'warn', [LEDGER_VARIABLE]: ledgerFolder(dataDir) };
+}
+
+function ledgerFolder(dataDir: string): string {
+  return path.join(dataDir, 'ledger');
+}
+
+/** A test program of `tests/chaos/entry` as built. This module lies in `tools/chaos`, or in its built form below `dist`. */
+function entry(name: ServiceKind | 'sbp-server'): string {
+  const here = fileURLToPath(import.meta.url);
+  const parent = path.resolve(path.dirname(here), '../..');
+  const dist = here.endsWith('.ts') ? path.join(parent, 'dist') : parent;
+  return path.join(dist, 'tests', 'chaos', 'entry', `${name}.js`);
+}
+
+/** Everything in one process. */
+export async function startEmbedded(dataDir: string): Promise<Topology> {
+  const port = await freePort();
+  const server = new SupervisedProcess({
+    name: 'sbp-server',
+    launch: () => ({
+      command: process.execPath,
+      args: [
+        '--enable-source-maps',
+        entry('sbp-server'),
+        '--port',
+        String(port),
+        '--data-dir',
+        path.join(dataDir, 'data'),
+      ],
+      env: { ...process.env, ...environment(dataDir) },
+      ipc: true,
+    }),
+    ready: listeningLine,
+    logFile: path.join(dataDir, 'logs', 'sbp-server.log'),
+    pidFile: path.join(dataDir, 'run', 'sbp-server.json'),
+    stopSignal: 'SIGTERM',
+    stopTimeoutMs: 10_000,
+    readyTimeoutMs: 60_000,
+    restart: false,
+  });
+  await server.start();
+  return topology(
+    'embedded',
+    `http://127.0.0.1:${port}`,
+    dataDir,
+    [server],
+    () => [server],
+    () => server.stop(),
+  );
+}
+
+/** Each service a process of its own, two of those that hold work. */
+export async function startServices(dataDir: string, infrastructure: ExistingInfrastructure): Promise<Topology> {
+  const unique = `chaos_${path.basename(dataDir).replaceAll(/[^A-Za-z0-9]/g, '')}`;
+  const stack = await startStack({
+    dataDir,
+    replicas: { completions: 2, gateway: 2, sessions: 2, roaming: 1 },
+    restart: false,
+    env: environment(dataDir),
+    entryOf: {
+      completions: entry('completions'),
+      sessions: entry('sessions'),
+      gateway: entry('gateway'),
+      roaming: entry('roaming'),
+    },
+    infrastructure,
+    topicPrefix: unique,
+    database: unique.toLowerCase(),
+  });
+  const passing = (step: Step): readonly SupervisedProcess[] =>
+    stack.services.filter(({ kind }) => kind === ownerOf(step));
+  return topology('stack', stack.url, dataDir, stack.services, passing, () => stack.stop());
+}
+
+function topology(
+  name: Topology['name'],
+  url: string,
+  dataDir: string,
+  victims: readonly SupervisedProcess[],
+  passing: Topology['passing'],
+  stop: () => Promise<void>,
+): Topology {
+  const crashes: ProcessExit[] = [];
+  let isStopping = false;
+  const onExit = (exit: ProcessExit): void => {
+    if (isStopping || exit.expected) return;
+    if (exit.signal !== 'SIGKILL') crashes.push(exit);
+    const victim = victims.find((each) => each.name === exit.name);
+    setTimeout(() => {
+      // One that ends before it is ready ends here again.
+      if (!isStopping) void victim?.start().catch(() => undefined);
+    }, RESTART_MS);
+  };
+  for (const victim of victims) victim.events.on('exit', onExit);
+  return {
+    name,
+    url,
+    ledgers: ledgerFolder(dataDir),
+    victims,
+    passing,
+    crashes,
+    stop: async () => {
+      isStopping = true;
+      await stop();
+    },
+  };
+}
