@@ -29,7 +29,7 @@ describe('docs/dependencies.md', () => {
     const wrong = Object.keys(manifest.dependencies).filter((name) => {
       const { license } = JSON.parse(textOf(`node_modules/${name}/package.json`)) as { license: string };
       const row = text.split('\n').find((line) => line.startsWith(`| \`${name}\``));
-      return row?.trimEnd().endsWith(`| ${license} |`) !== true && !new RegExp(`\\| ${license} +\\|$`).test(row ?? '');
+      return row?.split('|').at(-2)?.trim() !== license;
     });
     expect(wrong).toEqual([]);
   });

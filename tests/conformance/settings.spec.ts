@@ -11,10 +11,13 @@ const OTHER_NAMES = new Set([
   'SBP_LEVEL',
 ]);
 
+/** Set by the project's own test runs, for their own processes. */
+const OF_TEST_RUNS = /^SBP_(?:TEST|CHAOS)_/;
+
 function names(text: string): readonly string[] {
   return [...text.matchAll(/\bSBP_[A-Z0-9_]*[A-Z0-9]\b/g)]
     .map(([name]) => name)
-    .filter((name) => !OTHER_NAMES.has(name));
+    .filter((name) => !OTHER_NAMES.has(name) && !OF_TEST_RUNS.test(name));
 }
 
 function flags(text: string): readonly string[] {

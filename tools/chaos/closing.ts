@@ -73,9 +73,6 @@ function isMissing(conversation: Conversation, found: Found): boolean {
 async function takeAll(conversation: Conversation): Promise<void> {
   const surface = await conversation.attach(0);
   if (surface === null) return;
-  const [first] = surface.frames;
-  if (first?.type === 'SESSION_ATTACHED' && first.queued_turns > 0) {
-    await surface.until(() => surface.isAcknowledged, DRAIN_MS);
-  }
+  await surface.until(() => surface.isDrained, DRAIN_MS);
   await surface.detach();
 }

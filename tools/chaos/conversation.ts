@@ -28,6 +28,8 @@ export class Conversation {
   #session: { readonly id: string; readonly token: string } | null = null;
   readonly #surfaces = new Set<Surface>();
   #made = 0;
+  /** Calls that a server took. */
+  #reached = 0;
 
   constructor(
     readonly name: string,
@@ -50,7 +52,7 @@ export class Conversation {
     const over = new AbortController();
     const surface = this.hasSurface ? this.#comeAndGo(AbortSignal.any([stopped, over.signal])) : Promise.resolve();
     const calls = this.random.between(CALLS.least, CALLS.most);
-    while (this.#made < calls && !stopped.aborted) {
+    while (this.#reached < calls && !stopped.aborted) {
       const together = this.random.chance(0.15) ? 2 : 1;
       await Promise.all(Array.from({ length: together }, () => this.callOnce(this.random.chance(0.15))));
       if (this.random.chance(0.2)) await this.#read();
@@ -80,6 +82,7 @@ export class Conversation {
       vanishAfterMs: vanishes ? random.between(20, length) : null,
     });
     this.openCalls--;
+    if (outcome.type !== 'unreached') this.#reached++;
     // The first answer that is whole says which session it is; a broken one may be of a session that was never opened.
     if (outcome.type === 'answered') this.#session ??= session;
     const call = { marker, begunAt, endedAt: Date.now(), outcome };

@@ -107,7 +107,7 @@ function acknowledgedByDetach(connections: readonly ShownConnection[]): readonly
         other.connection.closedAt < connection.openedAt ||
         other.connection.openedAt > connection.closedAt,
     );
-    const horizon = Math.max(0, ...pongs.filter(({ at }) => at <= detach.at).map((pong) => pong.horizon));
+    const horizon = Math.max(0, ...pongs.map((pong) => pong.horizon));
     return alone && horizon > 0 ? [{ at: connection.closedAt, seq: horizon }] : [];
   });
 }

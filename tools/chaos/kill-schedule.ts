@@ -18,7 +18,7 @@ export interface Schedule {
   /** How often each named step is hit. */
   readonly each: number;
   readonly random: number;
-  /** Between kills, in ms. A named one is prepared this long after the kill before it, and comes when its step is passed. */
+  /** Between kills, in ms. A named one is prepared soon after the least, and comes when its step is passed. */
   readonly gap: { readonly least: number; readonly most: number };
 }
 
@@ -28,7 +28,7 @@ export function planKills({ each, random: count, gap }: Schedule, random: Random
   const steps = random.shuffled<Step | null>([...named, ...Array.from({ length: count }, () => null)]);
   return steps.map((step) => ({
     step,
-    gapMs: random.between(gap.least, gap.most),
+    gapMs: random.between(gap.least, step === null ? gap.most : Math.round(gap.least + (gap.most - gap.least) / 4)),
     afterMs: step === 'T4' ? random.between(60, 250) : random.pick([0, 1, 2, 5]),
     choice: random.next(),
   }));

@@ -38,7 +38,6 @@ export async function kill(
     const { planned, attempts } = next;
     const wait = lastAt + planned.gapMs - Date.now();
     await delay(Math.max(0, wait), undefined, { signal: stopped }).catch(() => undefined);
-    if (stopped.aborted) break;
     const exit = await killOne(topology, planned, stopped);
     if (exit === null) {
       if (attempts + 1 < ATTEMPTS) queue.push({ planned, attempts: attempts + 1 });

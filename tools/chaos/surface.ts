@@ -20,6 +20,7 @@ export class Surface {
   readonly #events: ConnectionEvent[] = [];
   #closedAt = 0;
   #closeCode = 1006;
+  #hasDetached = false;
   #changed = Promise.withResolvers<undefined>();
 
   private constructor(
@@ -73,12 +74,14 @@ export class Surface {
     return this.#events.flatMap((event) => (event.type === 'received' ? [event.frame] : []));
   }
 
-  /** Every PING was answered, and at least one came since the last turn. */
-  get isAcknowledged(): boolean {
-    const last = this.#events.findLastIndex(
-      ({ frame }) => typeof frame !== 'string' && (frame.type === 'TETHER_TURN' || frame.type === 'TURN_COMPLETE'),
-    );
-    return last < 0 || this.#events.slice(last).some((event) => event.type === 'sent' && event.frame === 'PONG');
+  /** All that SESSION_ATTACHED announced came, and a PING after it was answered. */
+  get isDrained(): boolean {
+    const [first] = this.frames;
+    if (first?.type !== 'SESSION_ATTACHED') return false;
+    const isTether = ({ frame }: ConnectionEvent): boolean => typeof frame !== 'string' && frame.type === 'TETHER_TURN';
+    if (this.#events.filter(isTether).length < first.queued_turns) return false;
+    const last = this.#events.findLastIndex(isTether);
+    return last < 0 || this.#events.slice(last).some(({ frame }) => frame === 'PONG');
   }
 
   /** Waits for a condition; false when the socket closes before, or after `timeoutMs`. */
@@ -126,7 +129,8 @@ export class Surface {
   }
 
   #send(type: 'ATTACH_SESSION' | 'PONG' | 'DETACH', fields: object): void {
-    if (this.socket.readyState !== WebSocket.OPEN) return;
+    if (this.socket.readyState !== WebSocket.OPEN || this.#hasDetached) return;
+    this.#hasDetached = type === 'DETACH';
     this.#events.push({ type: 'sent', at: Date.now(), frame: type });
     this.socket.send(JSON.stringify({ type, ...fields }));
     this.#wake();

@@ -27,7 +27,7 @@ export class CompletionsController {
     // From here on the answer is written by hand: what was prepared (CORS) goes along.
     const prepared = preparedHeaders(reply);
     if (read.type === 'pass-through') {
-      await this.passThrough.run(body ?? Buffer.from('{}'), reply.raw, prepared, () => {
+      await this.passThrough.run(read.body, reply.raw, prepared, () => {
         reply.hijack();
       });
       return;

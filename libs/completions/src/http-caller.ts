@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { ModelResponse } from '#libs/llm';
 import type { JsonObject, SbpError } from '#libs/protocol';
 import { HEADERS } from '#libs/protocol';
+import { beginResponse } from './begin-response.js';
 import type { Caller, SessionHeaders } from './caller.js';
 
 /** Headers of the model's answer that describe its own body, or connection. */
@@ -37,17 +38,17 @@ export class HttpCaller implements Caller {
 
   begin(head: ModelResponse, session: SessionHeaders): void {
     if (this.gone) return;
-    this.response.writeHead(200, {
+    beginResponse(this.response, 200, {
       ...this.headers(head, session),
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-cache',
       'x-accel-buffering': 'no',
     });
-    this.response.flushHeaders();
   }
 
   chunk(data: string): void {
-    if (!this.gone) this.response.write(`data: ${data}\n\n`);
+    // Only between the tokens of JSON can a line end.
+    if (!this.gone) this.response.write(`data: ${data.replaceAll('\n', '\ndata: ')}\n\n`);
   }
 
   async done(): Promise<boolean> {
@@ -73,8 +74,8 @@ export class HttpCaller implements Caller {
     return new Promise((resolve) => {
       this.onGone(() => resolve(false));
       // A stream that cannot be finished breaks off: it must not look complete.
-      response.write(`event: error\ndata: ${text}\n\n`, () => {
-        resolve(true);
+      response.write(`event: error\ndata: ${text}\n\n`, (failure) => {
+        resolve(!isFailure(failure));
         response.destroy();
       });
     });
@@ -100,7 +101,9 @@ export class HttpCaller implements Caller {
     if (this.gone) return false;
     return new Promise((resolve) => {
       this.onGone(() => resolve(false));
-      this.response.end(last, () => resolve(true));
+      // Not `end(last, …)`: Node reports a response as finished also when its connection broke with bytes still waiting.
+      this.response.write(last, (failure) => resolve(!isFailure(failure)));
+      this.response.end();
     });
   }
 
@@ -108,6 +111,11 @@ export class HttpCaller implements Caller {
     const passed = Object.entries(head.headers).filter(([name]) => !OWN.has(name));
     return { ...Object.fromEntries(passed), ...this.prepared, ...sessionHeaders(session) };
   }
+}
+
+/** Node passes null where the types promise undefined. */
+function isFailure(failure: Error | null | undefined): boolean {
+  return failure !== undefined && failure !== null;
 }
 
 function sessionHeaders(session: SessionHeaders | null): Record<string, string> {

@@ -44,10 +44,10 @@ export class LiveTurn {
 
   watch(message: MailboxMessageOf<'watch'>): void {
     const { attach_id: attachId, reply_to: to, offset } = message;
-    const [oldest] = this.watchers.keys();
-    if (this.watchers.size >= MAX_WATCHERS && oldest !== undefined) this.watchers.delete(oldest);
     const watcher: Watcher = { attachId, to, sent: offset };
     this.watchers.delete(attachId);
+    const [oldest] = this.watchers.keys();
+    if (this.watchers.size >= MAX_WATCHERS && oldest !== undefined) this.watchers.delete(oldest);
     this.watchers.set(attachId, watcher);
     this.pump(watcher, true);
   }
@@ -56,18 +56,17 @@ export class LiveTurn {
   private pump(watcher: Watcher, answer = false): void {
     if (this.pumping.has(watcher)) return;
     this.pumping.add(watcher);
-    void this.send(watcher, answer).finally(() => this.pumping.delete(watcher));
+    void this.send(watcher, answer);
   }
 
   private async send(watcher: Watcher, answer: boolean): Promise<void> {
     // A watch is answered even when there is nothing yet, so that the gateway knows it was heard.
     let owed = answer;
     while (!this.ended && this.watchers.get(watcher.attachId) === watcher) {
-      const end = Math.min(this.sendable(), watcher.sent + MAX_SLICE);
-      if (end <= watcher.sent && !owed) return;
-      owed = false;
       const offset = watcher.sent;
-      const text = this.text.slice(offset, Math.max(offset, end));
+      const text = this.text.slice(offset, this.boundary(offset + MAX_SLICE));
+      if (text === '' && !owed) break;
+      owed = false;
       watcher.sent = offset + text.length;
       await this.mailbox.send(watcher.to, {
         type: 'live',
@@ -79,12 +78,15 @@ export class LiveTurn {
         text,
       });
     }
+    // In the same instant in which nothing was left: text that comes now finds nobody at work.
+    this.pumping.delete(watcher);
   }
 
-  /** The end of what may be sent: never between the halves of a surrogate pair. */
-  private sendable(): number {
-    const last = this.text.charCodeAt(this.text.length - 1);
-    return last >= 0xd800 && last <= 0xdbff ? this.text.length - 1 : this.text.length;
+  /** The last place up to `end` that is not between the halves of a surrogate pair: nobody is sent half a character. */
+  private boundary(end: number): number {
+    const place = Math.min(end, this.text.length);
+    const before = this.text.charCodeAt(place - 1);
+    return before >= 0xd800 && before <= 0xdbff ? place - 1 : place;
   }
 }
 

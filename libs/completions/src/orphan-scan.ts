@@ -43,16 +43,20 @@ export class OrphanScan implements OnModuleInit, OnModuleDestroy {
     this.heartbeat.onHeld((held, askedAt) => {
       this.live.keepOnly(held, askedAt);
     });
-    this.timer = setInterval(() => {
-      this.scanning ??= this.scan()
-        .catch((error: unknown) => this.options.onProblem('looking for orphaned turns failed', error))
-        .finally(() => (this.scanning = null));
-    }, SCAN_MS);
+    this.timer = setInterval(() => this.look(), SCAN_MS);
+    // Nobody has to be watched for a while to be known dead: a process that keeps dying still adopts what it finds.
+    if (this.options.othersDead) this.look();
   }
 
   async onModuleDestroy(): Promise<void> {
     if (this.timer !== null) clearInterval(this.timer);
     await this.scanning;
+  }
+
+  private look(): void {
+    this.scanning ??= this.scan()
+      .catch((error: unknown) => this.options.onProblem('looking for orphaned turns failed', error))
+      .finally(() => (this.scanning = null));
   }
 
   private async scan(): Promise<void> {

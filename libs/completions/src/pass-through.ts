@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { Injectable } from '@nestjs/common';
 import { ChatModel, UpstreamUnavailable } from '#libs/llm';
 import { SbpError } from '#libs/protocol';
+import { beginResponse } from './begin-response.js';
 
 /** A request that is not tracked: the model's answer, byte by byte, and nothing added. */
 @Injectable()
@@ -20,13 +21,14 @@ export class PassThrough {
     takeOver: () => void,
   ): Promise<void> {
     const abort = new AbortController();
-    response.on('close', () => abort.abort(new Error('the caller went away')));
+    response.on('close', () => {
+      if (!response.writableFinished) abort.abort(new Error('the caller went away'));
+    });
     const head = await this.model.complete({ body, signal: abort.signal }).catch((error: unknown) => {
       throw unavailable(error);
     });
     takeOver();
-    response.writeHead(head.status, { ...head.headers, ...prepared });
-    response.flushHeaders();
+    beginResponse(response, head.status, { ...head.headers, ...prepared });
     try {
       await pipeline(head.body, response, { end: false });
       response.end();

@@ -17,8 +17,9 @@ import { CompletionsOptions } from './completions-options.js';
 import type { TrackedRequest } from './tracked-request.js';
 
 export type ReadRequest =
-  /** No session: the body goes to the model as it came. */
-  { readonly type: 'pass-through' } | { readonly type: 'tracked'; readonly request: TrackedRequest };
+  /** No session: the body goes to the model as it came, without an empty `sbp`. */
+  | { readonly type: 'pass-through'; readonly body: Buffer }
+  | { readonly type: 'tracked'; readonly request: TrackedRequest };
 
 /** Reads what arrives at `/v1/chat/completions`. */
 @Injectable()
@@ -33,7 +34,9 @@ export class RequestReader {
     const json = parseJsonBody(body, JsonObjectSchema);
     const hasToken = single(headers[HEADERS.sessionToken]) !== null;
     const sbp = json['sbp'] ?? null;
-    if (sbp === null && !hasToken && this.options.track !== 'always') return { type: 'pass-through' };
+    if (sbp === null && !hasToken && this.options.track !== 'always') {
+      return { type: 'pass-through', body: 'sbp' in json || body === undefined ? withoutSbp(json) : body };
+    }
     const credential = await this.access.authenticate(headers);
     const parsed = sbp === null ? null : parseValue(sbp, SbpRequest, 'sbp');
     const completion = parseValue(json, CompletionRequest);
@@ -62,6 +65,10 @@ function agentOf(headers: IncomingHttpHeaders): string {
 function single(header: string | readonly string[] | undefined): string | null {
   const value = typeof header === 'string' ? header : header?.[0];
   return value === undefined || value === '' ? null : value;
+}
+
+function withoutSbp({ sbp: _sbp, ...rest }: JsonObject): Buffer {
+  return Buffer.from(JSON.stringify(rest));
 }
 
 function optionsOf({ model: _model, messages: _messages, sbp: _sbp, ...options }: JsonObject): JsonObject {

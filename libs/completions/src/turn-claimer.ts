@@ -57,8 +57,8 @@ export class TurnClaimer {
    */
   async claim(target: Target, request: TrackedRequest, isWanted: () => boolean): Promise<ClaimedTurn | null> {
     const deadline = Date.now() + BUSY_TIMEOUT_MS;
-    while (isWanted()) {
-      const attempt = await this.attempt(target, request);
+    for (let first = true; isWanted(); first = false) {
+      const attempt = await this.attempt(target, request, first);
       switch (attempt.type) {
         case 'claimed':
           return attempt.turn;
@@ -79,16 +79,17 @@ export class TurnClaimer {
     return null;
   }
 
-  private async attempt(target: Target, request: TrackedRequest): Promise<Attempt> {
+  private async attempt(target: Target, request: TrackedRequest, first: boolean): Promise<Attempt> {
     switch (target.type) {
       case 'new':
         return this.open(request, 'any');
       case 'session':
-        return this.existing(target.sessionId, request);
+        // Its authorisation has just waited for the read models to show it.
+        return first ? this.existing(target.sessionId, request) : this.settled(target.sessionId, request);
       case 'live': {
         const live = await this.reads.liveSession(request.credential.principal, request.agentId);
         if (live === null) return this.open(request, 'join');
-        const attempt = await this.existing(live, request);
+        const attempt = await this.settled(live, request);
         return attempt.type === 'absent' ? this.open(request, { sessionId: live }) : attempt;
       }
     }
@@ -104,13 +105,18 @@ export class TurnClaimer {
     const { principal } = request.credential;
     const runner = this.identity.address;
     const opened = await this.claims.open({ sessionId, turnId, runner, principal, agentId, replaces });
-    if (opened.type === 'joined') return this.existing(opened.sessionId, request);
+    if (opened.type === 'joined') return this.settled(opened.sessionId, request);
     const { epoch } = opened;
     return { type: 'claimed', turn: turnOn(initialState, emptyTranscript, { sessionId, turnId, epoch }, request) };
   }
 
+  private async settled(sessionId: string, request: TrackedRequest): Promise<Attempt> {
+    const sighted = await this.freshness.settle(sessionId);
+    return sighted === 'absent' ? { type: 'absent', sessionId } : this.existing(sessionId, request);
+  }
+
+  /** Tries to claim a session whose fold was waited for [A5]. */
   private async existing(sessionId: string, request: TrackedRequest): Promise<Attempt> {
-    if ((await this.freshness.settle(sessionId)) === 'absent') return { type: 'absent', sessionId };
     const turnId = randomUUID();
     const claim = await this.claims.claim({ sessionId, turnId, runner: this.identity.address });
     if (claim.type === 'refused') return { type: 'busy', sessionId };

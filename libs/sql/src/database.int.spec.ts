@@ -134,6 +134,13 @@ describe.each([
     expect(await noteIds(database)).toEqual(['a', 'd']);
   });
 
+  it('has written a lone statement when it resolves, and nothing when the database refuses it', async () => {
+    await database.writeOne(insert('a'));
+    await expect(database.writeOne(insert('a'))).rejects.toThrow();
+    await database.writeOne(insert('b'));
+    expect(await noteIds(database)).toEqual(['a', 'b']);
+  });
+
   it('reads what is committed while a write is under way, without waiting for it', async () => {
     const gate = Promise.withResolvers<undefined>();
     const written = Promise.withResolvers<undefined>();

@@ -52,6 +52,10 @@ class PostgresDatabase extends Database {
     return this.dataSource.transaction(work);
   }
 
+  override writeOne<T>(statement: (writer: EntityManager) => Promise<T>): Promise<T> {
+    return statement(this.dataSource.manager);
+  }
+
   /** Processes that start at once wait for one another here; the lock ends with the transaction, however that ends. */
   migrate(): Promise<void> {
     return this.write(async (transaction) => {

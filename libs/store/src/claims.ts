@@ -65,9 +65,9 @@ export class Claims {
 
   /** Claims an existing session. The caller has waited until its fold is known [A5]. */
   async claim(request: ClaimRequest): Promise<ClaimOutcome> {
-    return this.database.write(async (transaction) => {
+    return this.database.writeOne(async (writer) => {
       const { sessionId, turnId, runner } = request;
-      const [row] = await rows(transaction)<{ epoch: number; head: number }>`
+      const [row] = await rows(writer)<{ epoch: number; head: number }>`
         INSERT INTO claims (session_id, turn_id, epoch, runner_slot, runner_incarnation, head_offset)
         SELECT ${sessionId}, ${turnId}, ${raw(this.nextEpoch)}, ${raw(integer(runner.slot))}, ${runner.incarnation}, -1
         FROM (SELECT COALESCE(MAX(epoch), 0) AS folded FROM sessions WHERE session_id = ${sessionId}) AS fold
@@ -117,9 +117,9 @@ export class Claims {
 
   /** Ends a claim, leaving the log head; false if it is not held at this epoch any more: a rival may have acted [A3]. */
   async release(sessionId: string, epoch: number, head: number | null): Promise<boolean> {
-    return this.database.write(async (transaction) => {
-      const released = await rows(transaction)`
-        UPDATE claims SET turn_id = NULL, head_offset = ${raw(this.greatest)}(head_offset, ${raw(integer(head ?? -1))})
+    return this.database.writeOne(async (writer) => {
+      const released = await rows(writer)`
+        UPDATE claims SET turn_id = NULL, head_offset = ${raw(this.greatest)}(head_offset, CAST(${head ?? -1} AS bigint))
         WHERE session_id = ${sessionId} AND epoch = ${epoch} AND turn_id IS NOT NULL RETURNING session_id`;
       return released.length > 0;
     });
@@ -159,8 +159,8 @@ export class Claims {
     );
     const unchanged =
       orphan.epoch === null ? 'claims.turn_id IS NULL' : `claims.epoch = ${integer(orphan.epoch)} AND ${silent}`;
-    return this.database.write(async (transaction) => {
-      const [row] = await rows(transaction)<{ epoch: number }>`
+    return this.database.writeOne(async (writer) => {
+      const [row] = await rows(writer)<{ epoch: number }>`
         INSERT INTO claims (session_id, turn_id, epoch, runner_slot, runner_incarnation, head_offset)
         SELECT ${sessionId}, ${turnId}, ${raw(this.nextEpoch)}, ${raw(integer(runner.slot))}, ${runner.incarnation}, -1
         FROM (SELECT COALESCE(MAX(epoch), 0) AS folded FROM sessions WHERE session_id = ${sessionId}) AS fold

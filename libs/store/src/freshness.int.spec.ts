@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SESSION, id, sessionOpened, turnAdopted, turnCompleted, turnStarted } from '#libs/domain/testing';
+import type { Database } from '#libs/sql';
 import { DIALECTS, openTestStore } from '#libs/store/testing';
 import type { TestStore } from '#libs/store/testing';
 import { Claims } from './claims.js';
@@ -13,25 +14,37 @@ const runner = { slot: 0, incarnation: randomUUID() };
 describe.each(DIALECTS)('freshness on %s', (dialect) => {
   let store: TestStore;
   let claims: Claims;
+  let read: Database['read'];
   /** Where the log ends, and up to where it is folded. */
   let end: number;
   let folded: number;
+  /** How often the tables or the position were read. */
+  let looks: number;
   let freshness: Freshness;
 
   beforeAll(async () => {
     store = await openTestStore(dialect);
     claims = new Claims(store.database);
+    read = store.database.read.bind(store.database);
   });
   afterAll(() => store.close());
   beforeEach(async () => {
     await store.clear();
     end = 0;
     folded = 0;
+    looks = 0;
+    vi.spyOn(store.database, 'read').mockImplementation((work) => {
+      looks += 1;
+      return read(work);
+    });
     const log = {
       partitionOf: () => PARTITION,
       end: (partition: number) => Promise.resolve(partition === PARTITION ? end : Number.NaN),
     };
-    const progress = new ProjectionProgress((partition) => Promise.resolve(partition === PARTITION ? folded : 0));
+    const progress = new ProjectionProgress((partition) => {
+      looks += 1;
+      return Promise.resolve(partition === PARTITION ? folded : 0);
+    });
     freshness = new Freshness(store.database, log, progress);
   });
 
@@ -43,12 +56,12 @@ describe.each(DIALECTS)('freshness on %s', (dialect) => {
 
   const open = (epoch = 10) => store.fold(sessionOpened(epoch), turnStarted(epoch, { turn: id(5) }));
 
-  /** Follows an answer that must not come before `until` was done. */
-  async function only<T>(answer: Promise<T>, until: () => Promise<unknown> | void): Promise<T> {
+  /** Follows an answer that does not come, however often it is looked for, before `until` was done. */
+  async function waitsFor<T>(answer: Promise<T>, until: () => unknown): Promise<T> {
     const settled = vi.fn();
     void answer.then(settled, settled);
-    // Long enough for several looks at the tables.
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    const enough = looks + 6;
+    await vi.waitFor(() => expect(looks).toBeGreaterThan(enough), { timeout: 10_000, interval: 5 });
     expect(settled).not.toHaveBeenCalled();
     await until();
     return answer;
@@ -65,7 +78,7 @@ describe.each(DIALECTS)('freshness on %s', (dialect) => {
     it('is known only when the projection reached the partition’s end', async () => {
       end = 7;
       folded = 6;
-      const answer = await only(freshness.settle(SESSION), async () => {
+      const answer = await waitsFor(freshness.settle(SESSION), async () => {
         await open();
         folded = 7;
       });
@@ -81,11 +94,10 @@ describe.each(DIALECTS)('freshness on %s', (dialect) => {
       end = 7;
       folded = 6;
       const answer = freshness.settle(SESSION);
-      await only(answer, async () => {
-        await claim();
-        folded = 7;
-      });
-    }, 30_000);
+      await claim();
+      folded = 7;
+      expect(await waitsFor(answer, () => open())).toBe('present');
+    });
   });
 
   describe('of a session with a claim row', () => {
@@ -94,7 +106,7 @@ describe.each(DIALECTS)('freshness on %s', (dialect) => {
       await open();
       await store.fold(turnCompleted(10, { turn: id(5) }));
       folded = 12;
-      const answer = await only(freshness.settle(SESSION), () => void (folded = 13));
+      const answer = await waitsFor(freshness.settle(SESSION), () => void (folded = 13));
       expect(answer).toBe('present');
     });
 
@@ -108,19 +120,19 @@ describe.each(DIALECTS)('freshness on %s', (dialect) => {
 
     it('is waited for while it is claimed and not in the log yet', async () => {
       await claim();
-      const answer = await only(freshness.settle(SESSION), () => open());
+      const answer = await waitsFor(freshness.settle(SESSION), () => open());
       expect(answer).toBe('present');
     });
 
     it('is absent when the claim is given up before anything was acknowledged', async () => {
       const epoch = await claim();
-      const answer = await only(freshness.settle(SESSION), () => claims.release(SESSION, epoch, null));
+      const answer = await waitsFor(freshness.settle(SESSION), () => claims.release(SESSION, epoch, null));
       expect(answer).toBe('absent');
     });
 
     it('is absent when an adopter found that it was never opened, and released at a head', async () => {
       const epoch = await claim();
-      const answer = await only(freshness.settle(SESSION), async () => {
+      const answer = await waitsFor(freshness.settle(SESSION), async () => {
         const adopted = await claims.adopt(
           { sessionId: SESSION, turnId: id(5), epoch },
           { slot: 1, incarnation: id(1) },
@@ -145,8 +157,19 @@ describe.each(DIALECTS)('freshness on %s', (dialect) => {
 
   it('ends with 503 where the projection stays behind', async () => {
     await claims.release(SESSION, await claim(), 12);
-    await expect(freshness.settle(SESSION)).rejects.toMatchObject({ code: 'SBP_UPSTREAM_UNAVAILABLE', retryAfter: 1 });
-  }, 30_000);
+    vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] });
+    try {
+      const told = vi.fn();
+      freshness.settle(SESSION).catch(told);
+      while (told.mock.calls.length === 0) {
+        await vi.advanceTimersByTimeAsync(100);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect(told).toHaveBeenCalledWith(expect.objectContaining({ code: 'SBP_UPSTREAM_UNAVAILABLE', retryAfter: 1 }));
+    } finally {
+      vi.useRealTimers();
+    }
+  });
 
   it('says whether a position was reached in time', async () => {
     folded = 5;

@@ -96,9 +96,8 @@ export class Processes {
 
   /** Notes that a dead process' undelivered answers were made owed. */
   async reaped({ slot, incarnation }: ProcessAddress): Promise<void> {
-    await this.database.write(
-      (transaction) =>
-        rows(transaction)`UPDATE processes SET reaped = 1 WHERE slot = ${slot} AND incarnation = ${incarnation}`,
+    await this.database.writeOne(
+      (writer) => rows(writer)`UPDATE processes SET reaped = 1 WHERE slot = ${slot} AND incarnation = ${incarnation}`,
     );
   }
 

@@ -80,7 +80,7 @@ export class Projection {
             status: change.status,
             seq: change.seq,
             output: JSON.stringify(change.messages),
-            modelUsed: change.modelUsed,
+            modelUsed: change.modelUsed === null ? null : storable(change.modelUsed),
             usage: change.usage === null ? null : JSON.stringify(change.usage),
             costUsd: change.costUsd,
             snapshotId: change.snapshotId,
@@ -97,6 +97,11 @@ export class Projection {
         await transaction.upsert(ExportRow, exportRow(sessionId, change), ['exportId']);
     }
   }
+}
+
+/** Postgres takes no NUL in a text, and a fact that cannot be folded would stop its partition; in JSON it is escaped. */
+function storable(text: string): string {
+  return text.replaceAll('\0', '\ufffd');
 }
 
 /** An entity's columns as a plain object. */
@@ -134,7 +139,7 @@ function turnRow(sessionId: string, change: Extract<Change, { type: 'turn-starte
     messages: JSON.stringify(request.messages),
     system: request.system === undefined ? null : JSON.stringify(request.system),
     output: '[]',
-    model: request.model,
+    model: storable(request.model),
     options: JSON.stringify(request.options),
     checkpointEvery: request.checkpoint_every,
     modelUsed: null,
@@ -153,7 +158,7 @@ function exportRow(sessionId: string, change: Extract<Change, { type: 'session-e
   return {
     exportId: data.export_id,
     sessionId,
-    label: data.label,
+    label: data.label === null ? null : storable(data.label),
     createdAt: change.at,
     expiresAt: data.expires_at,
     turnNumber: data.turn_number,

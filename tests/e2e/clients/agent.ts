@@ -53,12 +53,16 @@ export class Agent {
   }
 
   /** One turn with one new user message, or with all these messages. */
-  async turn(said: string | readonly Fields[], sbp: Fields | null = {}, more: Fields & { headers?: Headings } = {}) {
+  async turn(
+    said: string | readonly Fields[],
+    sbp: Fields | null = {},
+    more: Fields & { headers?: Headings } = {},
+  ): Promise<Turn> {
     const { headers, ...fields } = more;
     const answer = await this.post({ ...bodyOf(said, fields), ...(sbp === null ? {} : { sbp }) }, headers);
     if (answer.status !== 200) throw new Error(`${answer.status}: ${answer.text}`);
     const completion = Completion.parse(answer.json);
-    return { completion, sbp: SbpResponse.parse(completion.sbp), headers: answer.headers } satisfies Turn;
+    return { completion, sbp: SbpResponse.parse(completion.sbp), headers: answer.headers };
   }
 
   /** One turn whose answer streams; resolves with the head of the answer. */
