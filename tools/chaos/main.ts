@@ -19,6 +19,7 @@ const USAGE = `usage: npm run chaos -- [options]
   --minutes N      what it may take; what was not reached by then fails the run (default 12)
   --seed S         repeats the plan of an earlier run (default: the time)
   --topology T     embedded or stack; both without it
+  --keep           leave histories, ledgers and logs also where the run passes
 `;
 
 const EACH_STEP = 3;
@@ -95,23 +96,27 @@ async function judge(): Promise<never> {
   const against = objections(results, { kills, eachStep: EACH_STEP, turns: LEAST_TURNS });
   const missing = options.topologies.length - results.length;
   const minutes = ((Date.now() - startedAt) / 60_000).toFixed(1);
-  if (against.length === 0 && missing === 0) {
+  const hasPassed = against.length === 0 && missing === 0;
+  if (hasPassed && !options.keep) {
     await rm(dataDir, { recursive: true, force: true, maxRetries: 10 });
-    print(
-      `PASSED in ${minutes} min with seed ${options.seed}: nothing lost, doubled, altered or out of order; every turn ended.`,
-    );
-    process.exit(0);
+  } else {
+    await writeFile(path.join(dataDir, 'results.json'), JSON.stringify(results, null, 1));
+    print(`Histories, ledgers and logs: ${dataDir}`);
   }
   for (const line of against) print(`✗ ${line}`);
-  await writeFile(path.join(dataDir, 'results.json'), JSON.stringify(results, null, 1));
-  print(`FAILED after ${minutes} min with seed ${options.seed}. Histories, ledgers and logs: ${dataDir}`);
-  process.exit(1);
+  print(
+    hasPassed
+      ? `PASSED in ${minutes} min with seed ${options.seed}: nothing lost, doubled, altered or out of order; every turn ended.`
+      : `FAILED after ${minutes} min with seed ${options.seed}.`,
+  );
+  process.exit(hasPassed ? 0 : 1);
 }
 
 function readOptions(): {
   readonly kills: number;
   readonly minutes: number;
   readonly seed: number;
+  readonly keep: boolean;
   readonly topologies: readonly (typeof TOPOLOGIES)[number][];
 } {
   try {
@@ -123,6 +128,7 @@ function readOptions(): {
         minutes: { type: 'string', default: '12' },
         seed: { type: 'string', default: String(Date.now() % 1_000_000) },
         topology: { type: 'string' },
+        keep: { type: 'boolean', default: false },
       },
     });
     for (const name of ['kills', 'minutes', 'seed'] as const) {
@@ -130,7 +136,13 @@ function readOptions(): {
     }
     const topologies = TOPOLOGIES.filter((each) => values.topology === undefined || each === values.topology);
     if (topologies.length === 0) throw new Error(`--topology ${values.topology ?? ''} is not embedded or stack.`);
-    return { kills: Number(values.kills), minutes: Number(values.minutes), seed: Number(values.seed), topologies };
+    return {
+      kills: Number(values.kills),
+      minutes: Number(values.minutes),
+      seed: Number(values.seed),
+      topologies,
+      keep: values.keep,
+    };
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n\n${USAGE}`);
     process.exit(2);

@@ -61,6 +61,7 @@ export function figures(result: ChaosResult): readonly string[] {
   const outcomes = Map.groupBy(calls, ({ outcome }) => outcome.type);
   const connections = conversations.flatMap((each) => each.connections);
   const times = adoptions.map(({ afterMs }) => afterMs).sort((left, right) => left - right);
+  const longest = Math.max(0, ...calls.map(({ begunAt, endedAt }) => endedAt - begunAt));
   const byVictim = Map.groupBy(kills, ({ victim }) => victim);
   return [
     `${topology}: ${kills.length} kills, ${kills.filter(({ hand }) => isBusy(hand)).length} of them interrupted work`,
@@ -69,7 +70,7 @@ export function figures(result: ChaosResult): readonly string[] {
       .map(([victim, of]) => `${victim} ${of.length}`)
       .sort()
       .join(', ')}`,
-    `  ${conversations.length} sessions, ${turnsOf(result)} turns completed; ${calls.length} calls: ${[...outcomes].map(([type, of]) => `${of.length} ${type}`).join(', ')}`,
+    `  ${conversations.length} sessions, ${turnsOf(result)} turns completed; ${calls.length} calls: ${[...outcomes].map(([type, of]) => `${of.length} ${type}`).join(', ')}; the longest took ${seconds(longest)}`,
     `  ${connections.length} surface connections, ${conversations.reduce((sum, each) => sum + each.acknowledged.length, 0)} acknowledgements followed`,
     `  ${times.length} turns adopted; p50 ${seconds(times[Math.floor(times.length / 2)])}, max ${seconds(times.at(-1))}`,
     `  ${result.violations.length} promises broken`,

@@ -30,6 +30,7 @@ afterEach(() => {
 });
 
 describe('session tokens', () => {
+  // [SBP-SEC-02]
   it('is valid for its session, lives 30 days, and is never the same twice', async () => {
     const first = await session.issue(sid);
     const second = await session.issue(sid);
@@ -126,6 +127,7 @@ describe('any text', () => {
 });
 
 describe('roaming tokens', () => {
+  // [SBP-L3-02]
   it('is a compact JWT with exactly the header and claims of the contract', async () => {
     const claims = roamingClaims();
     const token = await roaming.issue(claims);
@@ -145,6 +147,7 @@ describe('roaming tokens', () => {
     expect((await roaming.verify(await roaming.issue(roamingClaims(604_801)))).type).toBe('invalid');
   });
 
+  // [SBP-L3-04]
   it('does not pass for a session token, nor a session token for it', async () => {
     expect(await session.verify(await roaming.issue(roamingClaims()))).toEqual({ type: 'invalid' });
     expect(await roaming.verify((await session.issue(sid)).token)).toEqual({ type: 'invalid' });

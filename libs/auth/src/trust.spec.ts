@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkHost, checkOrigin, isLoopbackAddress } from './trust.js';
 
+// [SBP-SEC-03]
 describe('Host', () => {
   it.each([
     'localhost',
@@ -46,6 +47,7 @@ describe('Host', () => {
   });
 });
 
+// [SBP-SEC-04]
 describe('Origin', () => {
   const allowed = ['https://app.example', 'chrome-extension://abcdef'];
 

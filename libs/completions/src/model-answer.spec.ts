@@ -49,7 +49,9 @@ async function read(parts: readonly string[], reading: Reading = {}): Promise<Mo
   return reader.read(head, reading.asked ?? 'gpt-4o', reading.showUsage ?? false, {
     begin: () => void told.push('begin'),
     chunk: (data) => void told.push(`chunk ${data}`),
-    delta: (text) => void (text === '' || told.push(`delta ${text}`)),
+    delta: (text) => {
+      if (text !== '') told.push(`delta ${text}`);
+    },
   });
 }
 

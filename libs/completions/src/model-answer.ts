@@ -52,7 +52,7 @@ export class ModelAnswerReader {
     try {
       if (head.status >= 400) return await this.refusal(head);
       const type = head.headers['content-type'] ?? '';
-      return type.includes('text/event-stream')
+      return type.toLowerCase().includes('text/event-stream')
         ? await this.stream(head, asked, showUsage, listener)
         : await this.json(head, asked);
     } catch (cause) {

@@ -81,6 +81,16 @@ export class OrphanScan implements OnModuleInit, OnModuleDestroy {
     if (orphan.epoch === null && !(await this.isOpen(sessionId, turnId))) return;
     const epoch = await this.claims.adopt(orphan, this.identity.address, this.options.othersDead);
     if (epoch === null) return;
+    try {
+      await this.takeOver(sessionId, turnId, epoch);
+    } catch (error) {
+      // The claim of a living process is nobody's orphan: it is let go, so that the next scan finds the turn again.
+      await this.releases.release(sessionId, epoch, null);
+      throw error;
+    }
+  }
+
+  private async takeOver(sessionId: string, turnId: string, epoch: number): Promise<void> {
     const adopted = await this.facts.adopt(sessionId, turnId, epoch);
     const head = adopted.type === 'appended' ? adopted.position.offset : null;
     if (adopted.type === 'appended') await this.untilFolded(adopted.position);

@@ -14,6 +14,7 @@ function after(inputs: readonly AcknowledgementInput[], { cursor = 0, acknowledg
   return inputs.reduce(acknowledgeInput, beginAcknowledgement(cursor, acknowledges));
 }
 
+// [SBP-L2-31] [SBP-L2-32]
 describe('a PONG', () => {
   it('acknowledges what was written before its PING', () => {
     expect(after([written(1), written(2), pinged, pong])).toMatchObject({ acknowledged: 2, ping: { type: 'none' } });
@@ -51,6 +52,7 @@ describe('PING', () => {
   });
 });
 
+// [SBP-L2-34]
 describe('the pong of a client’s library', () => {
   it('alone acknowledges nothing: its code has not read anything yet', () => {
     expect(after([written(1), pinged, libraryPong]).acknowledged).toBe(0);

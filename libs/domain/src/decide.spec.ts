@@ -128,6 +128,7 @@ describe('CompleteTurn', () => {
     });
   });
 
+  // [SBP-L1-35]
   it('takes a checkpoint every so many completed turns', () => {
     const snapshots = (steps: number, checkpointEvery: number): boolean => {
       const log = Array.from({ length: steps }, (_, index) => [
@@ -202,6 +203,7 @@ describe('AttachSurface while surfaces take over from one another', () => {
   const again: PlainCommand = { ...attach, attachId: OTHER_ATTACH };
   const last = TAKEOVER_LIMIT * 100;
 
+  // [SBP-L2-23]
   it('is refused after five takeovers within ten seconds', () => {
     const log = given(...completed, ...takeovers(TAKEOVER_LIMIT));
     expect(log.when(again, instant(last))).toEqual({ type: 'refused', reason: 'too-many-takeovers' });
@@ -224,6 +226,7 @@ describe('AttachSurface while surfaces take over from one another', () => {
 });
 
 describe('a turn whose runners die', () => {
+  // [SBP-L2-02]
   it('is gone on with by three adopters, and given up by the fourth [A6]', () => {
     const adopted = (times: number) =>
       given(...opened, ...Array.from({ length: times }, (_, index) => turnAdopted(20 + index))).session.turn;

@@ -130,6 +130,7 @@ describe('the fold of any log', () => {
     );
   });
 
+  // [SBP-L2-12]
   it('numbers what is owed densely, in log order, each turn at most once', () => {
     fc.assert(
       fc.property(log, (events) => {

@@ -200,6 +200,7 @@ describe('a checkpoint', () => {
   });
 });
 
+// [SBP-L2-10] [SBP-L2-11] [SBP-L2-13]
 describe('what is owed to surfaces', () => {
   const surfaces = {
     never: [],

@@ -19,6 +19,7 @@ function conversation(before: StoredTranscript, update: TranscriptUpdate): reado
 
 const [q1, a1, q2, a2, q3] = [user('one'), assistant('1'), user('two'), assistant('2'), user('three')];
 
+// [SBP-L1-21]
 describe('messages without any answer in them (rule 1)', () => {
   it('are all new', () => {
     expect(updateTranscript(stored([]), [q1])).toEqual({ keeps: 0, messages: [q1], system: null });
@@ -47,6 +48,7 @@ describe('messages without any answer in them (rule 1)', () => {
   });
 });
 
+// [SBP-L1-22]
 describe('messages with an answer in them (rule 2)', () => {
   it('are new from where the stored transcript ends', () => {
     expect(updateTranscript(stored([q1, a1]), [q1, a1, q2])).toEqual({ keeps: 2, messages: [q2], system: null });
@@ -77,6 +79,7 @@ describe('messages with an answer in them (rule 2)', () => {
   });
 });
 
+// [SBP-L1-23]
 describe('messages are the same', () => {
   const same = (one: Message, other: Message): boolean =>
     updateTranscript(stored([q1, one]), [q1, other, q2]).messages.length === 1;
@@ -118,6 +121,7 @@ describe('messages are the same', () => {
   });
 });
 
+// [SBP-L1-24]
 describe('system and developer messages', () => {
   it('are set aside, and replace the stored ones where they differ', () => {
     expect(updateTranscript(stored([]), [system('a'), q1])).toEqual({
@@ -158,6 +162,7 @@ describe('a client', () => {
     ),
   });
 
+  // [SBP-L1-22]
   it('that resends everything with something new comes to the same as one that sends only the new', () => {
     fc.assert(
       fc.property(

@@ -154,6 +154,7 @@ export function describeEventLog(name: string, makeLog: () => Promise<LogUnderTe
       expect(await recordsOf(event.session_id, position.offset)).toEqual([{ position, event }]);
     });
 
+    // [SBP-L2-01]
     it('keeps what was acknowledged when it is closed and opened again, and goes on behind it', async () => {
       const session = randomUUID();
       const first = fact(session, 1);

@@ -106,6 +106,7 @@ describe('how a surface leaves', () => {
     await eventually(async () => (await agent.detachReasons()).join() === 'closed');
   });
 
+  // [SBP-WS-07]
   it('closes a client that gives no sign of life after a PING with 4008', async () => {
     const gateway = await scene.startGateway({ pingEvery: 20, pongDue: 20 });
     const agent = await TestAgent.withTurns(scene.backend);
@@ -124,6 +125,7 @@ describe('how a surface leaves', () => {
     expect(surface.of('PING')).toHaveLength(1);
   });
 
+  // [SBP-WS-07]
   it('closes a client that does not read with 4008, and it finds its turns again', async () => {
     const gateway = await scene.startGateway({ write: 100, slowestReader: Number.MAX_VALUE });
     const agent = await TestAgent.withTurns(scene.backend);
@@ -140,6 +142,7 @@ describe('how a surface leaves', () => {
     expect(await back.next('SESSION_ATTACHED')).toMatchObject({ queued_turns: 5 });
   });
 
+  // [SBP-WS-08]
   it('tells all surfaces to return at once when it shuts down', async () => {
     const gateway = await TestGateway.start(scene.backend);
     const agent = await TestAgent.withTurns(scene.backend);
@@ -163,6 +166,7 @@ describe('when the log is in trouble', () => {
     expect(await agent.surfaceEvents()).toEqual([]);
   });
 
+  // [SBP-WS-10]
   it('takes an attach back that the log does not acknowledge in time', async () => {
     const gateway = await scene.startGateway({ attach: 50 });
     const agent = await TestAgent.withTurns(scene.backend);

@@ -30,6 +30,7 @@ const chunk6 = beginAttempt(TURN, 6, null).chunkId;
 const complete = { type: 'TURN_COMPLETE', turn_id: TURN, seq: 3, status: 'completed' };
 
 describe('an attempt', () => {
+  // [SBP-L2-41]
   it('has the same chunk_id on every replica, and each attempt another', () => {
     expect(chunk7).toBe('e2caf64a-fce8-510f-b17e-5d44b4ab37a4');
     expect(chunk7).not.toBe(chunk6);
@@ -41,6 +42,7 @@ describe('an attempt', () => {
     expect(nextChunk(first.attempt, 'c').frame).toMatchObject({ offset: 4 });
   });
 
+  // [SBP-L2-42]
   it('names in its first chunk, and only there, what it replaces', () => {
     const second = nextChunk(beginAttempt(TURN, 7, shown('abc', 6)), 'x');
     expect(second.frame).toMatchObject({ chunk_id: chunk7, replaces: chunk6, offset: 0 });
@@ -98,6 +100,7 @@ describe('the end of a turn', () => {
     ]);
   });
 
+  // [SBP-L2-43]
   it('makes the deltas of the completed attempt, joined, its text: whatever was shown', () => {
     const piece = string({ unit: 'binary', maxLength: 5 });
     assert(

@@ -106,6 +106,7 @@ describe('frames of a client', () => {
     expect(await agent.detachReasons()).toEqual(['detach']);
   });
 
+  // [SBP-WS-05]
   it('cannot wait for SESSION_ATTACHED in any number', async () => {
     const gateway = await scene.startGateway();
     const agent = await TestAgent.withTurns(scene.backend);
@@ -118,6 +119,7 @@ describe('frames of a client', () => {
     await eventually(async () => (await agent.detachReasons()).length === 1);
   });
 
+  // [SBP-WS-04]
   it('of unknown type or for tools are ignored; with bad fields also counted', async () => {
     const gateway = await scene.startGateway();
     const agent = await TestAgent.withTurns(scene.backend);

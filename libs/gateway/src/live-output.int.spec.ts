@@ -80,6 +80,7 @@ describe('live output', () => {
     expect(await surface.next('TURN_CHUNK')).toMatchObject({ offset: 3, delta: 'defghi' });
   });
 
+  // [SBP-L2-42]
   it('starts an attempt of another runner anew, names what it replaces, and drops what the dead one still says', async () => {
     const gateway = await scene.startGateway();
     const agent = await TestAgent.withTurns(scene.backend);
@@ -103,6 +104,7 @@ describe('live output', () => {
     expect(surface.of('TURN_COMPLETE')).toHaveLength(1);
   });
 
+  // [SBP-L2-42] [SBP-L2-43]
   it('sends the whole committed text as a new attempt where what was shown is not its beginning', async () => {
     const gateway = await scene.startGateway();
     const agent = await TestAgent.withTurns(scene.backend);

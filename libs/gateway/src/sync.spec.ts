@@ -314,6 +314,7 @@ async function take(world: World, next: Step): Promise<void> {
 }
 
 describe('sync', () => {
+  // [SBP-L2-35]
   it('brings every turn once, in order and whole, whatever is lost, repeated or delayed on the way', async () => {
     await assert(
       asyncProperty(array(step, { maxLength: 10 }), array(step, { maxLength: 40 }), async (before, after) => {

@@ -32,6 +32,7 @@ describe('attach and drain', () => {
     expect(await agent.presence()).toBe('attached');
   });
 
+  // [SBP-L2-20]
   it('drains what was made while no surface was there, in order, before anything else, and asks whether it was read', async () => {
     const gateway = await scene.startGateway();
     const agent = await TestAgent.withTurns(scene.backend, 'told to its caller');
@@ -79,6 +80,7 @@ describe('attach and drain', () => {
     expect(surface.of('TETHER_TURN').map(({ content }) => content)).toEqual(texts);
   });
 
+  // [SBP-L2-33]
   it('drains again what was not acknowledged, and never again what was', async () => {
     const gateway = await scene.startGateway();
     const agent = await TestAgent.withTurns(scene.backend);

@@ -29,6 +29,7 @@ describe('upgrades', () => {
     return answered.promise;
   }
 
+  // [SBP-WS-11]
   it('to unknown paths get 404', async () => {
     const gateway = await scene.startGateway();
     const answer = await upgrade(gateway, '/v1/sbp/ws');
@@ -37,6 +38,7 @@ describe('upgrades', () => {
     expect((await upgrade(gateway, '/greeting')).status).toBe(404);
   });
 
+  // [SBP-SEC-04]
   it('from foreign pages get 403', async () => {
     const gateway = await scene.startGateway();
     const answer = await upgrade(gateway, '/v1/sbp/ws/x', { origin: 'http://evil.example' });

@@ -37,6 +37,7 @@ describe('a model behind an OpenAI-compatible endpoint', () => {
   const serveBytes = (then: (socket: Socket) => void): Promise<string> =>
     listen(createSocketServer((socket) => void socket.on('error', () => undefined).once('data', () => then(socket))));
 
+  // [SBP-L1-02] [SBP-L1-04]
   it('sends the body verbatim, its own key, and no credential of the caller', async () => {
     const seen: { request: IncomingMessage; body: string }[] = [];
     const baseUrl = await serve((request, response) => {

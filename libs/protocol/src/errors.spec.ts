@@ -27,6 +27,7 @@ describe('error table', () => {
     expect(Object.keys(ERRORS).sort()).toEqual(TABLE.map(([code]) => code).sort());
   });
 
+  // [SBP-ERR-01] [SBP-ERR-02]
   it.each(TABLE)('gives %s status %i, and says to OpenAI clients: %s, retry %s', (code, status, type, retry) => {
     const error = new SbpError(code, 'What is wrong.');
     expect(error.status('control')).toBe(status);

@@ -62,6 +62,7 @@ describe('health', () => {
     expect([response.status, await response.text()]).toEqual([200, '']);
   });
 
+  // [SBP-SEC-10]
   it('is ready while every check passes, and alive in any case', async () => {
     const store = new SwitchedCheck('store');
     const url = await start(new SwitchedCheck('log'), store);

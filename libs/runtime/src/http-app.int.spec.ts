@@ -178,6 +178,7 @@ describe('bodies', () => {
     }
   });
 
+  // [SBP-ERR-04]
   it('that are said to be too long are refused before they come', async () => {
     const request = httpRequest({
       host: '127.0.0.1',
@@ -225,6 +226,7 @@ describe('errors', () => {
     expect(answer.headers['content-type']).toBe('application/json; charset=utf-8');
   });
 
+  // [SBP-ERR-01]
   it("are 400 with OpenAI's type and param on the completions path", async () => {
     const answer = await post('/v1/chat/completions?x=1', '{"fail":1}');
     expect(answer.status).toBe(400);
@@ -310,6 +312,7 @@ describe('errors', () => {
     expect(log.join('')).toContain(SECRET_FAULT);
   });
 
+  // [SBP-SEC-06]
   it('writes no roaming token of a path to the log', async () => {
     await send('/v1/sbp/token/sec.ret.token/nothing');
     await send('/v1/sbp/token/sec.ret.token%zz');

@@ -98,6 +98,7 @@ describe('settings', () => {
     });
   });
 
+  // [SBP-SEC-05]
   it.each<[string, Record<string, string>, RegExp]>([
     ['a port that is no number', { SBP_PORT: '80a' }, /^SBP_PORT: must be a whole number from 0 to 65535$/],
     ['a port above 65535', { SBP_PORT: '65536' }, /^SBP_PORT: must be a whole number/],

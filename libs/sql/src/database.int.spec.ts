@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, i
 import type { Database } from './database.js';
 import { openPostgres } from './postgres.js';
 import { openSqlite } from './sqlite.js';
-import { raw, sql } from './statement.js';
+import { raw, sql, tuples } from './statement.js';
 
 @Entity('notes')
 class NoteRow {
@@ -203,6 +203,16 @@ describe.each([
       });
       expect(await sql(transaction)`DELETE FROM notes`).toEqual({ rows: [], affected: 1 });
     });
+  });
+
+  it('inserts several rows by one statement, whatever is null in them', async () => {
+    const notes = [
+      ['a', 1, null],
+      ['b', 2, 'text'],
+    ];
+    await database.writeOne((writer) => sql(writer)`INSERT INTO notes (id, size, body) VALUES ${tuples(notes)}`);
+    const { rows } = await database.read((reader) => sql(reader)`SELECT id, size, body FROM notes ORDER BY id`);
+    expect(rows.map(({ id, size, body }) => [id, size, body])).toEqual(notes);
   });
 
   it('has a clock in whole milliseconds that moves within a transaction', async () => {

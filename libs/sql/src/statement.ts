@@ -7,8 +7,16 @@ export class RawSql {
   constructor(readonly text: string) {}
 }
 
-/** A value is a parameter (a `null` is text); an array is a list of parameters, for `IN (…)`; `RawSql` is text. */
-export type SqlValue = Scalar | RawSql | readonly Scalar[];
+/** Rows of parameters, for `VALUES …`. */
+export class SqlTuples {
+  constructor(readonly rows: readonly (readonly Scalar[])[]) {}
+}
+
+/**
+ * A value is a parameter (a `null` is text); an array is a list of parameters, for `IN (…)`; `SqlTuples` are lists in
+ * parentheses; `RawSql` is text.
+ */
+export type SqlValue = Scalar | RawSql | SqlTuples | readonly Scalar[];
 
 export interface SqlResult<Row> {
   /** What was selected, or the rows of `RETURNING`. */
@@ -24,6 +32,11 @@ type SqlTag = <Row = Record<string, unknown>>(
 
 export function raw(text: string): RawSql {
   return new RawSql(text);
+}
+
+/** The rows of an `INSERT`, at least one, each in the order of its columns: sql(tx)`INSERT INTO t (a, b) VALUES ${tuples([[1, 2]])}`. */
+export function tuples(rows: readonly (readonly Scalar[])[]): SqlTuples {
+  return new SqlTuples(rows);
 }
 
 /**
@@ -57,6 +70,7 @@ function build(manager: EntityManager, strings: TemplateStringsArray, values: re
   };
   const piece = (value: SqlValue): string => {
     if (value instanceof RawSql) return value.text;
+    if (value instanceof SqlTuples) return value.rows.map((row) => `(${row.map(parameter).join(', ')})`).join(', ');
     if (isList(value)) return value.length === 0 ? 'NULL' : value.map(parameter).join(', ');
     return parameter(value);
   };

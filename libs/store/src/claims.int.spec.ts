@@ -169,6 +169,7 @@ describe.each(DIALECTS)('claims on %s', (dialect) => {
       replaces,
     });
 
+    // [SBP-L1-14]
     it('at once by many opens one, and the others join it', async () => {
       const requests = Array.from({ length: 10 }, () => request('join'));
       const outcomes = await Promise.all(requests.map((each) => claims.open(each)));
@@ -251,6 +252,7 @@ describe.each(DIALECTS)('claims on %s', (dialect) => {
     });
   });
 
+  // [SBP-L2-02]
   describe('adoption', () => {
     const adopters = (orphan: Orphan, othersDead = false): Promise<(number | null)[]> =>
       Promise.all(

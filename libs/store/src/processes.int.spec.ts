@@ -77,7 +77,10 @@ describe.each(DIALECTS)('processes on %s', (dialect) => {
         await processes.reaped(each);
       }
       const leases = await Promise.all(Array.from({ length: 6 }, lease));
-      expect(leases.map(({ slot }) => slot).sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5]);
+      // Who loses the race for a free one may take a new one.
+      const slots = new Set(leases.map(({ slot }) => slot));
+      expect(slots.size).toBe(6);
+      expect(slots).toContain(0);
     });
   });
 
@@ -176,6 +179,7 @@ describe.each(DIALECTS)('processes on %s', (dialect) => {
     });
   });
 
+  // [SBP-L2-25]
   describe('lost surfaces', () => {
     const attach = (gateway: ProcessAddress, session = id(1), attachId = ATTACH) => [
       sessionOpened(10, { session }),

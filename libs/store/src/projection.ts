@@ -1,9 +1,10 @@
 import type { Change, SessionState } from '#libs/domain';
 import { evolve, initialState } from '#libs/domain';
 import type { LogEvent, ProcessAddress } from '#libs/protocol';
+import { tuples } from '#libs/sql';
 import type { EntityManager } from 'typeorm';
 import { ExportRow } from './entities/export.entity.js';
-import { SessionRow } from './entities/session.entity.js';
+import type { SessionRow } from './entities/session.entity.js';
 import { TurnRow } from './entities/turn.entity.js';
 import { rows } from './statement.js';
 
@@ -33,10 +34,9 @@ export class Projection {
     }
     const sessions = [...after].filter(([id, state]) => before.get(id) !== state && state !== initialState);
     if (sessions.length > 0) {
-      await transaction.upsert(
-        SessionRow,
+      await upsertSessions(
+        transaction,
         sessions.map(([id, state]) => sessionRow(id, state)),
-        ['sessionId'],
       );
     }
     for (const { sessionId, change } of changes) await this.write(transaction, sessionId, change);
@@ -63,7 +63,7 @@ export class Projection {
           WHERE live_sessions.opened_epoch < excluded.opened_epoch`;
         return;
       case 'turn-started':
-        await transaction.insert(TurnRow, turnRow(sessionId, change));
+        await insertTurn(transaction, turnRow(sessionId, change));
         return;
       case 'turn-adopted':
         await transaction.update(
@@ -73,22 +73,7 @@ export class Projection {
         );
         return;
       case 'turn-ended':
-        await transaction.update(
-          TurnRow,
-          { sessionId, turnId: change.turnId },
-          {
-            status: change.status,
-            seq: change.seq,
-            output: JSON.stringify(change.messages),
-            modelUsed: change.modelUsed === null ? null : storable(change.modelUsed),
-            usage: change.usage === null ? null : JSON.stringify(change.usage),
-            costUsd: change.costUsd,
-            snapshotId: change.snapshotId,
-            error: change.error === null ? null : JSON.stringify(change.error),
-            endedAt: change.endedAt,
-            endedMs: Date.parse(change.endedAt),
-          },
-        );
+        await endTurn(transaction, sessionId, change);
         return;
       case 'turn-owed':
         await transaction.update(TurnRow, { sessionId, turnId: change.turnId }, { seq: change.seq });
@@ -97,6 +82,47 @@ export class Projection {
         await transaction.upsert(ExportRow, exportRow(sessionId, change), ['exportId']);
     }
   }
+}
+
+// The statements of every turn are written out: TypeORM writes numbers into the text, and SQLite would prepare each text anew.
+
+async function upsertSessions(transaction: EntityManager, sessions: readonly Columns<SessionRow>[]): Promise<void> {
+  await rows(transaction)`
+    INSERT INTO sessions (session_id, phase, epoch, state, head, open_turn_id, open_epoch, attach_id, gateway_slot,
+      gateway_incarnation)
+    VALUES ${tuples(
+      sessions.map((row) => [
+        ...[row.sessionId, row.phase, row.epoch, row.state, row.head, row.openTurnId, row.openEpoch, row.attachId],
+        ...[row.gatewaySlot, row.gatewayIncarnation],
+      ]),
+    )}
+    ON CONFLICT (session_id) DO UPDATE SET phase = excluded.phase, epoch = excluded.epoch, state = excluded.state,
+      head = excluded.head, open_turn_id = excluded.open_turn_id, open_epoch = excluded.open_epoch,
+      attach_id = excluded.attach_id, gateway_slot = excluded.gateway_slot,
+      gateway_incarnation = excluded.gateway_incarnation`;
+}
+
+async function insertTurn(transaction: EntityManager, turn: Columns<TurnRow>): Promise<void> {
+  await rows(transaction)`
+    INSERT INTO turns (session_id, turn_id, number, epoch, runner_slot, runner_incarnation, status, keeps, messages, system,
+      output, model, options, checkpoint_every, started_at)
+    VALUES (${turn.sessionId}, ${turn.turnId}, ${turn.number}, ${turn.epoch}, ${turn.runnerSlot}, ${turn.runnerIncarnation},
+      ${turn.status}, ${turn.keeps}, ${turn.messages}, ${turn.system}, ${turn.output}, ${turn.model}, ${turn.options},
+      ${turn.checkpointEvery}, ${turn.startedAt})`;
+}
+
+async function endTurn(
+  transaction: EntityManager,
+  sessionId: string,
+  change: Extract<Change, { type: 'turn-ended' }>,
+): Promise<void> {
+  const { status, seq, messages, modelUsed, usage, costUsd, snapshotId, error, endedAt } = change;
+  await rows(transaction)`
+    UPDATE turns SET status = ${status}, seq = ${seq}, output = ${JSON.stringify(messages)},
+      model_used = ${modelUsed === null ? null : storable(modelUsed)},
+      usage = ${usage === null ? null : JSON.stringify(usage)}, cost_usd = ${costUsd}, snapshot_id = ${snapshotId},
+      error = ${error === null ? null : JSON.stringify(error)}, ended_at = ${endedAt}, ended_ms = ${Date.parse(endedAt)}
+    WHERE session_id = ${sessionId} AND turn_id = ${change.turnId}`;
 }
 
 /** Postgres takes no NUL in a text, and a fact that cannot be folded would stop its partition; in JSON it is escaped. */

@@ -27,6 +27,7 @@ describe('logger', () => {
     expect(lines).toEqual([]);
   });
 
+  // [SBP-SEC-06]
   it.each([
     'authorization',
     'x-session-token',
@@ -43,6 +44,7 @@ describe('logger', () => {
     expect(lines.join('')).not.toContain('hunter2');
   });
 
+  // [SBP-SEC-06]
   it.each([
     ['a roaming token in a path', { url: `/v1/sbp/token/${JWT}?x=1` }, JWT],
     ['a damaged roaming token in a path', { url: '/v1/sbp/token/abc.def' }, 'abc.def'],

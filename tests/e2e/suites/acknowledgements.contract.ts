@@ -46,6 +46,7 @@ export function acknowledgements(server: GetServer): void {
   }
 
   describe('§4 a turn leaves the queue when the surface has shown that it read it', () => {
+    // [SBP-L2-31] [SBP-L2-33]
     it('a PONG acknowledges what came before its PING: never drained again', async () => {
       const { agent, key } = await oneTurnQueued();
       const surface = await Surface.attach(server().url, key, ACKNOWLEDGES);
@@ -57,6 +58,7 @@ export function acknowledgements(server: GetServer): void {
       expect(await queuedNext({ agent, key })).toBe(0);
     });
 
+    // [SBP-L2-33] [SBP-L2-35]
     it('without one the same turns come again, with the same turn_id and seq', async () => {
       const { agent, key } = await oneTurnQueued();
       const surface = await drainedSurface(key, ACKNOWLEDGES);
@@ -69,12 +71,14 @@ export function acknowledgements(server: GetServer): void {
       expect(again.of('TETHER_TURN').map(({ seq }) => seq)).toEqual([1, 2]);
     });
 
+    // [SBP-L2-33]
     it.for(Object.entries(leaving))('%s acknowledges nothing by itself', async ([, leave]) => {
       const session = await oneTurnQueued();
       await leave(await drainedSurface(session.key, ACKNOWLEDGES));
       expect(await queuedNext(session)).toBe(1);
     });
 
+    // [SBP-L2-34]
     it.for(['DETACH', 'closing with 1000', 'closing with 1001'] as const)(
       "a simple client acknowledges by %s after its library's pong",
       async (how) => {
@@ -102,6 +106,7 @@ export function acknowledgements(server: GetServer): void {
       },
     );
 
+    // [SBP-L2-34]
     it('a simple client acknowledges by staying', async () => {
       const { agent, key } = await oneTurnQueued();
       const surface = await drainedSurface(key, SIMPLE);
@@ -112,6 +117,7 @@ export function acknowledgements(server: GetServer): void {
       expect(await queuedNext({ agent, key })).toBe(0);
     });
 
+    // [SBP-L2-34]
     it('who has sent a PONG once is not simple any more', async () => {
       const session = await oneTurnQueued();
       const surface = await Surface.attach(server().url, session.key, SIMPLE);
@@ -124,6 +130,7 @@ export function acknowledgements(server: GetServer): void {
       expect(await queuedNext(session)).toBe(1);
     });
 
+    // [SBP-L2-30] [SBP-L2-31]
     it('a PONG never acknowledges what came after its PING; the next PING follows at once', async () => {
       const session = await oneTurnQueued();
       const surface = await Surface.attach(server().url, session.key, ACKNOWLEDGES);
@@ -142,6 +149,7 @@ export function acknowledgements(server: GetServer): void {
       expect(again.of('TETHER_TURN').map(({ seq }) => seq)).toEqual([2]);
     });
 
+    // [SBP-L2-32]
     it('a PONG that no PING asked for is ignored', async () => {
       const { url } = server();
       const agent = new Agent(url);
@@ -154,6 +162,7 @@ export function acknowledgements(server: GetServer): void {
       expect(await queuedNext({ agent, key })).toBe(1);
     });
 
+    // [SBP-L2-30]
     it('a live turn is acknowledged by the PONG after its end', async () => {
       const { url } = server();
       const agent = new Agent(url);
@@ -171,6 +180,7 @@ export function acknowledgements(server: GetServer): void {
       expect(await queuedNext({ agent, key })).toBe(0);
     });
 
+    // [SBP-WS-07]
     it('a client that gives no sign of life within 10 s of a PING is closed with 4008, and its Tether is on', async () => {
       const { agent, key } = await oneTurnQueued();
       const surface = await drainedSurface(key, SILENT);
@@ -180,6 +190,7 @@ export function acknowledgements(server: GetServer): void {
       });
     });
 
+    // [SBP-WS-06]
     it('nothing is written after a DETACH, also in the middle of a turn', async () => {
       const { url } = server();
       const agent = new Agent(url);

@@ -8,6 +8,7 @@ import type { GetServer } from '../topology/server.js';
 
 export function attaching(server: GetServer): void {
   describe('§4 §6 attaching', () => {
+    // [SBP-L2-21] [SBP-L4-02] [SBP-WS-09]
     it('is answered with what the surface said of itself, and a renewed token that works', async () => {
       const { url } = server();
       const agent = new Agent(url);
@@ -45,6 +46,7 @@ export function attaching(server: GetServer): void {
       });
     });
 
+    // [SBP-L4-01]
     it.for([
       ['no context', undefined, 'unknown'],
       ['a null context', null, 'unknown'],
@@ -94,6 +96,7 @@ export function attaching(server: GetServer): void {
       });
     });
 
+    // [SBP-L2-24]
     it('again on the same socket attaches anew: new context, SESSION_ATTACHED, and the drain', async () => {
       const { url } = server();
       const agent = new Agent(url);
@@ -119,6 +122,7 @@ export function attaching(server: GetServer): void {
       expect(surface.text(chunk_id)).toBe(stream.text());
     });
 
+    // [SBP-WS-05]
     it('frames that come before SESSION_ATTACHED wait, in order', async () => {
       const { url } = server();
       const agent = new Agent(url);

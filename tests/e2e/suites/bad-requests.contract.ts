@@ -75,6 +75,7 @@ const BAD_REQUESTS: readonly BadRequest[] = [
 ];
 
 export function badRequests(server: GetServer): void {
+  // [SBP-ERR-01] [SBP-ERR-02] [SBP-ERR-03] [SBP-ERR-04] [SBP-ERR-05]
   describe('§9 bad requests get their error, and change nothing', () => {
     it.for(BAD_REQUESTS.map((bad) => [bad.what, bad] as const))('%s', async ([, bad]) => {
       const { body, param, status = 400, code = 'SBP_INVALID_REQUEST', headers = {} } = bad;
@@ -93,6 +94,7 @@ export function badRequests(server: GetServer): void {
       expect((await agent.turn('Go on.')).sbp).toMatchObject({ session_id: sbp.session_id, step_count: 2 });
     });
 
+    // [SBP-L1-12]
     it.for(Object.keys(worthlessTokens('')))('an X-Session-Token that %s is 401', async (what) => {
       const agent = new Agent(server().url);
       const { sbp } = await agent.turn('Hello.');
@@ -112,6 +114,7 @@ export function badRequests(server: GetServer): void {
       expect(Failure.parse(json).error).toMatchObject({ type: 'invalid_request_error' });
     });
 
+    // [SBP-L1-02]
     it('what sbp does not know is ignored', async () => {
       const { sbp } = await new Agent(server().url).turn('Hello.', {
         from_the_future: { a: 1 },

@@ -19,6 +19,7 @@ const BAD_BODIES: readonly (readonly [string, unknown, string])[] = [
 
 export function exporting(server: GetServer): void {
   describe('§5 export', () => {
+    // [SBP-L3-01] [SBP-L3-02]
     it('gives a signed token that refers to the bundle', async () => {
       const { url } = server();
       const agent = new Agent(url);
@@ -73,6 +74,7 @@ export function exporting(server: GetServer): void {
       expect(exp - iat).toBe(lifetime);
     });
 
+    // [SBP-L3-01] [SBP-ERR-03]
     it.for(BAD_BODIES)('refuses %s, and names the field', async ([, body, field]) => {
       const agent = new Agent(server().url);
       const { sbp } = await agent.turn('Hello.');
@@ -94,6 +96,7 @@ export function exporting(server: GetServer): void {
       expect((await agent.turn('Go on.')).completion.demo.messages).toBe(3);
     });
 
+    // [SBP-L3-05]
     it('leaves out a turn that is in flight', async () => {
       const agent = new Agent(server().url);
       const { sbp } = await agent.turn('Hello.');
@@ -104,6 +107,7 @@ export function exporting(server: GetServer): void {
       expect(ExportResponse.parse((await agent.export(sbp.session_id)).json).message_count).toBe(4);
     });
 
+    // [SBP-L3-04]
     it('a roaming token opens no session', async () => {
       const { url } = server();
       const agent = new Agent(url);

@@ -115,6 +115,7 @@ export function frameRules(server: GetServer): void {
   }
 
   describe('§8 frames', () => {
+    // [SBP-WS-02] [SBP-ERR-05]
     it.for(FIRST_FRAMES.map((frame) => [frame.what, frame.refusal, frame] as const))(
       'a first frame with %s gets %s and its close code, and changes nothing',
       async ([, , { sends, to, refusal }]) => {
@@ -127,6 +128,7 @@ export function frameRules(server: GetServer): void {
       },
     );
 
+    // [SBP-WS-01]
     it('a first frame of another type is told back', async () => {
       const { key } = await session();
       const surface = await Surface.connect(server().url, key.session_id);
@@ -135,6 +137,7 @@ export function frameRules(server: GetServer): void {
       expect(detail).toBe("Expected ATTACH_SESSION as first frame, got 'PONG'");
     });
 
+    // [SBP-WS-01]
     it('a first frame above 64 KiB is too big: 1009', async () => {
       const { agent, key, before } = await session();
       const surface = await Surface.connect(server().url, key.session_id);
@@ -150,6 +153,7 @@ export function frameRules(server: GetServer): void {
       expect(await surface.closed).toBe(1009);
     });
 
+    // [SBP-WS-01]
     it('a first frame that does not come within 10 s closes the socket with 1003', async () => {
       const { key } = await session();
       const surface = await Surface.connect(server().url, key.session_id);
@@ -157,6 +161,7 @@ export function frameRules(server: GetServer): void {
       expect(surface.frames.map(({ type }) => type)).toEqual(['PROTOCOL_ERROR']);
     });
 
+    // [SBP-WS-04]
     it.for(IGNORED)('after the attach a frame %s is ignored', async ([, frame]) => {
       const { agent, key } = await session();
       const surface = await Surface.attach(server().url, key);
@@ -167,6 +172,7 @@ export function frameRules(server: GetServer): void {
       expect(surface.of('SESSION_ATTACHED')).toHaveLength(1);
     });
 
+    // [SBP-WS-03]
     it.for(BREAKING)('%s at any time is PROTOCOL_ERROR and 1003', async ([, sent]) => {
       const { agent, key } = await session();
       const surface = await Surface.attach(server().url, key);
@@ -178,6 +184,7 @@ export function frameRules(server: GetServer): void {
       });
     });
 
+    // [SBP-WS-11]
     it('a path that is none of a session has no socket', async () => {
       const { url } = server();
       for (const path of ['/v1/sbp/ws/', `/v1/sbp/ws/${randomUUID()}/more`]) {

@@ -42,6 +42,7 @@ async function raw(url: string, method: string, headers: Readonly<Record<string,
 
 export function healthAndOrigins(server: GetServer): void {
   describe('§10 health', () => {
+    // [SBP-SEC-10]
     it.for(['completions', 'gateway', 'sessions'] as const)('is told by every replica of %s', async (service) => {
       const { url, replicas } = server();
       for (const each of [url, ...Object.values(replicas(service))]) {
@@ -63,6 +64,7 @@ export function healthAndOrigins(server: GetServer): void {
   });
 
   describe('§10 no web page reaches a local server by another name', () => {
+    // [SBP-SEC-03] [SBP-SEC-04] [SBP-ERR-05]
     it.for(FOREIGN)('%s %s is refused everywhere, and nothing is begun', async ([name, value]) => {
       const { url } = server();
       const agent = new Agent(url);

@@ -17,6 +17,7 @@ export function liveOutput(server: GetServer): void {
   }
 
   describe('§4 §8 live output', () => {
+    // [SBP-L2-30] [SBP-L2-41] [SBP-L2-43]
     it('comes as chunks of one attempt, and ends with TURN_COMPLETE and a PING', async () => {
       const { agent, surface } = await attachedAgent();
       const stream = await (await agent.stream(steered('interval=20', 'Go on.'))).whole();
@@ -77,6 +78,7 @@ export function liveOutput(server: GetServer): void {
       expect(returned.text(chunk_id)).toBe(textOf(completion));
     });
 
+    // [SBP-L2-40] [SBP-L2-41]
     it('that is joined in the middle begins with the text so far; offsets count code points', async () => {
       const { url } = server();
       const agent = new Agent(url);
@@ -101,6 +103,7 @@ export function liveOutput(server: GetServer): void {
       expect(surface.text(chunk_id)).toBe(stream.text());
     });
 
+    // [SBP-L2-44]
     it('of a surface that drops in the middle of a turn comes whole, as a TETHER_TURN, when it returns after the end', async () => {
       const { agent, key, surface } = await attachedAgent();
       const stream = await agent.stream(steered('interval=50', 'Go on.'));
@@ -114,6 +117,7 @@ export function liveOutput(server: GetServer): void {
       expect(returned.of('TURN_CHUNK')).toEqual([]);
     });
 
+    // [SBP-L2-40] [SBP-L2-41] [SBP-L2-43]
     it('goes on in mid-sentence on another replica than the one that the surface left', async () => {
       const { url, replicas } = server();
       const gateways = replicas('gateway');
@@ -141,6 +145,7 @@ export function liveOutput(server: GetServer): void {
       expect(returned.of('TETHER_TURN')).toEqual([]);
     });
 
+    // [SBP-L2-45]
     it('of a turn that fails ends with its error', async () => {
       const { agent, key, surface } = await attachedAgent();
       const stream = await agent.stream(steered('interval=50 fail=break:6', 'Go on.'));

@@ -38,6 +38,7 @@ export function openaiClient(server: GetServer): void {
   }
 
   describe('§3 the unmodified openai client', () => {
+    // [SBP-L1-01]
     it('gets a plain completion, and nothing added', async () => {
       const { completions } = client();
       const { data, response } = await completions.create(plain('Hello.')).withResponse();
@@ -94,6 +95,7 @@ export function openaiClient(server: GetServer): void {
       );
     });
 
+    // [SBP-L1-10]
     it('continues by the token as one of its default headers, without an sbp object', async () => {
       const first = await client().completions.create(plain('Hello.', { sbp: {} }));
       const { sbp } = Completion.parse(first);
@@ -102,6 +104,7 @@ export function openaiClient(server: GetServer): void {
       expect(next.sbp).toMatchObject({ session_id: sbp?.session_id, step_count: 2 });
     });
 
+    // [SBP-L1-02]
     it.for([null, {}] as const)('has its other fields passed through (sbp: %o)', async (sbp) => {
       const more = { temperature: 0.5, top_p: 0.9, metadata: { a: 'b' }, provider_option: { deep: [1] }, sbp };
       const { demo } = Completion.parse(await client().completions.create(plain('Hello.', more)));
@@ -126,6 +129,7 @@ export function openaiClient(server: GetServer): void {
       });
     });
 
+    // [SBP-ERR-06]
     it.for([
       ['a bad field', { sbp: { checkpoint_every: 0 } }, OpenAI.BadRequestError, 400, 'SBP_INVALID_REQUEST'],
       ['a bad UUID', { sbp: { session_id: 'x' } }, OpenAI.UnprocessableEntityError, 422, 'SBP_INVALID_UUID'],
@@ -139,6 +143,7 @@ export function openaiClient(server: GetServer): void {
       }
     });
 
+    // [SBP-ERR-06] [SBP-SEC-01]
     it('throws the right exceptions for a worthless token, and for one of another session', async () => {
       const { sbp } = await new Agent(server().url).turn('Hello.');
       const { sbp: other } = await new Agent(server().url).turn('Hello.');
@@ -151,6 +156,7 @@ export function openaiClient(server: GetServer): void {
       expect(error).toBeInstanceOf(OpenAI.PermissionDeniedError);
     });
 
+    // [SBP-ERR-06] [SBP-L1-05]
     it.for([null, {}] as const)("throws the model's own exceptions (sbp: %o)", async (sbp) => {
       const { completions } = client();
       const failing = (how: string) => fault(completions.create(plain(steered(`fail=${how}`, 'Hello.'), { sbp })));

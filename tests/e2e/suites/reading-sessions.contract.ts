@@ -42,6 +42,7 @@ export function readingSessions(server: GetServer): void {
       });
     });
 
+    // [SBP-L3-10]
     it('shows every turn that was answered, on every replica, at once', async () => {
       const { url, replicas } = server();
       const agent = new Agent(url);
@@ -53,6 +54,7 @@ export function readingSessions(server: GetServer): void {
       }
     });
 
+    // [SBP-L3-11]
     it('has messages with what is known of each', async () => {
       const agent = new Agent(server().url);
       const { completion, sbp } = await agent.turn([{ role: 'user', content: 'Hello.', name: 'Ada' }]);
@@ -85,6 +87,7 @@ export function readingSessions(server: GetServer): void {
       });
     });
 
+    // [SBP-L3-11]
     it('has messages that are read page by page', async () => {
       const agent = new Agent(server().url);
       const { sbp } = await agent.turn('One.');
@@ -134,6 +137,7 @@ export function readingSessions(server: GetServer): void {
       expect(json).toMatchObject({ error: { code: 'SBP_SESSION_NOT_FOUND' } });
     });
 
+    // [SBP-SEC-01] [SBP-L1-12]
     it.for(CALLS)("%s …%s: its own token is welcome, another session's is 403, a worthless one 401", async (each) => {
       const agent = new Agent(server().url);
       const { sbp } = await agent.turn('Hello.');

@@ -6,7 +6,9 @@ import { tokenFor } from '../clients/tokens.js';
 import type { GetServer } from '../topology/server.js';
 
 export function sessionResolution(server: GetServer): void {
+  // [SBP-L1-10]
   describe('§3 which session a request belongs to', () => {
+    // [SBP-L1-01]
     it.for([
       ['without an sbp object', {}],
       ['with sbp null', { sbp: null }],
@@ -62,6 +64,7 @@ export function sessionResolution(server: GetServer): void {
       expect(turn.completion.demo.messages).toBe(3);
     });
 
+    // [SBP-L1-14]
     it("the agent's live one: the most recently opened", async () => {
       const agent = new Agent(server().url);
       const { sbp: older } = await agent.turn('Hello.');
@@ -81,6 +84,7 @@ export function sessionResolution(server: GetServer): void {
       expect(await other.session(second.sbp.session_id)).toMatchObject({ agent_id: other.id });
     });
 
+    // [SBP-L1-14]
     it('one and the same for concurrent first requests', async () => {
       const { url, replicas } = server();
       const agent = new Agent(url);
@@ -96,6 +100,7 @@ export function sessionResolution(server: GetServer): void {
       expect(said.filter((text) => text.startsWith('user')).sort()).toEqual(doors.map((_, at) => `user: Hello ${at}.`));
     });
 
+    // [SBP-L1-11] [SBP-SEC-01] [SBP-ERR-05]
     it('a token and an id that disagree are refused, and change neither session', async () => {
       const agent = new Agent(server().url);
       const { sbp: one } = await agent.turn('Hello.');
@@ -111,6 +116,7 @@ export function sessionResolution(server: GetServer): void {
       expect(await Promise.all([agent.session(one.session_id), agent.session(other.session_id)])).toEqual(before);
     });
 
+    // [SBP-L1-13] [SBP-ERR-02]
     it.for(['sbp.session_id', 'X-Session-Token'] as const)(
       'one that does not exist, named by %s, is 404',
       async (by) => {
@@ -127,6 +133,7 @@ export function sessionResolution(server: GetServer): void {
       },
     );
 
+    // [SBP-L1-30] [SBP-SEC-02]
     it('the token travels in the header, too, and each turn renews it; older ones stay valid', async () => {
       const agent = new Agent(server().url);
       const first = await agent.turn('Hello.');
@@ -139,6 +146,7 @@ export function sessionResolution(server: GetServer): void {
       }
     });
 
+    // [SBP-L1-02] [SBP-L1-03] [SBP-L1-30]
     it('the answer is that of the model, plus sbp', async () => {
       const agent = new Agent(server().url);
       const { completion, sbp } = await agent.turn('Hello.', {}, { model: 'vendor/some-model', provider_option: 7 });

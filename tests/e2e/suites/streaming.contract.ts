@@ -8,6 +8,7 @@ const finishes = ({ choices }: Chunk): boolean => choices.some((choice) => choic
 
 export function streaming(server: GetServer): void {
   describe('§3 streaming', () => {
+    // [SBP-L1-30] [SBP-L1-32]
     it('the head names the session; the sbp chunk comes after all of the model, before [DONE]', async () => {
       const agent = new Agent(server().url);
       const stream = await (await agent.stream('Hello.')).whole();
@@ -26,11 +27,13 @@ export function streaming(server: GetServer): void {
       expect(messages).toEqual(['user: Hello.', `assistant: ${stream.text()}`]);
     });
 
+    // [SBP-L1-34]
     it('no chunk tells of usage where the client did not ask', async () => {
       const stream = await (await new Agent(server().url).stream('Hello.')).whole();
       expect(stream.chunks.filter((chunk) => 'usage' in chunk)).toEqual([]);
     });
 
+    // [SBP-L1-34]
     it('usage is told where the client asked, before the sbp chunk', async () => {
       const asked = { stream_options: { include_usage: true } };
       const stream = await (await new Agent(server().url).stream('Hello.', {}, asked)).whole();
@@ -43,6 +46,7 @@ export function streaming(server: GetServer): void {
       );
     });
 
+    // [SBP-L1-32]
     it('goes out delta by delta while the turn runs', async () => {
       const agent = new Agent(server().url);
       const stream = await agent.stream(steered('interval=100', 'Hello.'));
@@ -54,6 +58,7 @@ export function streaming(server: GetServer): void {
       expect(stream.chunks.at(-1)?.sbp?.turn_id).toBe(session.turn_in_flight);
     });
 
+    // [SBP-L1-32]
     it('the chunk with finish_reason is not seen before the turn is committed', async () => {
       const agent = new Agent(server().url);
       const stream = await agent.stream(steered('interval=10', 'Hello.'));
@@ -63,6 +68,7 @@ export function streaming(server: GetServer): void {
       await stream.whole();
     });
 
+    // [SBP-L1-26]
     it('of several choices all stream, and the first enters the transcript', async () => {
       const agent = new Agent(server().url);
       const stream = await (await agent.stream(steered('tokens=40', 'Hello.'), {}, { n: 2 })).whole();
@@ -77,6 +83,7 @@ export function streaming(server: GetServer): void {
       );
     });
 
+    // [SBP-L1-01]
     it('without a session nothing is added', async () => {
       const stream = await (await new Agent(server().url).stream('Hello.', null)).whole();
       expect(stream.events.at(-1)?.data).toBe('[DONE]');
@@ -86,6 +93,7 @@ export function streaming(server: GetServer): void {
       expect(stream.chunks[0]?.demo?.fields).toEqual(['model', 'messages', 'stream']);
     });
 
+    // [SBP-L1-37]
     it('a turn whose caller goes away goes on to its end', async () => {
       const agent = new Agent(server().url);
       const stream = await agent.stream(steered('interval=40', 'Hello.'));

@@ -6,6 +6,7 @@ import type { GetServer } from '../topology/server.js';
 
 export function takeovers(server: GetServer): void {
   describe('§4 one surface at a time', () => {
+    // [SBP-L2-22]
     it('a new attach takes over, on any replica; the old socket is closed with 4009', async () => {
       const { url, replicas } = server();
       const gateways = replicas('gateway');
@@ -54,6 +55,7 @@ export function takeovers(server: GetServer): void {
       });
     });
 
+    // [SBP-L2-23]
     it('after 5 takeovers within 10 s a further attach is sent away with 1013, and the current one stays', async () => {
       const { url } = server();
       const agent = new Agent(url);

@@ -14,6 +14,7 @@ export async function visit(url: string, key: SessionKey): Promise<void> {
 
 export function theTether(server: GetServer): void {
   describe('§4 the Tether', () => {
+    // [SBP-L2-10] [SBP-L2-12] [SBP-L2-20]
     it('keeps what is made while no surface is there, and drains it in order, before anything else', async () => {
       const { url } = server();
       const agent = new Agent(url);
@@ -53,6 +54,7 @@ export function theTether(server: GetServer): void {
       );
     });
 
+    // [SBP-L2-11]
     it('does not keep what its caller received in full before any surface was there', async () => {
       const { url } = server();
       const agent = new Agent(url);
@@ -61,6 +63,7 @@ export function theTether(server: GetServer): void {
       expect((await Surface.attach(url, sbp)).attached.queued_turns).toBe(0);
     });
 
+    // [SBP-L2-11] [SBP-L1-37]
     it('keeps a turn that nobody received, also before any surface was there', async () => {
       const { url } = server();
       const agent = new Agent(url);
@@ -78,6 +81,7 @@ export function theTether(server: GetServer): void {
       expect((await surface.next('TETHER_TURN')).content).toBe(answer?.['content']);
     });
 
+    // [SBP-L2-13]
     it('keeps no failure that its caller was told of while no surface was there', async () => {
       const { url } = server();
       const agent = new Agent(url);
@@ -91,6 +95,7 @@ export function theTether(server: GetServer): void {
       expect(await surface.next('TETHER_TURN')).toMatchObject({ turn_id: last.turn_id, status: 'completed' });
     });
 
+    // [SBP-L2-13] [SBP-L2-45]
     it('keeps a failure that nobody was told of', async () => {
       const { url } = server();
       const agent = new Agent(url);
@@ -110,6 +115,7 @@ export function theTether(server: GetServer): void {
       });
     });
 
+    // [SBP-L2-03]
     it('drains on any replica what another one kept', async () => {
       const { url, replicas } = server();
       const [gateways, completions] = [replicas('gateway'), replicas('completions')];

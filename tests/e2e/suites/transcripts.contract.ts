@@ -9,6 +9,7 @@ const system = (content: unknown) => ({ role: 'system', content });
 
 export function transcripts(server: GetServer): void {
   describe('§3 the conversation is held by the server', () => {
+    // [SBP-L1-20] [SBP-L1-21]
     it('a client that sends only what is new continues it', async () => {
       const agent = new Agent(server().url);
       const one = await agent.turn('One.');
@@ -22,6 +23,7 @@ export function transcripts(server: GetServer): void {
       ]);
     });
 
+    // [SBP-L1-22]
     it('a client that sends everything again does not double it', async () => {
       const agent = new Agent(server().url);
       const conversation: object[] = [user('One.')];
@@ -40,6 +42,7 @@ export function transcripts(server: GetServer): void {
       ]);
     });
 
+    // [SBP-L1-23]
     it('what is sent again counts as the same in another form', async () => {
       const agent = new Agent(server().url);
       const { completion } = await agent.turn('One.');
@@ -70,6 +73,7 @@ export function transcripts(server: GetServer): void {
       expect(await agent.session(sbp.session_id)).toMatchObject({ step_count: 2, message_count: 4 });
     });
 
+    // [SBP-L1-22]
     it('another conversation is appended to a session that is named', async () => {
       const agent = new Agent(server().url);
       const { sbp } = await agent.turn('One.');
@@ -83,6 +87,7 @@ export function transcripts(server: GetServer): void {
       ]);
     });
 
+    // [SBP-L1-21] [SBP-L1-25]
     it('a failed turn keeps its question and no partial text; the same question again is the same turn tried again', async () => {
       const agent = new Agent(server().url);
       const { sbp } = await agent.turn('One.');
@@ -115,6 +120,7 @@ export function transcripts(server: GetServer): void {
       ]);
     });
 
+    // [SBP-L1-24]
     it('a system message is set aside: kept while it is not sent, replaced where it changes', async () => {
       const agent = new Agent(server().url);
       const words = (turn: { completion: { usage: { prompt_tokens: number } } }) => turn.completion.usage.prompt_tokens;
@@ -134,6 +140,7 @@ export function transcripts(server: GetServer): void {
       expect(messages.filter((text) => text.startsWith('system'))).toEqual([]);
     });
 
+    // [SBP-L1-35]
     it('a checkpoint is taken every N turns', async () => {
       const agent = new Agent(server().url);
       const one = await agent.turn('One.', { checkpoint_every: 2 });
@@ -149,6 +156,7 @@ export function transcripts(server: GetServer): void {
       });
     });
 
+    // [SBP-L1-16]
     it('a request that finds the session busy waits for its turn', async () => {
       const { url, replicas } = server();
       const agent = new Agent(url);

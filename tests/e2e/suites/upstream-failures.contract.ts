@@ -18,6 +18,7 @@ export function upstreamFailures(server: GetServer): void {
         ...(sbp === null ? {} : { sbp }),
       });
 
+      // [SBP-L1-05]
       it.for([
         [400, false],
         [401, false],
@@ -33,12 +34,14 @@ export function upstreamFailures(server: GetServer): void {
         expect(answer.headers.get('retry-after')).toBe(status === 429 ? '1' : null);
       });
 
+      // [SBP-L1-06]
       it.for([false, true])(`a failed connection is 503 ${where} (stream: %s)`, async (stream) => {
         const { status, json } = await new Agent(server().url).post(body('refuse', stream));
         expect(status).toBe(503);
         expect(json).toMatchObject({ error: { code: 'SBP_UPSTREAM_UNAVAILABLE', type: 'api_error' } });
       });
 
+      // [SBP-L1-33]
       it(`a stream that breaks off is broken off ${where}, never ended`, async () => {
         const stream = await new Agent(server().url).stream(steered('fail=break:3', 'Hello.'), sbp);
         expect(await stream.ended).toBe('broken');
@@ -50,6 +53,7 @@ export function upstreamFailures(server: GetServer): void {
       });
     }
 
+    // [SBP-L1-33]
     it('a stream that breaks off in a session tells of it by an error event, the last thing said', async () => {
       const stream = await new Agent(server().url).stream(steered('fail=break:3', 'Hello.'));
       expect(await stream.ended).toBe('broken');
@@ -67,6 +71,7 @@ export function upstreamFailures(server: GetServer): void {
       expect(json).toMatchObject({ error: { code: 'SBP_UPSTREAM_UNAVAILABLE' } });
     });
 
+    // [SBP-L1-25] [SBP-L1-36]
     it.for(['status:500', 'refuse', 'break:2'])(
       'by %s the turn ends, and what the user said is not lost',
       async (how) => {

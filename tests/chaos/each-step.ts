@@ -1,0 +1,50 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ChaosResult, Topology } from '../../tools/chaos/index.js';
+import { Random, STEPS, STEP_NAMES, planKills, runChaos } from '../../tools/chaos/index.js';
+
+/** Closer together than in a long run: each process has just begun to serve again. */
+const GAP = { least: 1_500, most: 2_500 };
+const PATIENCE_MS = 240_000;
+const SEED = 1;
+
+/** Kills a topology's processes once at each named step while callers and surfaces use it, and checks what these were told. */
+export function survivesEachStep(name: string, start: (dataDir: string) => Promise<Topology>): void {
+  describe(`${name}, killed once at each named step`, () => {
+    let dataDir: string;
+    let topology: Topology | undefined;
+    let result: ChaosResult;
+
+    beforeAll(async () => {
+      dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-chaos-'));
+      topology = await start(dataDir);
+      const random = new Random(SEED);
+      const plan = planKills({ each: 1, random: 0, gap: GAP }, random);
+      const stopped = new AbortController().signal;
+      result = await runChaos(topology, { plan, random, lanes: 4, stopped, say: () => undefined });
+    }, PATIENCE_MS);
+
+    afterAll(async () => {
+      await topology?.stop();
+      await rm(dataDir, { recursive: true, force: true, maxRetries: 10 });
+    });
+
+    it.each(STEP_NAMES.map((step) => [step, STEPS[step]] as const))('died at %s: %s', (step) => {
+      expect(result.kills.map((kill) => kill.step)).toContain(step);
+    });
+
+    it('loses, doubles, alters and reorders nothing that was acknowledged, and every turn ends', () => {
+      expect(result.violations).toEqual([]);
+    });
+
+    it('goes on with turns of dead processes', () => {
+      expect(result.adoptions).not.toEqual([]);
+    });
+
+    it('has no process that ends by itself', () => {
+      expect(result.crashes).toEqual([]);
+    });
+  });
+}
