@@ -9,7 +9,7 @@ export function beginResponse(
   response.cork();
   response.writeHead(status, headers);
   response.flushHeaders();
-  setImmediate(() => {
+  process.nextTick(() => {
     // Its end has uncorked it already.
     if (!response.writableEnded) response.uncork();
   });

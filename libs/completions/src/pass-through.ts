@@ -33,7 +33,8 @@ export class PassThrough {
       await pipeline(head.body, response, { end: false });
       response.end();
     } catch {
-      // A broken answer breaks the caller's connection, too, after what came of it.
+      // A broken answer breaks the caller's connection, too, after what came of it; that may still be held back.
+      if (response.writableCorked > 0) response.uncork();
       response.socket?.destroySoon();
     }
   }
