@@ -26,8 +26,8 @@ const EACH_STEP = 3;
 const LEAST_TURNS = 200;
 const GAP = { least: 3_000, most: 6_000 };
 const LANES = 6;
-/** Kept for bringing the last topology to rest, in ms. */
-const CLOSING_MS = 90_000;
+/** Of a topology's time, kept for bringing it to rest, in ms. */
+const CLOSING_MS = 60_000;
 const TOPOLOGIES = ['embedded', 'stack'] as const;
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -54,7 +54,7 @@ await judge();
 async function run(name: (typeof TOPOLOGIES)[number], topologies: number, ms: number): Promise<ChaosResult> {
   const random = new Random(options.seed).fork(name);
   const schedule: Schedule = { each: EACH_STEP, random: Math.ceil(options.kills / topologies), gap: GAP };
-  const stopped = AbortSignal.any([interrupted.signal, AbortSignal.timeout(Math.max(1, ms - CLOSING_MS))]);
+  const stopped = AbortSignal.any([interrupted.signal, AbortSignal.timeout(Math.max(0, Math.floor(ms) - CLOSING_MS))]);
   const { topology, end } = await start(name);
   try {
     return await runChaos(topology, { plan: planKills(schedule, random), random, lanes: LANES, stopped, say: print });

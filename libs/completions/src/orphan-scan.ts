@@ -21,7 +21,8 @@ const MAX_ADOPTED = 64;
 @Injectable()
 export class OrphanScan implements OnModuleInit, OnModuleDestroy {
   private timer: NodeJS.Timeout | null = null;
-  private scanning: Promise<void> | null = null;
+  private adoptions: Promise<void> | null = null;
+  private reports: Promise<void> | null = null;
   private readonly adopting = new Set<string>();
 
   constructor(
@@ -50,19 +51,23 @@ export class OrphanScan implements OnModuleInit, OnModuleDestroy {
 
   async onModuleDestroy(): Promise<void> {
     if (this.timer !== null) clearInterval(this.timer);
-    await this.scanning;
+    await Promise.all([this.adoptions, this.reports]);
   }
 
   private look(): void {
-    this.scanning ??= this.scan()
+    // Who was out of touch itself must not judge others dead.
+    if (!this.options.othersDead && !this.heartbeat.isSteady()) return;
+    this.adoptions ??= this.adoptOrphans()
       .catch((error: unknown) => this.options.onProblem('looking for orphaned turns failed', error))
-      .finally(() => (this.scanning = null));
+      .finally(() => (this.adoptions = null));
+    // Beside the adoptions: it waits for the whole fold, they must not.
+    this.reports ??= this.reportUndelivered()
+      .catch((error: unknown) => this.options.onProblem('looking for undelivered answers failed', error))
+      .finally(() => (this.reports = null));
   }
 
-  private async scan(): Promise<void> {
+  private async adoptOrphans(): Promise<void> {
     const { othersDead } = this.options;
-    // Who was out of touch itself must not judge others dead.
-    if (!othersDead && !this.heartbeat.isSteady()) return;
     const me = this.identity.address;
     for (const orphan of await this.claims.orphans(me, othersDead, MAX_ADOPTED)) {
       if (this.adopting.has(orphan.sessionId) || this.adopting.size >= MAX_ADOPTED) continue;
@@ -72,7 +77,6 @@ export class OrphanScan implements OnModuleInit, OnModuleDestroy {
         .catch((error: unknown) => this.options.onProblem('an adopted turn failed', error))
         .finally(() => this.adopting.delete(orphan.sessionId));
     }
-    await this.reportUndelivered();
   }
 
   private async adopt(orphan: Orphan): Promise<void> {

@@ -14,7 +14,7 @@ function request(sbp: object | null, tokenSession: string | null = null): Tracke
     agentId: 'anonymous',
     sbp: sbp === null ? null : SbpRequest.parse(sbp),
     checkpointEvery: 1,
-    completion: CompletionRequest.parse({ model: 'm', messages: [] }),
+    completion: CompletionRequest.parse({ model: 'm', messages: [{ role: 'user', content: 'Hello.' }] }),
     options: {},
   };
 }

@@ -13,7 +13,7 @@ const request: TrackedRequest = {
   agentId: 'anonymous',
   sbp: null,
   checkpointEvery: 1,
-  completion: CompletionRequest.parse({ model: 'm', messages: [] }),
+  completion: CompletionRequest.parse({ model: 'm', messages: [{ role: 'user', content: 'Hello.' }] }),
   options: {},
 };
 

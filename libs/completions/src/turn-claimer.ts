@@ -25,7 +25,7 @@ const BUSY_TIMEOUT_MS = 60_000;
 /** How often a busy session is tried when nothing tells of its release, in ms. */
 const RETRY_MS = 100;
 
-type Attempt =
+type ClaimTry =
   | { readonly type: 'claimed'; readonly turn: ClaimedTurn }
   | { readonly type: 'busy'; readonly sessionId: string }
   /** The target is no session (any more): it was never opened. */
@@ -79,7 +79,7 @@ export class TurnClaimer {
     return null;
   }
 
-  private async attempt(target: Target, request: TrackedRequest, first: boolean): Promise<Attempt> {
+  private async attempt(target: Target, request: TrackedRequest, first: boolean): Promise<ClaimTry> {
     switch (target.type) {
       case 'new':
         return this.open(request, 'any');
@@ -98,7 +98,7 @@ export class TurnClaimer {
   private async open(
     request: TrackedRequest,
     replaces: 'any' | 'join' | { readonly sessionId: string },
-  ): Promise<Attempt> {
+  ): Promise<ClaimTry> {
     const sessionId = randomUUID();
     const turnId = randomUUID();
     const { agentId } = request;
@@ -110,13 +110,13 @@ export class TurnClaimer {
     return { type: 'claimed', turn: turnOn(initialState, emptyTranscript, { sessionId, turnId, epoch }, request) };
   }
 
-  private async settled(sessionId: string, request: TrackedRequest): Promise<Attempt> {
+  private async settled(sessionId: string, request: TrackedRequest): Promise<ClaimTry> {
     const sighted = await this.freshness.settle(sessionId);
     return sighted === 'absent' ? { type: 'absent', sessionId } : this.existing(sessionId, request);
   }
 
   /** Tries to claim a session whose fold was waited for [A5]. */
-  private async existing(sessionId: string, request: TrackedRequest): Promise<Attempt> {
+  private async existing(sessionId: string, request: TrackedRequest): Promise<ClaimTry> {
     const turnId = randomUUID();
     const claim = await this.claims.claim({ sessionId, turnId, runner: this.identity.address });
     if (claim.type === 'refused') return { type: 'busy', sessionId };

@@ -1,7 +1,7 @@
 import type { OwedTurn } from '#libs/store';
 import { assert, array, constantFrom, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Attempt } from './attempt.js';
+import type { ShownAttempt } from './attempt.js';
 import { beginAttempt, codePoints, completion, nextChunk, wholeCodePoints } from './attempt.js';
 
 const TURN = '4b9dbd8f-6d7c-43dd-8f0c-0e2a8a1d6c11';
@@ -21,7 +21,7 @@ function owed(fields: Partial<OwedTurn> = {}): OwedTurn {
   };
 }
 
-function shown(text: string, epoch = 7): Attempt {
+function shown(text: string, epoch = 7): ShownAttempt {
   return nextChunk(beginAttempt(TURN, epoch, null), text).attempt;
 }
 

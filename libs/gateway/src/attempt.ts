@@ -6,7 +6,7 @@ import { v5 } from 'uuid';
 const CHUNK_NAMESPACE = '6f0e5b5c-7d0e-4c57-9a55-2f1f1f5a3c1b';
 
 /** One attempt at a turn, as one connection has seen it. */
-export interface Attempt {
+export interface ShownAttempt {
   readonly turnId: string;
   readonly epoch: number;
   readonly chunkId: string;
@@ -21,12 +21,15 @@ export interface Attempt {
 type TurnFrame = Extract<ServerFrame, { type: 'TURN_CHUNK' | 'TURN_COMPLETE' }>;
 
 /** The attempt at `epoch`; `earlier` is what the connection has seen of the turn before. */
-export function beginAttempt(turnId: string, epoch: number, earlier: Attempt | null): Attempt {
+export function beginAttempt(turnId: string, epoch: number, earlier: ShownAttempt | null): ShownAttempt {
   return attemptNamed(chunkId(turnId, String(epoch)), turnId, epoch, earlier);
 }
 
 /** The next piece of an attempt, and the attempt with it. */
-export function nextChunk(attempt: Attempt, delta: string): { readonly attempt: Attempt; readonly frame: TurnFrame } {
+export function nextChunk(
+  attempt: ShownAttempt,
+  delta: string,
+): { readonly attempt: ShownAttempt; readonly frame: TurnFrame } {
   const { chunkId: chunk_id, turnId: turn_id, offset, replaces } = attempt;
   return {
     frame: { type: 'TURN_CHUNK', chunk_id, delta, turn_id, offset, ...(replaces === null ? {} : { replaces }) },
@@ -44,7 +47,7 @@ export function nextChunk(attempt: Attempt, delta: string): { readonly attempt: 
  * is the truth: where what was shown is another attempt's, or is not its beginning, all of it goes out as a new attempt. A turn
  * that did not complete has no text; what was shown of it stays unfinished.
  */
-export function completion(shown: Attempt | null, turn: OwedTurn): readonly TurnFrame[] {
+export function completion(shown: ShownAttempt | null, turn: OwedTurn): readonly TurnFrame[] {
   const attempt = continued(shown, turn);
   const rest = turn.text.slice(attempt.text.length);
   const frames: TurnFrame[] = [];
@@ -54,14 +57,14 @@ export function completion(shown: Attempt | null, turn: OwedTurn): readonly Turn
   return [...frames, { type: 'TURN_COMPLETE', chunk_id, turn_id, seq, status, ...(error === null ? {} : { error }) }];
 }
 
-function continued(shown: Attempt | null, turn: OwedTurn): Attempt {
+function continued(shown: ShownAttempt | null, turn: OwedTurn): ShownAttempt {
   const { turnId, epoch } = turn;
   if (shown?.epoch !== epoch) return beginAttempt(turnId, epoch, shown);
   if (turn.status !== 'completed' || turn.text.startsWith(shown.text)) return shown;
   return attemptNamed(chunkId(turnId, `${epoch}:committed`), turnId, epoch, shown);
 }
 
-function attemptNamed(id: string, turnId: string, epoch: number, earlier: Attempt | null): Attempt {
+function attemptNamed(id: string, turnId: string, epoch: number, earlier: ShownAttempt | null): ShownAttempt {
   // An attempt of which nothing was written was never there for the client, but what it was to replace still is.
   const replaces = earlier === null || earlier.text === '' ? (earlier?.replaces ?? null) : earlier.chunkId;
   return { turnId, epoch, chunkId: id, text: '', offset: 0, replaces };

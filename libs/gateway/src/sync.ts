@@ -5,7 +5,7 @@ import type { ProcessAddress, ServerFrame, SurfaceContext } from '#libs/protocol
 import { SBP_LEVEL, SBP_VERSION } from '#libs/protocol';
 import type { Glance, OwedTurn, SurfaceReads } from '#libs/store';
 import type { Acknowledger } from './acknowledger.js';
-import type { Attempt } from './attempt.js';
+import type { ShownAttempt } from './attempt.js';
 import { beginAttempt, completion, nextChunk, wholeCodePoints } from './attempt.js';
 import { place } from './live-text.js';
 import type { AttachmentId } from './surface-facts.js';
@@ -44,8 +44,8 @@ export interface SyncEvents {
 }
 
 /** The turn that is open now. */
-interface LiveTurn {
-  readonly attempt: Attempt;
+interface FollowedTurn {
+  readonly attempt: ShownAttempt;
   /** Text that came and was not written yet. */
   readonly waiting: string;
   /** The runner answered the last `watch`, and nothing that came since was missing. */
@@ -60,7 +60,7 @@ interface LiveTurn {
 export class SurfaceSync {
   /** The last `seq` whose end was written. */
   #written: number;
-  #live: LiveTurn | null = null;
+  #live: FollowedTurn | null = null;
   #asked = false;
   #working = false;
   #stopped = false;
@@ -195,7 +195,7 @@ export class SurfaceSync {
   }
 
   /** What this connection has seen of a turn that has ended: it is not live any more. */
-  #takeShown(turnId: string): Attempt | null {
+  #takeShown(turnId: string): ShownAttempt | null {
     const { attempt = null } = this.#live ?? {};
     if (attempt?.turnId !== turnId) return null;
     this.#live = null;
@@ -245,7 +245,7 @@ export class SurfaceSync {
     await this.#write(frame);
   }
 
-  #askAgain(live: LiveTurn): void {
+  #askAgain(live: FollowedTurn): void {
     this.#live = { ...live, answering: false };
     this.ask();
   }
@@ -273,7 +273,7 @@ export class SurfaceSync {
 type OpenSession = Extract<SessionState, { phase: 'open' }>;
 
 /** UTF-16 code units that a connection has of the live attempt. */
-function received({ attempt, waiting }: LiveTurn): number {
+function received({ attempt, waiting }: FollowedTurn): number {
   return attempt.text.length + waiting.length;
 }
 

@@ -14,7 +14,7 @@ export type SbpRequest = Readonly<z.infer<typeof SbpRequest>>;
 /** What this server needs of a Chat Completions body; every other field passes through untouched. */
 export const CompletionRequest = z.looseObject({
   model: z.string().min(1).max(256),
-  messages: z.array(Message).max(LIMITS.messages),
+  messages: z.array(Message).min(1).max(LIMITS.messages),
   stream: z.boolean().nullish(),
   stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
   n: z.int().min(1).max(128).nullish(),

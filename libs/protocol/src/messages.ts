@@ -7,7 +7,7 @@ import { z } from 'zod';
 export const Message = z.looseObject({
   role: z.enum(['system', 'developer', 'user', 'assistant', 'tool', 'function']),
   content: z.union([z.string(), z.array(z.looseObject({ type: z.string() })), z.null()]).optional(),
-  tool_call_id: z.string().optional(),
+  tool_call_id: z.string().nullish(),
   tool_calls: z.array(z.looseObject({})).nullish(),
 });
 export type Message = Readonly<z.infer<typeof Message>>;

@@ -45,7 +45,7 @@ interface Found {
 /** Of a union, the alternative that got furthest: the others are other kinds of value altogether. */
 function deepest(issue: z.core.$ZodIssue, above: readonly PropertyKey[] = []): Found {
   const path = [...above, ...issue.path];
-  const here = { path, message: issue.message, isUuid: issue.code === 'invalid_format' && issue.format === 'uuid' };
+  const here = { path, message: issue.message, isUuid: issue.code === 'invalid_format' && issue.format === 'guid' };
   if (issue.code !== 'invalid_union') return here;
   return issue.errors
     .flatMap(([first]) => (first === undefined ? [] : [deepest(first, path)]))
