@@ -12,10 +12,11 @@ export const USAGE = `usage: npm run stack -- [options]
   --data-dir DIR    where Kafka, Postgres, the secret and the logs are kept (default ${DEFAULT_DATA_DIR})
   --replicas LIST   processes of each service, as in completions=2,gateway=2,sessions=2 (default one each)
   --no-restart      leave a process dead that ended on its own
+  --rebuild         make the read models again from the log of a stopped stack, and end
 `;
 
 /** Throws an `Error` with a message for the user if an option is wrong. */
-export function stackOptions(args: readonly string[]): StackOptions {
+export function stackOptions(args: readonly string[]): StackOptions & { readonly rebuild: boolean } {
   const { values } = parseArgs({
     args: [...args],
     strict: true,
@@ -24,6 +25,7 @@ export function stackOptions(args: readonly string[]): StackOptions {
       'data-dir': { type: 'string', default: DEFAULT_DATA_DIR },
       replicas: { type: 'string', default: '' },
       'no-restart': { type: 'boolean', default: false },
+      rebuild: { type: 'boolean', default: false },
     },
   });
   const port = Number(values.port);
@@ -33,6 +35,7 @@ export function stackOptions(args: readonly string[]): StackOptions {
     dataDir: values['data-dir'],
     replicas: replicasOf(values.replicas),
     restart: !values['no-restart'],
+    rebuild: values.rebuild,
   };
 }
 

@@ -1,5 +1,6 @@
+import { parseSettings, rebuild } from '#libs/runtime';
+import { createLogger } from '#libs/telemetry';
 import { USAGE, stackOptions } from './command-line.js';
-import type { StackOptions } from './options.js';
 import { startStack } from './stack.js';
 import type { Stack, StackEntry } from './index.js';
 
@@ -12,6 +13,10 @@ const interrupted = new Promise<void>((resolve) => {
 });
 
 try {
+  if (options.rebuild) {
+    await rebuildReadModels();
+    process.exit(0);
+  }
   const stack = await startStack({ ...options, say: print });
   report(stack, options.restart === true);
   await interrupted;
@@ -23,7 +28,20 @@ try {
   process.exit(1);
 }
 
-function readOptions(): StackOptions {
+/** Kafka and Postgres alone, for as long as it takes. */
+async function rebuildReadModels(): Promise<void> {
+  const replicas = { completions: 0, sessions: 0, gateway: 0, roaming: 0 };
+  const stack = await startStack({ ...options, port: 0, replicas, say: print });
+  try {
+    const settings = parseSettings(stack.env);
+    print('Folding the log …');
+    print(`Folded ${await rebuild(settings, createLogger('rebuild', 'warn'))} records of the log.`);
+  } finally {
+    await stack.stop();
+  }
+}
+
+function readOptions(): ReturnType<typeof stackOptions> {
   try {
     return stackOptions(process.argv.slice(2));
   } catch (error) {

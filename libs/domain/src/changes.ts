@@ -41,9 +41,10 @@ export type Change =
   | { readonly type: 'turn-owed'; readonly turnId: string; readonly seq: number }
   | { readonly type: 'session-exported'; readonly data: LogEventOf<'session.exported'>['data']; readonly at: string };
 
-/** Who should look at the session now: the gateways whose surface has something new to see [A8]. */
+/** What one event made of a session. */
 export interface Evolution<S> {
   readonly state: S;
   readonly changes: readonly Change[];
+  /** Who should look at the session now: the gateways whose surface has something new to see [A8]. */
   readonly poke: readonly ProcessAddress[];
 }

@@ -195,7 +195,7 @@ function tooManyTakeovers(state: SessionState, at: string): boolean {
   return oldest !== undefined && Date.parse(at) - Date.parse(oldest) < TAKEOVER_WINDOW_MS;
 }
 
-/** After this many adoptions a turn fails: one that kills its runner must not kill them all [A6]. */
+/** How often a turn is run again; the adopter after that fails it: one that kills its runner must not kill them all [A6]. */
 export const MAX_ADOPTIONS = 3;
 
 /** Whether the turn was taken over so often that it must fail now. */

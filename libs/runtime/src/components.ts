@@ -8,6 +8,7 @@ import {
   Claims,
   Freshness,
   Heartbeat,
+  PROJECTOR,
   ProcessIdentity,
   Processes,
   Projection,
@@ -19,9 +20,6 @@ import type { Logger } from '#libs/telemetry';
 import type { Settings } from './settings.js';
 import type { Storage } from './storage.js';
 import { openStorage } from './storage.js';
-
-/** The consumer whose position says how far the read models are. */
-export const PROJECTOR = 'projector';
 
 /** What tests put between the services and the real parts. */
 export interface Decorators {

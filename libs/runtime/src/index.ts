@@ -10,7 +10,6 @@ export { InvalidSettings, parseDemoModelSettings, parseSettings } from './settin
 export type { BackendSettings, DemoModelSettings, Settings } from './settings.js';
 export { closeOnSignals } from './shutdown.js';
 export type { Closable } from './shutdown.js';
-export { PROJECTOR } from './components.js';
 export type { Components, Decorators } from './components.js';
 export { rebuild } from './rebuild.js';
 export { createService } from './service.js';

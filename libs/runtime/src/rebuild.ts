@@ -1,7 +1,6 @@
 import { ConsumerPositions, LOG_TABLES } from '#libs/event-log';
-import { Projection } from '#libs/store';
+import { PROJECTOR, Projection } from '#libs/store';
 import type { Logger } from '#libs/telemetry';
-import { PROJECTOR } from './components.js';
 import type { Settings } from './settings.js';
 import { openStorage } from './storage.js';
 

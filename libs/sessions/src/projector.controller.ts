@@ -3,10 +3,7 @@ import { Ctx, Payload } from '@nestjs/microservices';
 import type { LogBatch } from '#libs/event-log';
 import { BatchContext, HandlerErrors, LogConsumer } from '#libs/event-log';
 import { Mailbox } from '#libs/mailbox';
-import { Projection } from '#libs/store';
-
-/** The consumer whose position says how far the read models are. */
-const PROJECTOR = 'projector';
+import { PROJECTOR, Projection } from '#libs/store';
 
 /** Folds the log into the read models [A4], and pokes the gateways whose surfaces have something new to see [A8]. */
 @Controller()

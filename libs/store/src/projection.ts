@@ -8,6 +8,9 @@ import type { SessionRow } from './entities/session.entity.js';
 import { TurnRow } from './entities/turn.entity.js';
 import { rows } from './statement.js';
 
+/** The consumer of the log that folds it; its position says how far the read models are. */
+export const PROJECTOR = 'projector';
+
 /** A gateway whose surface has something new to see. */
 export interface PokeTarget {
   readonly sessionId: string;

@@ -1,0 +1,17 @@
+/** One row of a table, as the database gives it. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** An installation that can be stopped, robbed of its read models, and rebuilt. */
+export interface Rebuildable {
+  /** Starts it, on the log that it has; gives its address. */
+  readonly start: () => Promise<string>;
+  /** Stops all its services. */
+  readonly stop: () => Promise<void>;
+  /** Empties every table but those that hold what no log says; it is stopped. */
+  readonly emptyTables: () => Promise<void>;
+  /** Runs the rebuild command; it is stopped. */
+  readonly rebuild: () => Promise<void>;
+  /** All rows of a read model. */
+  readonly rows: (table: 'turns' | 'exports' | 'live_sessions') => Promise<readonly Row[]>;
+  readonly remove: () => Promise<void>;
+}

@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import pg from 'pg';
+import { inject } from 'vitest';
+import type { Stack } from '../../../tools/stack/index.js';
+import { startStack } from '../../../tools/stack/index.js';
+import { guardFolder } from '../../../tools/supervise/index.js';
+import { SETTINGS } from '../topology/settings.js';
+import { runRebuild } from './command.js';
+import type { Rebuildable, Row } from './rebuildable.js';
+
+export async function rebuildableStack(): Promise<Rebuildable> {
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-rebuild-'));
+  guardFolder(dataDir);
+  const name = `rebuild-${randomUUID()}`;
+  let stack: Stack | null = null;
+  let env: NodeJS.ProcessEnv = {};
+  const query = async (text: string): Promise<readonly Row[]> => {
+    const client = new pg.Client({ connectionString: env['SBP_POSTGRES_URL'] });
+    await client.connect();
+    try {
+      return (await client.query<Row>(text)).rows;
+    } finally {
+      await client.end();
+    }
+  };
+  return {
+    start: async () => {
+      stack = await startStack({
+        dataDir,
+        restart: false,
+        env: SETTINGS,
+        infrastructure: {
+          kafkaBrokers: inject('SBP_TEST_KAFKA_BROKERS'),
+          postgresUrl: inject('SBP_TEST_POSTGRES_URL'),
+        },
+        topicPrefix: name,
+        database: name.replaceAll('-', '_'),
+      });
+      env = stack.env;
+      return stack.url;
+    },
+    stop: async () => stack?.stop(),
+    emptyTables: async () => {
+      const tables = await query(`SELECT tablename FROM pg_tables WHERE schemaname = 'public'`);
+      for (const { tablename } of tables)
+        if (tablename !== 'credentials') await query(`TRUNCATE "${String(tablename)}"`);
+    },
+    rebuild: () => runRebuild([], env),
+    rows: (table) => query(`SELECT * FROM ${table}`),
+    remove: () => rm(dataDir, { recursive: true, force: true }),
+  };
+}
