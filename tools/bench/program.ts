@@ -5,7 +5,7 @@ import type { StartedProcess } from '../supervise/index.js';
 
 export interface ProgramOptions {
   readonly name: string;
-  /** Of the built program, from the root of the build. */
+  /** The built program: a path, or one from the root of the build. */
   readonly entry: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -23,7 +23,7 @@ export async function startProgram(options: ProgramOptions): Promise<SupervisedP
     name,
     launch: () => ({
       command: process.execPath,
-      args: ['--enable-source-maps', path.join(BUILD, entry), ...args],
+      args: ['--enable-source-maps', path.resolve(BUILD, entry), ...args],
       env: { ...Object.fromEntries(inherited), ...env },
     }),
     ready,
@@ -37,6 +37,8 @@ export async function startProgram(options: ProgramOptions): Promise<SupervisedP
   await program.start();
   return program;
 }
+
+export const BARE_PASS_THROUGH = fileURLToPath(import.meta.resolve('./bare-pass-through.js'));
 
 /** This module lies in `dist/tools/bench`. */
 const BUILD = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');

@@ -16,7 +16,7 @@ export interface Aim {
   readonly unit: '×' | 's';
 }
 
-export function isMet({ got, comparison, aim }: Aim): boolean {
+function isMet({ got, comparison, aim }: Aim): boolean {
   return comparison === '≤' ? got <= aim : got >= aim;
 }
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { guardFolder } from '../supervise/index.js';
 import type { SupervisedProcess } from '../supervise/index.js';
-import { startProgram } from './program.js';
+import { BARE_PASS_THROUGH, startProgram } from './program.js';
 import { startStackProgram } from './stack-program.js';
 import type { StackProgram } from './stack-program.js';
 import { StampingModel } from './stamping-model.js';
@@ -47,7 +47,7 @@ export class Rig {
   }
 
   bareProxy(upstream: string): Promise<SupervisedProcess> {
-    return this.#program('bare', 'tools/bench/bare-pass-through.js', [upstream]);
+    return this.#program('bare', BARE_PASS_THROUGH, [upstream]);
   }
 
   embedded(name: string, upstream: string): Promise<SupervisedProcess> {

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { freePort } from '../infrastructure/index.js';
-import { startProgram } from './program.js';
+import { BARE_PASS_THROUGH, startProgram } from './program.js';
 import type { Report } from './report.js';
 import { digits, rounded } from './report.js';
 import type { Rig } from './rig.js';
@@ -74,7 +74,7 @@ async function startBare(rig: Rig): Promise<number> {
   const began = performance.now();
   const program = await startProgram({
     name: 'start-bare',
-    entry: 'tools/bench/bare-pass-through.js',
+    entry: BARE_PASS_THROUGH,
     args: ['http://127.0.0.1:1'],
     dir: path.join(rig.dir, 'programs'),
   });

@@ -13,6 +13,8 @@ const TURN = { least: 300, most: 2_000 };
 const RETRY = { least: 100, most: 500 };
 /** How long a surface stays, and how long it is away, in ms: long enough for several turns. */
 const STAY = { least: 300, most: 4_000 };
+/** How long some stay, in ms: they see a turn's runner die, and another go on with it. */
+const LONG_STAY = { least: 6_000, most: 14_000 };
 const AWAY = { least: 200, most: 3_500 };
 const ATTACH_PATIENCE_MS = 30_000;
 
@@ -121,7 +123,8 @@ export class Conversation {
         await pause(random.between(RETRY.least, RETRY.most), stopped);
         continue;
       }
-      await Promise.race([surface.closed, pause(random.between(STAY.least, STAY.most), stopped)]);
+      const stay = random.chance(0.25) ? LONG_STAY : STAY;
+      await Promise.race([surface.closed, pause(random.between(stay.least, stay.most), stopped)]);
       const wasClosed = !surface.isOpen;
       await this.#leave(surface, stopped);
       const away = wasClosed ? RETRY : AWAY;
