@@ -5,6 +5,8 @@ import type { Random } from './random.js';
 import { durableAcknowledgements, readAllLedgers } from './work-ledger.js';
 import type { Topology } from './topology.js';
 
+/** Part of the conversations that have a surface from the start; the others get one when all is over. */
+const SURFACE_SHARE = 0.65;
 /** Conversations brought to rest at a time. */
 const CLOSED_AT_ONCE = 6;
 
@@ -51,7 +53,7 @@ export class Workload {
   async #run(lane: number, random: Random): Promise<void> {
     for (let number = 1; !this.#stop.signal.aborted; number++) {
       const name = `agent-${lane}-${number}`;
-      const conversation = new Conversation(name, this.topology.url, random.fork(name), random.chance(0.8));
+      const conversation = new Conversation(name, this.topology.url, random.fork(name), random.chance(SURFACE_SHARE));
       this.conversations.push(conversation);
       await conversation.run(this.#stop.signal);
     }

@@ -49,7 +49,11 @@ describe('parseJsonBody', () => {
       /expected string/,
     ],
     [{ model: 'm', messages: [{ ...user, content: 7 }] }, 'messages.0.content', /^messages\.0\.content: /],
-    [{ model: 'm', messages: [{ role: 'user' }], stream_options: { include_usage: 1 } }, 'stream_options.include_usage', /boolean/],
+    [
+      { model: 'm', messages: [{ role: 'user' }], stream_options: { include_usage: 1 } },
+      'stream_options.include_usage',
+      /boolean/,
+    ],
   ])('names the wrong field of %j', (value, param, message) => {
     const found = refusal(() => parseJsonBody(body(value), CompletionRequest));
     expect(found).toMatchObject({ code: 'SBP_INVALID_REQUEST', param });

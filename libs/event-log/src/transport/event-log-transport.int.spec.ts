@@ -53,7 +53,7 @@ async function start(controller: Type, batchSize = 100): Promise<void> {
   @Module({ controllers: [controller] })
   class ReaderModule {}
 
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest declares its options as a class
+   
   app = await NestFactory.create(ReaderModule, new FastifyAdapter(), { logger: false, abortOnError: false });
   app.connectMicroservice({
     strategy: new EventLogTransport({
