@@ -2,12 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Sqlite from 'better-sqlite3';
-import { SupervisedProcess, guardFolder, listeningLine } from '../../../tools/supervise/index.js';
-import { SETTINGS } from '../topology/settings.js';
+import { guardFolder } from '../../../tools/supervise/index.js';
+import { EMBEDDED_SETTINGS, embeddedProgram } from '../topology/embedded.js';
 import { runRebuild } from './command.js';
 import type { Rebuildable, Row } from './rebuildable.js';
-
-const PROGRAM = path.resolve(import.meta.dirname, '../../../dist/apps/sbp-server/src/main.js');
 
 /** Tables of an embedded installation that a rebuild does not make. */
 const KEPT = ['log_records', 'credentials'];
@@ -15,22 +13,7 @@ const KEPT = ['log_records', 'credentials'];
 export async function rebuildableEmbedded(): Promise<Rebuildable> {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-rebuild-'));
   guardFolder(dataDir);
-  const env = { ...SETTINGS, SBP_BACKEND: 'embedded', SBP_PUBLIC_URL: '' };
-  const program = new SupervisedProcess({
-    name: 'sbp-server',
-    launch: () => ({
-      command: process.execPath,
-      args: [PROGRAM, 'start', '--port', '0', '--data-dir', dataDir],
-      env: { ...process.env, ...env },
-    }),
-    ready: listeningLine,
-    logFile: path.join(dataDir, 'sbp-server.log'),
-    pidFile: path.join(dataDir, 'sbp-server.json'),
-    stopSignal: 'SIGTERM',
-    stopTimeoutMs: 10_000,
-    readyTimeoutMs: 60_000,
-    restart: false,
-  });
+  const program = embeddedProgram(dataDir);
   const withFile = <T>(work: (file: Sqlite.Database) => T): T => {
     const file = new Sqlite(path.join(dataDir, 'statebridge.sqlite'));
     try {
@@ -54,7 +37,7 @@ export async function rebuildableEmbedded(): Promise<Rebuildable> {
       });
       return Promise.resolve();
     },
-    rebuild: () => runRebuild(['--data-dir', dataDir], env),
+    rebuild: () => runRebuild(['--data-dir', dataDir], EMBEDDED_SETTINGS),
     rows: (table) => Promise.resolve(withFile((file) => file.prepare(`SELECT * FROM ${table}`).all() as Row[])),
     remove: () => rm(dataDir, { recursive: true, force: true }),
   };

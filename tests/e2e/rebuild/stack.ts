@@ -3,11 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
-import { inject } from 'vitest';
 import type { Stack } from '../../../tools/stack/index.js';
 import { startStack } from '../../../tools/stack/index.js';
 import { guardFolder } from '../../../tools/supervise/index.js';
-import { SETTINGS } from '../topology/settings.js';
+import { sharedStack } from '../topology/stack.js';
 import { runRebuild } from './command.js';
 import type { Rebuildable, Row } from './rebuildable.js';
 
@@ -28,17 +27,7 @@ export async function rebuildableStack(): Promise<Rebuildable> {
   };
   return {
     start: async () => {
-      stack = await startStack({
-        dataDir,
-        restart: false,
-        env: SETTINGS,
-        infrastructure: {
-          kafkaBrokers: inject('SBP_TEST_KAFKA_BROKERS'),
-          postgresUrl: inject('SBP_TEST_POSTGRES_URL'),
-        },
-        topicPrefix: name,
-        database: name.replaceAll('-', '_'),
-      });
+      stack = await startStack(sharedStack(dataDir, name));
       env = stack.env;
       return stack.url;
     },

@@ -7,16 +7,17 @@ import { SETTINGS } from './settings.js';
 
 const PROGRAM = path.resolve(import.meta.dirname, '../../../dist/apps/sbp-server/src/main.js');
 
-/** `sbp-server start` in a process of its own, on a new data directory. */
-export async function startEmbedded(): Promise<Server> {
-  const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-e2e-embedded-'));
-  guardFolder(dataDir);
-  const program = new SupervisedProcess({
+/** What an embedded server of the tests is set to. */
+export const EMBEDDED_SETTINGS = { ...SETTINGS, SBP_BACKEND: 'embedded', SBP_PUBLIC_URL: '' } as const;
+
+/** `sbp-server start` as a process of its own, on a data directory; not started yet. */
+export function embeddedProgram(dataDir: string): SupervisedProcess {
+  return new SupervisedProcess({
     name: 'sbp-server',
     launch: () => ({
       command: process.execPath,
       args: ['--enable-source-maps', PROGRAM, 'start', '--port', '0', '--data-dir', dataDir],
-      env: { ...process.env, ...SETTINGS, SBP_BACKEND: 'embedded', SBP_PUBLIC_URL: '' },
+      env: { ...process.env, ...EMBEDDED_SETTINGS },
     }),
     ready: listeningLine,
     logFile: path.join(dataDir, 'sbp-server.log'),
@@ -26,6 +27,13 @@ export async function startEmbedded(): Promise<Server> {
     readyTimeoutMs: 60_000,
     restart: false,
   });
+}
+
+/** An embedded server on a new data directory. */
+export async function startEmbedded(): Promise<Server> {
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-e2e-embedded-'));
+  guardFolder(dataDir);
+  const program = embeddedProgram(dataDir);
   await program.start();
   const { url } = program;
   return {

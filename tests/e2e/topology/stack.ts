@@ -3,19 +3,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { inject } from 'vitest';
+import type { StackOptions } from '../../../tools/stack/index.js';
 import { startStack } from '../../../tools/stack/index.js';
 import { guardFolder } from '../../../tools/supervise/index.js';
 import type { ReplicatedService, Server } from './server.js';
 import { SETTINGS } from './settings.js';
 
-/** Every service as processes of its own, on the Kafka and Postgres that the tests of a run share. */
-export async function startServices(): Promise<Server> {
-  const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-e2e-stack-'));
-  guardFolder(dataDir);
-  const name = `e2e-${randomUUID()}`;
-  const stack = await startStack({
+/** Options of a stack of the tests, on the Kafka and Postgres that they share; `name` keeps its log and tables apart. */
+export function sharedStack(dataDir: string, name: string): StackOptions {
+  return {
     dataDir,
-    replicas: { completions: 2, gateway: 2, sessions: 2 },
     restart: false,
     env: SETTINGS,
     infrastructure: {
@@ -24,7 +21,15 @@ export async function startServices(): Promise<Server> {
     },
     topicPrefix: name,
     database: name.replaceAll('-', '_'),
-  });
+  };
+}
+
+/** Every service as processes of its own. */
+export async function startServices(): Promise<Server> {
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-e2e-stack-'));
+  guardFolder(dataDir);
+  const replicas = { completions: 2, gateway: 2, sessions: 2 };
+  const stack = await startStack({ ...sharedStack(dataDir, `e2e-${randomUUID()}`), replicas });
   return {
     url: stack.url,
     replicas: (service: ReplicatedService) => {
