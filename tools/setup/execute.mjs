@@ -6,12 +6,7 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 /** Runs a program in the foreground and ends as it ends, with its exit code. */
 export function execute(root, node, args) {
   const bin = path.join(root, 'node_modules', '.bin');
-  const env = {
-    // What was compiled once is not compiled again at the next start, which so takes about two thirds of the time.
-    NODE_COMPILE_CACHE: path.join(root, 'node_modules', '.cache', 'node-compile'),
-    ...process.env,
-    PATH: `${bin}${path.delimiter}${process.env.PATH ?? ''}`,
-  };
+  const env = { ...process.env, PATH: `${bin}${path.delimiter}${process.env.PATH ?? ''}` };
   const child = spawn(node, args, { stdio: 'inherit', env });
   for (const signal of FORWARDED) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
