@@ -7,7 +7,9 @@ import { Random, STEPS, STEP_NAMES, planKills, runChaos } from '../../tools/chao
 
 /** Closer together than in a long run: each process has just begun to serve again. */
 const GAP = { least: 1_500, most: 2_500 };
-const PATIENCE_MS = 240_000;
+const PATIENCE_MS = 340_000;
+/** No kill begins after it: what is left is found and judged, instead of a hook that runs out of time. */
+const KILLS_MS = 150_000;
 const SEED = 1;
 
 /** Kills a topology's processes once at each named step while callers and surfaces use it, and checks what these were told. */
@@ -16,19 +18,24 @@ export function survivesEachStep(name: string, start: (dataDir: string) => Promi
     let dataDir: string;
     let topology: Topology | undefined;
     let result: ChaosResult;
+    let passed = false;
 
     beforeAll(async () => {
       dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-chaos-'));
       topology = await start(dataDir);
       const random = new Random(SEED);
       const plan = planKills({ each: 1, random: 0, gap: GAP }, random);
-      const stopped = new AbortController().signal;
-      result = await runChaos(topology, { plan, random, lanes: 4, stopped, say: () => undefined });
+      const stopped = AbortSignal.timeout(KILLS_MS);
+      const say = (line: string): void => void process.stdout.write(`${line}\n`);
+      result = await runChaos(topology, { plan, random, lanes: 4, stopped, say });
+      passed = result.violations.length === 0 && result.crashes.length === 0;
     }, PATIENCE_MS);
 
     afterAll(async () => {
       await topology?.stop();
-      await rm(dataDir, { recursive: true, force: true, maxRetries: 10 });
+      // What a failed run left is kept, to be read.
+      if (passed) await rm(dataDir, { recursive: true, force: true, maxRetries: 10 });
+      else process.stdout.write(`${name}: logs and ledgers are in ${dataDir}\n`);
     });
 
     it.each(STEP_NAMES.map((step) => [step, STEPS[step]] as const))('died at %s: %s', (step) => {

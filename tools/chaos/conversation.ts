@@ -23,8 +23,6 @@ export class Conversation {
   readonly calls: Call[] = [];
   readonly reads: Read[] = [];
   readonly connections: Connection[] = [];
-  /** Calls under way. */
-  openCalls = 0;
   /** When a surface was first answered; Infinity before. */
   firstAttachedAt = Infinity;
   #session: { readonly id: string; readonly token: string } | null = null;
@@ -43,10 +41,6 @@ export class Conversation {
 
   get session(): { readonly id: string; readonly token: string } | null {
     return this.#session;
-  }
-
-  get attachedSurfaces(): number {
-    return this.#surfaces.size;
   }
 
   /** Talks until it is done or told to stop. */
@@ -74,7 +68,6 @@ export class Conversation {
     const tokens = random.between(8, 40);
     const interval = Math.round((length - ttft) / tokens);
     const begunAt = Date.now();
-    this.openCalls++;
     const { outcome, session } = await complete({
       url: this.url,
       agentId: this.name,
@@ -83,7 +76,6 @@ export class Conversation {
       stream: random.chance(0.6),
       vanishAfterMs: vanishes ? random.between(20, length) : null,
     });
-    this.openCalls--;
     if (outcome.type !== 'unreached') this.#reached++;
     // The first answer that is whole says which session it is; a broken one may be of a session that was never opened.
     if (outcome.type === 'answered') this.#session ??= session;
@@ -162,6 +154,6 @@ export class Conversation {
 }
 
 /** Ends early when it is aborted. */
-export async function pause(ms: number, stopped: AbortSignal): Promise<void> {
+async function pause(ms: number, stopped: AbortSignal): Promise<void> {
   await delay(ms, undefined, { signal: stopped }).catch(() => undefined);
 }

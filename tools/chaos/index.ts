@@ -2,7 +2,6 @@ export { runChaos } from './chaos-run.js';
 export type { ChaosResult } from './chaos-run.js';
 export { planKills } from './kill-schedule.js';
 export { Random } from './random.js';
-export { objections } from './report.js';
 export { STEPS, STEP_NAMES } from './steps.js';
 export { startEmbedded, startServices } from './topology.js';
 export type { Topology } from './topology.js';

@@ -16,12 +16,12 @@ export interface Demands {
 const BUSY_SHARE = 0.5;
 const SHOWN_VIOLATIONS = 40;
 
-export function killsAt({ kills }: ChaosResult, step: Step): number {
+function killsAt({ kills }: ChaosResult, step: Step): number {
   return kills.filter((kill) => kill.step === step).length;
 }
 
 /** Turns that completed. */
-export function turnsOf({ conversations }: ChaosResult): number {
+function turnsOf({ conversations }: ChaosResult): number {
   return conversations.reduce((sum, each) => sum + foundTurns(each).filter(({ text }) => text !== null).length, 0);
 }
 
