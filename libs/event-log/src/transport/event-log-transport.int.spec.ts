@@ -53,7 +53,6 @@ async function start(controller: Type, batchSize = 100): Promise<void> {
   @Module({ controllers: [controller] })
   class ReaderModule {}
 
-   
   app = await NestFactory.create(ReaderModule, new FastifyAdapter(), { logger: false, abortOnError: false });
   app.connectMicroservice({
     strategy: new EventLogTransport({
