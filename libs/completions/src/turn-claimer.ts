@@ -88,9 +88,12 @@ export class TurnClaimer {
         return first ? this.existing(target.sessionId, request) : this.settled(target.sessionId, request);
       case 'live': {
         const live = await this.reads.liveSession(request.credential.principal, request.agentId);
-        if (live === null) return this.open(request, 'join');
-        const attempt = await this.settled(live, request);
-        return attempt.type === 'absent' ? this.open(request, { sessionId: live }) : attempt;
+        const attempt = live === null ? await this.open(request, 'join') : await this.settled(live, request);
+        if (attempt.type !== 'absent') return attempt;
+        // Whoever was to open it died before it did: another takes its place. If that is gone too, all begins again.
+        const { sessionId } = attempt;
+        const other = await this.open(request, { sessionId });
+        return other.type === 'absent' ? { type: 'busy', sessionId } : other;
       }
     }
   }
