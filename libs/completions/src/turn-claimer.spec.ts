@@ -50,3 +50,21 @@ describe('a session that stays busy', () => {
     expect(Date.now() - begun).toBeLessThan(2_000);
   });
 });
+
+describe('the live session of an agent', () => {
+  it('is opened anew where the one that was joined had never been opened', async () => {
+    const replaced: unknown[] = [];
+    const open: Claims['open'] = ({ replaces }) => {
+      replaced.push(replaces);
+      return Promise.resolve(
+        replaces === 'join' ? { type: 'joined', sessionId: SESSION } : { type: 'opened', epoch: 7 },
+      );
+    };
+    const freshness = { settle: () => Promise.resolve('absent') } as unknown as Freshness;
+    const reads = { liveSession: () => Promise.resolve(null) } as unknown as SessionReads;
+    const identity = new ProcessIdentity({ slot: 0, incarnation: SESSION });
+    const claimer = new TurnClaimer({ open } as Claims, freshness, reads, identity, {} as SessionReleases);
+    expect(await claimer.claim({ type: 'live' }, request, () => true)).toMatchObject({ epoch: 7 });
+    expect(replaced).toEqual(['join', { sessionId: SESSION }]);
+  });
+});
