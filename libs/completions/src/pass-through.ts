@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { Injectable } from '@nestjs/common';
-import { ChatModel, UpstreamUnavailable } from '#libs/llm';
-import { SbpError } from '#libs/protocol';
+import { ChatModel } from '#libs/llm';
 import { beginResponse } from './begin-response.js';
+import { modelUnavailable } from './model-unavailable.js';
 
 /** A request that is not tracked: the model's answer, byte by byte, and nothing added. */
 @Injectable()
@@ -25,7 +25,7 @@ export class PassThrough {
       if (!response.writableFinished) abort.abort(new Error('the caller went away'));
     });
     const head = await this.model.complete({ body, signal: abort.signal }).catch((error: unknown) => {
-      throw unavailable(error);
+      throw modelUnavailable(error);
     });
     takeOver();
     beginResponse(response, head.status, { ...head.headers, ...prepared });
@@ -38,13 +38,4 @@ export class PassThrough {
       response.socket?.destroySoon();
     }
   }
-}
-
-function unavailable(error: unknown): SbpError {
-  const retryAfterMs = error instanceof UpstreamUnavailable ? error.retryAfterMs : undefined;
-  const message = error instanceof Error ? error.message : String(error);
-  return new SbpError('SBP_UPSTREAM_UNAVAILABLE', `The model did not answer: ${message}`, {
-    ...(retryAfterMs === undefined ? {} : { retryAfter: Math.ceil(retryAfterMs / 1000) }),
-    cause: error,
-  });
 }

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { AppendOutcome } from '#libs/event-log';
 import { LogOverloaded } from '#libs/event-log';
 import type { ModelResponse } from '#libs/llm';
-import { ChatModel, UpstreamUnavailable } from '#libs/llm';
+import { ChatModel } from '#libs/llm';
 import type { CallerPresence, LogEventOf } from '#libs/protocol';
 import { SbpError } from '#libs/protocol';
 import { Freshness, SessionReads } from '#libs/store';
@@ -11,6 +11,7 @@ import type { LiveTurn } from './live-turns.js';
 import { LiveTurns } from './live-turns.js';
 import type { ModelAnswer } from './model-answer.js';
 import { ModelAnswerReader } from './model-answer.js';
+import { modelUnavailable } from './model-unavailable.js';
 import { SessionReleases } from './session-releases.js';
 import { sbpAnswer, sbpChunk } from './sbp-answer.js';
 import type { TurnAttempt } from './turn-attempt.js';
@@ -145,12 +146,7 @@ export class TurnRunner {
       await caller.fail(claimLost(), session);
       return;
     }
-    const retryAfterMs = cause instanceof UpstreamUnavailable ? cause.retryAfterMs : undefined;
-    const message = cause instanceof Error ? cause.message : String(cause);
-    const error = new SbpError('SBP_UPSTREAM_UNAVAILABLE', `The model did not answer: ${message}`, {
-      ...(retryAfterMs === undefined ? {} : { retryAfter: Math.ceil(retryAfterMs / 1000) }),
-      cause,
-    });
+    const error = modelUnavailable(cause);
     return this.failed(run, error, () => caller.fail(error, session));
   }
 
