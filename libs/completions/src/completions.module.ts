@@ -1,18 +1,18 @@
 import type { DynamicModule } from '@nestjs/common';
 import { Module } from '@nestjs/common';
-import { CompletionsController } from './completions.controller.js';
+import { CompletionsController } from './http/completions.controller.js';
 import { CompletionsOptions } from './completions-options.js';
 import { LiveTurns } from './live-turns.js';
-import { ModelAnswerReader } from './model-answer.js';
-import { OrphanScan } from './orphan-scan.js';
-import { PassThrough } from './pass-through.js';
-import { RequestReader } from './request-reader.js';
-import { SessionReleases } from './session-releases.js';
-import { SessionResolver } from './session-resolver.js';
-import { TurnClaimer } from './turn-claimer.js';
-import { TurnFacts } from './turn-facts.js';
-import { TurnRunner } from './turn-runner.js';
-import { TurnService } from './turn-service.js';
+import { ModelAnswerReader } from './model/model-answer.js';
+import { OrphanScan } from './adoption/orphan-scan.js';
+import { PassThrough } from './http/pass-through.js';
+import { RequestReader } from './http/request-reader.js';
+import { SessionReleases } from './claim/session-releases.js';
+import { SessionResolver } from './claim/session-resolver.js';
+import { TurnClaimer } from './claim/turn-claimer.js';
+import { TurnFacts } from './turn/turn-facts.js';
+import { TurnRunner } from './turn/turn-runner.js';
+import { TurnService } from './turn/turn-service.js';
 
 /**
  * Completions. From global modules it takes EventLog, Mailbox, Claims, Processes, ProcessIdentity, Heartbeat, Freshness,

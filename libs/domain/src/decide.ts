@@ -10,7 +10,7 @@ import type {
 } from '#libs/protocol';
 import type { OpenTurn, SessionState } from './session-state.js';
 import { TAKEOVER_LIMIT, TAKEOVER_WINDOW_MS } from './session-state.js';
-import type { TranscriptUpdate } from './transcript.js';
+import type { TranscriptUpdate } from './transcript/transcript.js';
 
 /** What every command brings along: whose session, when, and the ids of the events that it may become. */
 interface Issued {

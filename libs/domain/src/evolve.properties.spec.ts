@@ -7,7 +7,7 @@ import type { Change } from './changes.js';
 import { evolve } from './evolve.js';
 import type { OpenSession, SessionState } from './session-state.js';
 import { REMEMBERED, TAKEOVER_LIMIT, initialState } from './session-state.js';
-import { applyTurn } from './transcript.js';
+import { applyTurn } from './transcript/transcript.js';
 
 const back = fc.nat({ max: 6 });
 const often = <T>(arbitrary: fc.Arbitrary<T>, weight: number) => ({ arbitrary, weight });

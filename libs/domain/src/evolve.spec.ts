@@ -26,7 +26,7 @@ import {
   turnUndelivered,
   user,
 } from '#libs/domain/testing';
-import { queuedTurns } from './tether.js';
+import { queuedTurns } from './surfaces/tether.js';
 
 const opened = [sessionOpened(10), turnStarted(10)] as const;
 const completed = [...opened, turnCompleted(10)] as const;

@@ -2,7 +2,7 @@ import type { CallerPresence, LogEvent, LogEventOf, TurnError } from '#libs/prot
 import type { Change, Evolution } from './changes.js';
 import type { OpenSession, OpenTurn, SessionState } from './session-state.js';
 import { TAKEOVER_LIMIT, remember } from './session-state.js';
-import { acknowledge, isOwed } from './tether.js';
+import { acknowledge, isOwed } from './surfaces/tether.js';
 
 /**
  * The fold: what one fact makes of a session [A4]. It decides every race by log order alone [A3]: an owned fact below the

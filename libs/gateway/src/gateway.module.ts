@@ -1,13 +1,13 @@
 import type { DynamicModule } from '@nestjs/common';
 import { Module } from '@nestjs/common';
-import { Sweep } from './sweep.js';
-import { SurfaceFacts } from './surface-facts.js';
-import { SurfaceInbox } from './surface-inbox.js';
-import { SurfaceRegistry } from './surface-registry.js';
-import { SurfaceSockets } from './surface-socket.js';
+import { Sweep } from './sync/sweep.js';
+import { SurfaceFacts } from './attachment/surface-facts.js';
+import { SurfaceInbox } from './attachment/surface-inbox.js';
+import { SurfaceRegistry } from './attachment/surface-registry.js';
+import { SurfaceSockets } from './socket/surface-socket.js';
 import { SurfaceTimings } from './surface-timings.js';
-import { SurfaceGateway } from './surface.gateway.js';
-import { WsSurfaceSockets } from './ws-surface-socket.js';
+import { SurfaceGateway } from './socket/surface.gateway.js';
+import { WsSurfaceSockets } from './socket/ws-surface-socket.js';
 
 export interface GatewayModuleOptions {
   /** Other sockets than the WebSocket itself: tests decorate it. */

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ChatModel, ModelResponse } from './chat-model.js';
-import { CompletionAccumulator, parseChunk } from './completion-stream.js';
-import { readCompletion } from './completion-body.js';
+import { CompletionAccumulator, parseChunk } from './completion/completion-stream.js';
+import { readCompletion } from './completion/completion-body.js';
 import type { DemoOptions } from './demo/demo-options.js';
-import { readSseEvents } from './sse-events.js';
-import { UpstreamBroken, UpstreamUnavailable } from './upstream-errors.js';
+import { readSseEvents } from './completion/sse-events.js';
+import { UpstreamBroken, UpstreamUnavailable } from './upstream/upstream-errors.js';
 
 const FAST: DemoOptions = { ttftMs: 0, tokens: 12, intervalMs: 0, vary: false, fail: null };
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CLOSE } from './close-codes.js';
+import { CLOSE } from './frames/close-codes.js';
 import type { ErrorCode } from './errors.js';
 import { ERRORS, SbpError } from './errors.js';
 

@@ -1,8 +1,8 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { LogEvent, decodeEvent } from './events.js';
-import { ClientFrame, ServerFrame } from './frames.js';
+import { LogEvent, decodeEvent } from './events/events.js';
+import { ClientFrame, ServerFrame } from './frames/frames.js';
 import * as protocol from './index.js';
 
 /** A value as it arrives, and why it is, or is not, what the contract says. */

@@ -12,11 +12,11 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { GatewayModule } from '../gateway.module.js';
-import { SurfaceInbox } from '../surface-inbox.js';
+import { SurfaceInbox } from '../attachment/surface-inbox.js';
 import { SurfaceTimings } from '../surface-timings.js';
-import { SurfaceGateway } from '../surface.gateway.js';
-import { SurfaceWsAdapter } from '../surface-ws-adapter.js';
-import { Sweep } from '../sweep.js';
+import { SurfaceGateway } from '../socket/surface.gateway.js';
+import { SurfaceWsAdapter } from '../socket/surface-ws-adapter.js';
+import { Sweep } from '../sync/sweep.js';
 import type { TestBackend } from './test-backend.js';
 import { TestSurface } from './test-surface.js';
 

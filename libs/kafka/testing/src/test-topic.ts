@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { inject } from 'vitest';
-import { ClusterClient } from '../../src/cluster-client.js';
-import type { KafkaOptions } from '../../src/options.js';
-import type { OrderedProducer } from '../../src/ordered-producer.js';
-import type { ProducedMessage, SendOutcome } from '../../src/send-queue.js';
-import { createTopic } from '../../src/topic.js';
+import { ClusterClient } from '../../src/read/cluster-client.js';
+import type { KafkaOptions } from '../../src/connection/options.js';
+import type { OrderedProducer } from '../../src/produce/ordered-producer.js';
+import type { ProducedMessage, SendOutcome } from '../../src/produce/send-queue.js';
+import { createTopic } from '../../src/admin/topic.js';
 
 export function testBroker(): string {
   return inject('SBP_TEST_KAFKA_BROKERS').split(',')[0] ?? '';

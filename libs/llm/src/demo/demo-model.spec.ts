@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { describeChatModel } from '../chat-model.contract.js';
-import { readCompletion } from '../completion-body.js';
+import { readCompletion } from '../completion/completion-body.js';
 import type { JsonObject } from '../json.js';
 import { isJsonObject, objectsOf } from '../json.js';
-import { readSseEvents } from '../sse-events.js';
-import { UpstreamUnavailable } from '../upstream-errors.js';
+import { readSseEvents } from '../completion/sse-events.js';
+import { UpstreamUnavailable } from '../upstream/upstream-errors.js';
 import { DemoModel } from './demo-model.js';
 import type { DemoOptions } from './demo-options.js';
 

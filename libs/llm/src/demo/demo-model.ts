@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ModelRequest, ModelResponse } from '../chat-model.js';
 import { ChatModel } from '../chat-model.js';
-import { UpstreamBroken, UpstreamUnavailable } from '../upstream-errors.js';
+import { UpstreamBroken, UpstreamUnavailable } from '../upstream/upstream-errors.js';
 import type { DemoAnswer } from './demo-encoding.js';
 import { demoBody, DemoChunks, DONE, errorBody } from './demo-encoding.js';
 import type { DemoFailure, DemoOptions } from './demo-options.js';

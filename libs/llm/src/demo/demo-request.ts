@@ -1,4 +1,4 @@
-import { textOf } from '../assistant-message.js';
+import { textOf } from '../completion/assistant-message.js';
 import { InvalidSetting } from '../invalid-setting.js';
 import type { JsonObject } from '../json.js';
 import { isJsonObject } from '../json.js';

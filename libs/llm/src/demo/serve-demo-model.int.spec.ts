@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import OpenAI from 'openai';
 import { afterEach, describe, expect, it } from 'vitest';
 import { describeChatModel } from '../chat-model.contract.js';
-import { OpenAiCompatibleModel } from '../openai-compatible-model.js';
+import { OpenAiCompatibleModel } from '../upstream/openai-compatible-model.js';
 import type { DemoOptions } from './demo-options.js';
 import type { DemoModelServer } from './serve-demo-model.js';
 import { serveDemoModel } from './serve-demo-model.js';

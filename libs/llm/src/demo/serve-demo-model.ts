@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { UpstreamUnavailable } from '../upstream-errors.js';
+import { UpstreamUnavailable } from '../upstream/upstream-errors.js';
 import { errorBody } from './demo-encoding.js';
 import { DemoModel } from './demo-model.js';
 import type { DemoOptions } from './demo-options.js';

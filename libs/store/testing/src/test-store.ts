@@ -7,7 +7,7 @@ import { inject } from 'vitest';
 import type { LogEvent } from '#libs/protocol';
 import type { Database, Dialect } from '#libs/sql';
 import { openPostgres, openSqlite, raw, sql } from '#libs/sql';
-import { Projection } from '../../src/projection.js';
+import { Projection } from '../../src/projection/projection.js';
 import { storeEntities } from '../../src/entities/index.js';
 import { storeMigrations } from '../../src/migrations/index.js';
 

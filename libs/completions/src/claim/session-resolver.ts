@@ -1,0 +1,31 @@
+import { Injectable } from '@nestjs/common';
+import { SessionAccess } from '#libs/access';
+import { CompletionsOptions } from '../completions-options.js';
+import type { TrackedRequest } from '../http/tracked-request.js';
+
+/** Which session a request belongs to. */
+export type Target =
+  | { readonly type: 'new' }
+  | { readonly type: 'session'; readonly sessionId: string }
+  /** The agent's live session; one is opened if there is none. */
+  | { readonly type: 'live' };
+
+/** The five orders: forced, named, by token, live, else a new one. */
+@Injectable()
+export class SessionResolver {
+  constructor(
+    private readonly options: CompletionsOptions,
+    private readonly access: SessionAccess,
+  ) {}
+
+  /** @throws SbpError SBP_FORBIDDEN, SBP_SESSION_NOT_FOUND */
+  async resolve({ sbp, credential }: TrackedRequest): Promise<Target> {
+    const named = sbp?.session_id?.toLowerCase() ?? null;
+    // A token and an id that disagree are refused whatever else is asked for.
+    const sessionId = named ?? credential.tokenSession;
+    if (sessionId !== null) await this.access.authorise(sessionId, credential, 'sbp.session_id');
+    if (sbp?.force_new_session === true) return { type: 'new' };
+    if (sessionId !== null) return { type: 'session', sessionId };
+    return sbp !== null && this.options.implicitSession ? { type: 'live' } : { type: 'new' };
+  }
+}

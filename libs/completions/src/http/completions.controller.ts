@@ -1,0 +1,50 @@
+import { Body, Controller, Post, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { SbpError } from '#libs/protocol';
+import { HttpCaller } from './http-caller.js';
+import { PassThrough } from './pass-through.js';
+import { RequestReader } from './request-reader.js';
+import { CompletionsOptions } from '../completions-options.js';
+import { TurnService } from '../turn/turn-service.js';
+
+/** `POST /v1/chat/completions`: OpenAI's Chat Completions, stateful where the request asks for it. */
+@Controller('v1/chat/completions')
+export class CompletionsController {
+  constructor(
+    private readonly reader: RequestReader,
+    private readonly passThrough: PassThrough,
+    private readonly turns: TurnService,
+    private readonly options: CompletionsOptions,
+  ) {}
+
+  @Post()
+  async complete(
+    @Body() body: Buffer | undefined,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const read = await this.reader.read(request.headers, body);
+    // From here on the answer is written by hand: what was prepared (CORS) goes along.
+    const prepared = preparedHeaders(reply);
+    if (read.type === 'pass-through') {
+      await this.passThrough.run(read.body, reply.raw, prepared, () => {
+        reply.hijack();
+      });
+      return;
+    }
+    reply.hijack();
+    const caller = new HttpCaller(reply.raw, prepared);
+    try {
+      await this.turns.run(read.request, caller);
+    } catch (error) {
+      if (!(error instanceof SbpError)) this.options.onProblem('a turn failed', error);
+      const told =
+        error instanceof SbpError ? error : new SbpError('SBP_INTERNAL', 'The server failed.', { cause: error });
+      await caller.fail(told, null);
+    }
+  }
+}
+
+function preparedHeaders(reply: FastifyReply): Record<string, string> {
+  return Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]));
+}

@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest';
+import { SessionAccess } from '#libs/access';
+import { SessionTokens } from '#libs/auth';
+import type { Freshness, SessionReads } from '#libs/store';
+import type { CompletionsOptions } from '../completions-options.js';
+import type { ReadRequest } from './request-reader.js';
+import { RequestReader } from './request-reader.js';
+
+const SESSION = '3f2504e0-4f89-41d3-9a0c-0305e82c3301';
+const tokens = new SessionTokens(Buffer.from('a secret of the tests'));
+const plain = { model: 'demo', messages: [{ role: 'user', content: 'Hello' }], top_k: 3 };
+
+// A request is read before its session is looked for.
+const access = new SessionAccess(tokens, null as unknown as Freshness, null as unknown as SessionReads);
+
+function read(
+  body: object | string,
+  headers: Readonly<Record<string, string>> = {},
+  track: CompletionsOptions['track'] = 'opt-in',
+): Promise<ReadRequest> {
+  const options: CompletionsOptions = {
+    track,
+    implicitSession: true,
+    othersDead: true,
+    onProblem: () => undefined,
+    onAdopted: () => undefined,
+  };
+  const bytes = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+  return new RequestReader(access, options).read(headers, bytes);
+}
+
+async function tracked(...parameters: Parameters<typeof read>) {
+  const answer = await read(...parameters);
+  if (answer.type !== 'tracked') throw new Error('it passes through');
+  return answer.request;
+}
+
+// [SBP-L1-01]
+describe('a request without sbp and without a token', () => {
+  it('passes through byte for byte', async () => {
+    const body = '{ "model":"demo", "messages":[], "seed": 1.0 }';
+    expect(await read(body)).toEqual({ type: 'pass-through', body: Buffer.from(body) });
+  });
+
+  it('whose sbp is null passes through without it: sbp never reaches the upstream', async () => {
+    const answer = await read({ ...plain, sbp: null });
+    expect(answer.type === 'pass-through' && JSON.parse(answer.body.toString())).toEqual(plain);
+  });
+
+  it('passes through even where it makes no sense to us: the model says so', async () => {
+    expect((await read({ messages: 'x' })).type).toBe('pass-through');
+  });
+
+  it('is tracked where the operator says so', async () => {
+    expect(await tracked(plain, {}, 'always')).toMatchObject({ sbp: null, checkpointEvery: 1 });
+  });
+
+  it.each(['{', '[]', 'null', '"x"'])('that is no JSON object (%s) is refused', async (body) => {
+    await expect(read(body)).rejects.toMatchObject({ code: 'SBP_INVALID_REQUEST' });
+  });
+});
+
+describe('a tracked request', () => {
+  // [SBP-L1-02] [SBP-L1-03]
+  it('is read whole: options are what is left of the body', async () => {
+    const sbp = { session_id: SESSION, checkpoint_every: 4, unknown: true };
+    const request = await tracked({ ...plain, stream: true, sbp }, { 'x-agent-id': 'my-agent' });
+    expect(request).toMatchObject({
+      agentId: 'my-agent',
+      checkpointEvery: 4,
+      sbp: { session_id: SESSION, force_new_session: false },
+      options: { top_k: 3, stream: true },
+      credential: { principal: 'anonymous', tokenSession: null },
+    });
+    expect(Object.keys(request.options).sort()).toEqual(['stream', 'top_k']);
+  });
+
+  it('may be one by its token alone, also with sbp null', async () => {
+    const { token } = await tokens.issue(SESSION);
+    const headers = { 'x-session-token': token };
+    expect(await tracked(plain, headers)).toMatchObject({ sbp: null, credential: { tokenSession: SESSION } });
+    expect((await tracked({ ...plain, sbp: null }, headers)).options).toEqual({ top_k: 3 });
+  });
+
+  it('without an agent is the anonymous one’s', async () => {
+    expect((await tracked({ ...plain, sbp: {} })).agentId).toBe('anonymous');
+    expect((await tracked({ ...plain, sbp: {} }, { 'x-agent-id': '' })).agentId).toBe('anonymous');
+  });
+
+  it.each<[object, object]>([
+    [{ sbp: 'x' }, { code: 'SBP_INVALID_REQUEST', param: 'sbp' }],
+    [{ sbp: { session_id: 'abc' } }, { code: 'SBP_INVALID_UUID', param: 'sbp.session_id' }],
+    [
+      { sbp: {}, model: '' },
+      { code: 'SBP_INVALID_REQUEST', param: 'model' },
+    ],
+    [
+      { sbp: {}, messages: [{ role: 'king' }] },
+      { code: 'SBP_INVALID_REQUEST', param: 'messages.0.role' },
+    ],
+  ])('with %j is refused', async (wrong, problem) => {
+    await expect(read({ ...plain, ...wrong })).rejects.toMatchObject(problem);
+  });
+
+  it('with a forged token, or too long an agent id, is refused', async () => {
+    await expect(read(plain, { 'x-session-token': 'forged' })).rejects.toMatchObject({ code: 'SBP_UNAUTHORIZED' });
+    const agent = { 'x-agent-id': 'x'.repeat(257) };
+    await expect(read({ ...plain, sbp: {} }, agent)).rejects.toMatchObject({ param: 'X-Agent-ID' });
+  });
+});

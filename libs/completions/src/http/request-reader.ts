@@ -1,0 +1,76 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { Injectable } from '@nestjs/common';
+import { SessionAccess } from '#libs/access';
+import type { JsonObject } from '#libs/protocol';
+import {
+  CompletionRequest,
+  DEFAULT_AGENT_ID,
+  HEADERS,
+  JsonObject as JsonObjectSchema,
+  LIMITS,
+  SbpError,
+  SbpRequest,
+  parseJsonBody,
+  parseValue,
+} from '#libs/protocol';
+import { CompletionsOptions } from '../completions-options.js';
+import type { TrackedRequest } from './tracked-request.js';
+
+export type ReadRequest =
+  /** No session: the body goes to the model as it came, without an empty `sbp`. */
+  | { readonly type: 'pass-through'; readonly body: Buffer }
+  | { readonly type: 'tracked'; readonly request: TrackedRequest };
+
+/** Reads what arrives at `/v1/chat/completions`. */
+@Injectable()
+export class RequestReader {
+  constructor(
+    private readonly access: SessionAccess,
+    private readonly options: CompletionsOptions,
+  ) {}
+
+  /** @throws SbpError SBP_INVALID_REQUEST, SBP_INVALID_UUID, SBP_UNAUTHORIZED */
+  async read(headers: IncomingHttpHeaders, body: Buffer | undefined): Promise<ReadRequest> {
+    const json = parseJsonBody(body, JsonObjectSchema);
+    const hasToken = single(headers[HEADERS.sessionToken]) !== null;
+    const sbp = json['sbp'] ?? null;
+    if (sbp === null && !hasToken && this.options.track !== 'always') {
+      return { type: 'pass-through', body: 'sbp' in json || body === undefined ? withoutSbp(json) : body };
+    }
+    const credential = await this.access.authenticate(headers);
+    const parsed = sbp === null ? null : parseValue(sbp, SbpRequest, 'sbp');
+    const completion = parseValue(json, CompletionRequest);
+    return {
+      type: 'tracked',
+      request: {
+        credential,
+        agentId: agentOf(headers),
+        sbp: parsed,
+        checkpointEvery: parsed?.checkpoint_every ?? 1,
+        completion,
+        options: optionsOf(json),
+      },
+    };
+  }
+}
+
+function agentOf(headers: IncomingHttpHeaders): string {
+  const agentId = single(headers[HEADERS.agentId]) ?? DEFAULT_AGENT_ID;
+  if (agentId.length <= LIMITS.agentId) return agentId;
+  throw new SbpError('SBP_INVALID_REQUEST', `X-Agent-ID: has more than ${LIMITS.agentId} characters.`, {
+    param: 'X-Agent-ID',
+  });
+}
+
+function single(header: string | readonly string[] | undefined): string | null {
+  const value = typeof header === 'string' ? header : header?.[0];
+  return value === undefined || value === '' ? null : value;
+}
+
+function withoutSbp({ sbp: _sbp, ...rest }: JsonObject): Buffer {
+  return Buffer.from(JSON.stringify(rest));
+}
+
+function optionsOf({ model: _model, messages: _messages, sbp: _sbp, ...options }: JsonObject): JsonObject {
+  return options;
+}

@@ -1,0 +1,98 @@
+import type { IncomingMessage } from 'node:http';
+import { Mailbox } from '#libs/mailbox';
+import { LIMITS } from '#libs/protocol';
+import { ProcessIdentity, SurfaceReads } from '#libs/store';
+import type { OnModuleDestroy } from '@nestjs/common';
+import { Logger } from '@nestjs/common';
+import type { OnGatewayConnection } from '@nestjs/websockets';
+import { WebSocketGateway } from '@nestjs/websockets';
+import type { RawData, WebSocket } from 'ws';
+import type { IncomingFrame } from './client-frames.js';
+import { within } from '../deadline.js';
+import type { ConnectionParts, ConnectionWatcher } from '../attachment/surface-connection.js';
+import { SurfaceConnection } from '../attachment/surface-connection.js';
+import { SurfaceFacts } from '../attachment/surface-facts.js';
+import { SURFACE_PATH, sessionIdOf } from './surface-path.js';
+import { SurfaceRegistry } from '../attachment/surface-registry.js';
+import { SurfaceSockets } from './surface-socket.js';
+import { SurfaceTimings } from '../surface-timings.js';
+
+/** Where surfaces come in: gives each WebSocket its connection, and ends them all at a shutdown. */
+@WebSocketGateway({ path: SURFACE_PATH, maxPayload: LIMITS.clientFrame })
+export class SurfaceGateway implements OnGatewayConnection, OnModuleDestroy {
+  readonly #logger = new Logger('SurfaceGateway');
+  readonly #parts: ConnectionParts;
+  #shuttingDown = false;
+  #ignoredFrames = 0;
+
+  constructor(
+    private readonly registry: SurfaceRegistry,
+    private readonly sockets: SurfaceSockets,
+    private readonly timings: SurfaceTimings,
+    facts: SurfaceFacts,
+    reads: SurfaceReads,
+    mailbox: Mailbox,
+    identity: ProcessIdentity,
+  ) {
+    this.#parts = { facts, timings, reads, mailbox, gateway: identity.address, watcher: this.#watcher() };
+  }
+
+  /** Client frames of a known type with bad fields, since the start. */
+  get ignoredFrames(): number {
+    return this.#ignoredFrames;
+  }
+
+  handleConnection(client: WebSocket, request: IncomingMessage): void {
+    const connection = new SurfaceConnection(sessionIdOf(request.url) ?? '', this.sockets.open(client), this.#parts);
+    this.registry.open(connection);
+    client.on('message', (data, isBinary) => {
+      connection.receive(incomingFrame(data, isBinary));
+    });
+    client.on('pong', (payload) => {
+      connection.pong(payload.toString());
+    });
+    client.on('close', (code) => {
+      connection.closed(code);
+    });
+    // What is wrong with a client's frames it is told by the close code; the close follows.
+    client.on('error', (error) => {
+      this.#logger.debug(`socket: ${error.message}`);
+    });
+    if (this.#shuttingDown) void connection.shutDown();
+  }
+
+  /** The log is still open now: the sockets are told to return at once, and the log that they left. */
+  async onModuleDestroy(): Promise<void> {
+    this.#shuttingDown = true;
+    const all = Promise.all(this.registry.connections().map((connection) => connection.shutDown()));
+    if ((await within(all, this.timings.detach)) === 'late') {
+      this.#logger.warn('not every detach was acknowledged; the sessions service appends the rest');
+    }
+  }
+
+  #watcher(): ConnectionWatcher {
+    return {
+      attached: (sync) => {
+        this.registry.attach(sync);
+      },
+      detached: (sync) => {
+        this.registry.detach(sync);
+      },
+      closed: (connection) => {
+        this.registry.close(connection);
+      },
+      ignored: () => {
+        this.#ignoredFrames++;
+      },
+      problem: (problem, error) => {
+        this.#logger.warn(`${problem}: ${String(error)}`);
+      },
+    };
+  }
+}
+
+function incomingFrame(data: RawData, isBinary: boolean): IncomingFrame {
+  const message = Array.isArray(data) ? Buffer.concat(data) : data;
+  const text = Buffer.isBuffer(message) ? message.toString('utf8') : Buffer.from(message).toString('utf8');
+  return { text: isBinary ? null : text, bytes: message.byteLength };
+}

@@ -1,0 +1,115 @@
+// Node finds no export named ConfigResourceTypes in this CommonJS module, though bundlers do.
+import kafkajs from 'kafkajs';
+import type { Admin } from 'kafkajs';
+import { BOUNDED_RETRY, KafkaConnection } from '../connection/connection.js';
+import type { KafkaOptions } from '../connection/options.js';
+import { protocolErrorType } from '../produce/rejection.js';
+import { within } from '../waiting.js';
+
+export interface TopicSpec {
+  readonly topic: string;
+  readonly partitions: number;
+  /** Used when it is created; not checked, since operators change it on a living topic. */
+  readonly replication: number;
+  /** Kafka's names and values, for example `retention.ms`: `-1`. */
+  readonly config: Readonly<Record<string, string>>;
+}
+
+/** A topic is not as the settings say; the message names each difference. */
+export class TopicMismatch extends Error {
+  override readonly name = 'TopicMismatch';
+  constructor(
+    topic: string,
+    readonly differences: readonly string[],
+  ) {
+    super(`topic ${topic} is not as it must be: ${differences.join('; ')}`);
+  }
+}
+
+const ADMIN_MS = 30_000;
+
+/** Creates the topic if it is missing, and leaves it alone otherwise. Several processes may do so at once. */
+export async function createTopic(kafka: KafkaOptions, spec: TopicSpec): Promise<void> {
+  await withAdmin(kafka, (admin) => createMissing(admin, spec));
+}
+
+/** Creates the topic if it is missing, then checks it. */
+export async function ensureTopic(kafka: KafkaOptions, spec: TopicSpec): Promise<void> {
+  await withAdmin(kafka, async (admin) => {
+    await createMissing(admin, spec);
+    await check(admin, spec);
+  });
+}
+
+/** Rejects with `TopicMismatch` where partitions or configuration differ, or the topic is missing. */
+export async function checkTopic(kafka: KafkaOptions, spec: TopicSpec): Promise<void> {
+  await withAdmin(kafka, (admin) => check(admin, spec));
+}
+
+/** Whether the topic is there now. */
+export async function topicExists(kafka: KafkaOptions, topic: string): Promise<boolean> {
+  return await withAdmin(kafka, (admin) => exists(admin, topic));
+}
+
+async function withAdmin<T>(kafka: KafkaOptions, work: (admin: Admin) => Promise<T>): Promise<T> {
+  const connection = new KafkaConnection(kafka, BOUNDED_RETRY);
+  const admin = connection.kafka.admin();
+  try {
+    return await within(
+      ADMIN_MS,
+      'asking the cluster about a topic',
+      admin.connect().then(() => work(admin)),
+    );
+  } finally {
+    await within(1000, 'disconnecting', admin.disconnect()).catch(() => undefined);
+    connection.abandon();
+  }
+}
+
+async function exists(admin: Admin, topic: string): Promise<boolean> {
+  return (await admin.listTopics()).includes(topic);
+}
+
+async function createMissing(admin: Admin, spec: TopicSpec): Promise<void> {
+  if (await exists(admin, spec.topic)) return;
+  try {
+    await admin.createTopics({
+      waitForLeaders: true,
+      topics: [
+        {
+          topic: spec.topic,
+          numPartitions: spec.partitions,
+          replicationFactor: spec.replication,
+          configEntries: Object.entries(spec.config).map(([name, value]) => ({ name, value })),
+        },
+      ],
+    });
+  } catch (error) {
+    if (!madeByAnother(error)) throw error;
+  }
+}
+
+function madeByAnother(error: unknown): boolean {
+  if (protocolErrorType(error) === 'TOPIC_ALREADY_EXISTS') return true;
+  return error instanceof AggregateError || (error instanceof Error && 'errors' in error && Array.isArray(error.errors))
+    ? (error.errors as unknown[]).every(madeByAnother)
+    : false;
+}
+
+async function check(admin: Admin, spec: TopicSpec): Promise<void> {
+  const { topic } = spec;
+  if (!(await exists(admin, topic))) throw new TopicMismatch(topic, ['it does not exist']);
+  const differences: string[] = [];
+  const metadata = await admin.fetchTopicMetadata({ topics: [topic] });
+  const partitions = metadata.topics[0]?.partitions.length ?? 0;
+  if (partitions !== spec.partitions) differences.push(`it has ${partitions} partitions instead of ${spec.partitions}`);
+  const configNames = Object.keys(spec.config);
+  const resources = [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames }];
+  const described = await admin.describeConfigs({ resources, includeSynonyms: false });
+  const actual = new Map(described.resources[0]?.configEntries.map((entry) => [entry.configName, entry.configValue]));
+  for (const [name, value] of Object.entries(spec.config)) {
+    const found = actual.get(name);
+    if (found !== value) differences.push(`${name} is ${found ?? 'unknown'} instead of ${value}`);
+  }
+  if (differences.length > 0) throw new TopicMismatch(topic, differences);
+}

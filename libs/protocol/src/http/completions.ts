@@ -1,0 +1,37 @@
+import { z } from 'zod';
+import { LIMITS } from '../limits.js';
+import { Uuid } from '../json.js';
+import { Message } from '../messages.js';
+
+/** The `sbp` object of a request. Unknown fields are ignored. */
+export const SbpRequest = z.object({
+  session_id: Uuid.nullish(),
+  force_new_session: z.boolean().default(false),
+  checkpoint_every: z.int().min(1).max(1_000_000).default(1),
+});
+export type SbpRequest = Readonly<z.infer<typeof SbpRequest>>;
+
+/** What this server needs of a Chat Completions body; every other field passes through untouched. */
+export const CompletionRequest = z.looseObject({
+  model: z.string().min(1).max(256),
+  messages: z.array(Message).min(1).max(LIMITS.messages),
+  stream: z.boolean().nullish(),
+  stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
+  n: z.int().min(1).max(128).nullish(),
+});
+export type CompletionRequest = Readonly<z.infer<typeof CompletionRequest>>;
+
+/** The `sbp` object of a response. */
+export const SbpResponse = z.object({
+  session_id: Uuid,
+  session_token: z.string(),
+  turn_id: Uuid,
+  snapshot_id: Uuid.nullable(),
+  resume_available: z.boolean(),
+  resume_prompt: z.string().nullable(),
+  last_checkpoint: z.iso.datetime().nullable(),
+  step_count: z.int().min(0),
+  cost_usd: z.number().nullable(),
+  model_routed_to: z.string(),
+});
+export type SbpResponse = Readonly<z.infer<typeof SbpResponse>>;

@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto';
+import { RoamingTokens, SessionTokens, loadSecret } from '#libs/auth';
+import type { EventLog } from '#libs/event-log';
+import { ConsumerPositions } from '#libs/event-log';
+import type { ChatModel } from '#libs/llm';
+import { DemoModel, OpenAiCompatibleModel, PriceList } from '#libs/llm';
+import {
+  Claims,
+  Freshness,
+  Heartbeat,
+  PROJECTOR,
+  ProcessIdentity,
+  Processes,
+  Projection,
+  ProjectionProgress,
+  SessionReads,
+  SurfaceReads,
+} from '#libs/store';
+import type { Logger } from '#libs/telemetry';
+import type { Settings } from '../settings/settings.js';
+import type { Storage } from './storage.js';
+import { openStorage } from './storage.js';
+
+/** What tests put between the services and the real parts. */
+export interface Decorators {
+  readonly log?: (log: EventLog) => EventLog;
+  readonly claims?: (claims: Claims) => Claims;
+}
+
+/** All that the services of one process share. */
+export interface Components {
+  readonly storage: Storage;
+  /** `storage.log`, decorated. */
+  readonly log: EventLog;
+  readonly positions: ConsumerPositions;
+  readonly progress: ProjectionProgress;
+  readonly claims: Claims;
+  readonly processes: Processes;
+  readonly projection: Projection;
+  readonly freshness: Freshness;
+  readonly sessionReads: SessionReads;
+  readonly surfaceReads: SurfaceReads;
+  readonly sessionTokens: SessionTokens;
+  readonly roamingTokens: RoamingTokens;
+  readonly model: ChatModel;
+  readonly prices: PriceList;
+  /** Null for a process that neither runs turns nor holds surfaces. */
+  readonly presence: { readonly identity: ProcessIdentity; readonly heartbeat: Heartbeat } | null;
+  readonly logger: Logger;
+  close(): Promise<void>;
+}
+
+export interface ComponentsOptions {
+  readonly name: string;
+  /** Whether the process runs turns or holds surfaces: then others must be able to reach it, and to see it die. */
+  readonly present: boolean;
+  readonly decorators?: Decorators;
+}
+
+export async function openComponents(
+  settings: Settings,
+  options: ComponentsOptions,
+  logger: Logger,
+): Promise<Components> {
+  const secret = loadSecret({ secret: settings.jwtSecret, dataDir: settings.dataDir });
+  const storage = await openStorage(settings, options.name, logger);
+  const { database } = storage;
+  const log = options.decorators?.log?.(storage.log) ?? storage.log;
+  const plainClaims = new Claims(database);
+  const positions = new ConsumerPositions(database);
+  const progress = new ProjectionProgress((partition) => positions.load(PROJECTOR, partition));
+  const processes = new Processes(database);
+  const presence = options.present ? await appear(processes, logger) : null;
+  const model = openModel(settings);
+  return {
+    storage,
+    log,
+    positions,
+    progress,
+    claims: options.decorators?.claims?.(plainClaims) ?? plainClaims,
+    processes,
+    projection: new Projection(),
+    freshness: new Freshness(database, log, progress),
+    sessionReads: new SessionReads(database),
+    surfaceReads: new SurfaceReads(database),
+    sessionTokens: new SessionTokens(secret),
+    roamingTokens: new RoamingTokens(secret),
+    model,
+    prices: new PriceList(settings.prices),
+    presence,
+    logger,
+    close: async () => {
+      await presence?.heartbeat.stop();
+      await model.close();
+      await storage.close();
+    },
+  };
+}
+
+async function appear(processes: Processes, logger: Logger): Promise<NonNullable<Components['presence']>> {
+  const identity = new ProcessIdentity(await processes.lease(randomUUID()));
+  const heartbeat = new Heartbeat(processes, identity, {
+    onRefused: () => {
+      logger.fatal({ slot: identity.address.slot }, 'Another process has this slot now: ending');
+      process.exit(1);
+    },
+    onFailed: (error) => logger.warn({ err: error }, 'The database did not take the heartbeat'),
+  });
+  heartbeat.start();
+  return { identity, heartbeat };
+}
+
+function openModel({ llm, demo }: Settings): ChatModel {
+  if (llm === null) return new DemoModel(demo);
+  const { baseUrl, apiKey } = llm;
+  return new OpenAiCompatibleModel({ baseUrl, ...(apiKey === null ? {} : { apiKey }) });
+}

@@ -1,0 +1,45 @@
+import { ConsumerPositions, LOG_TABLES } from '#libs/event-log';
+import { PROJECTOR, Projection } from '#libs/store';
+import type { Logger } from '#libs/telemetry';
+import type { Settings } from '../settings/settings.js';
+import { openStorage } from './storage.js';
+
+/** Tables that hold what no log says. */
+const KEPT = ['credentials'];
+
+/**
+ * Makes the read models again from the log: drops every table but credentials (and, embedded, the log itself), and folds the
+ * log from its beginning [A4]. The services must be stopped. Resolves with the number of records folded.
+ */
+export async function rebuild(settings: Settings, logger: Logger): Promise<number> {
+  const storage = await openStorage(settings, 'rebuild', logger);
+  try {
+    const { database, log } = storage;
+    await database.dropAll([...LOG_TABLES, ...KEPT]);
+    await database.migrate();
+    const positions = new ConsumerPositions(database);
+    const projection = new Projection();
+    let folded = 0;
+    for (let partition = 0; partition < log.partitions; partition++) {
+      let from = 0;
+      for await (const records of log.read(partition, 0)) {
+        const next = (records.at(-1)?.position.offset ?? from - 1) + 1;
+        const batch = { consumer: PROJECTOR, partition, from, next, records, live: false };
+        await database.write(async (transaction) => {
+          if (!(await positions.advance(transaction, batch)))
+            throw new Error('Another process reads the log: stop the services.');
+          await projection.apply(
+            transaction,
+            records.flatMap(({ event }) => (event === null ? [] : [event])),
+          );
+        });
+        from = next;
+        folded += records.length;
+      }
+      logger.info({ partition, next: from }, 'Partition folded');
+    }
+    return folded;
+  } finally {
+    await storage.close();
+  }
+}

@@ -1,0 +1,49 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { createLogger } from '#libs/telemetry';
+import type { Decorators } from './components.js';
+import { addressOf } from '../health/announce.js';
+import { serve } from './serve.js';
+import type { ServiceSpec } from './service.js';
+import { createService } from './service.js';
+import type { Settings } from '../settings/settings.js';
+import { InvalidSettings, parseSettings } from '../settings/settings.js';
+
+/**
+ * Runs a server as this process: settings from the environment and `argv`, until a signal ends it. What cannot start says why
+ * on stderr and exits with 1.
+ */
+export async function runService(
+  describe: (settings: Settings) => ServiceSpec,
+  argv: readonly string[] = process.argv.slice(2),
+  { decorators, onListening }: RunServiceOptions = {},
+): Promise<void> {
+  try {
+    const settings = parseSettings(process.env, argv);
+    const spec = describe(settings);
+    let app: NestFastifyApplication | null = null;
+    const address = (): string => settings.publicUrl ?? (app === null ? '' : addressOf(app));
+    app = await createService(spec, settings, address, decorators);
+    await serve(app, settings, createLogger(spec.name, settings.logLevel));
+    onListening?.(app, settings);
+  } catch (error) {
+    process.stderr.write(`${startProblem(error)}\n`);
+    process.exit(1);
+  }
+}
+
+export interface RunServiceOptions {
+  readonly decorators?: Decorators;
+  /** Called when the server is ready. */
+  readonly onListening?: (app: NestFastifyApplication, settings: Settings) => void;
+}
+
+/** An expected problem is told in its own words, without a stack. */
+export function startProblem(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error instanceof InvalidSettings) return error.message;
+  if ('code' in error && error.code === 'EADDRINUSE') {
+    return `${error.message}. Another program uses the port: end it, or choose another with --port.`;
+  }
+  const expected = ['UnusableSecret', 'DirectoryInUse', 'TopicMismatch'].includes(error.name);
+  return expected ? error.message : (error.stack ?? error.message);
+}

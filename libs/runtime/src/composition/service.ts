@@ -1,0 +1,96 @@
+import type { DynamicModule } from '@nestjs/common';
+import { Module } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { EventLogTransport } from '#libs/event-log';
+import type { Inbox, MailboxMessage } from '#libs/mailbox';
+import { PROJECTOR } from '#libs/store';
+import { createLogger } from '#libs/telemetry';
+import type { Components, Decorators } from './components.js';
+import { openComponents } from './components.js';
+import { ComponentsModule } from './components.module.js';
+import { HealthModule } from '../health/health.module.js';
+import { createHttpApp } from '../http/http-app.js';
+import { ReadinessCheck } from '../health/readiness.js';
+import type { Settings } from '../settings/settings.js';
+
+/** What one kind of server is made of. */
+export interface ServiceSpec {
+  readonly name: string;
+  /** Whether it runs turns or holds surfaces. */
+  readonly present: boolean;
+  readonly modules: (components: Components, address: () => string) => readonly DynamicModule[];
+  /** Wires what Nest modules cannot: a WebSocket adapter. */
+  readonly prepare?: (app: NestFastifyApplication) => void;
+  /** Whether it reads the log (`@LogConsumer`). */
+  readonly reads: boolean;
+  /** What it does with the messages of its mailbox; only for a present one. */
+  readonly onMessage?: (app: NestFastifyApplication) => (message: MailboxMessage) => void;
+}
+
+/** Records in one batch of a reader: short transactions, so that others wait little for the read models. */
+const BATCH_SIZE = 200;
+
+@Module({})
+class ServiceModule {}
+
+/** Ready when a question is answered. */
+class Works extends ReadinessCheck {
+  constructor(
+    readonly name: string,
+    private readonly ask: () => Promise<unknown>,
+  ) {
+    super();
+  }
+
+  async check(): Promise<void> {
+    await this.ask();
+  }
+}
+
+/** Builds a server: storage, HTTP edge, services, readers. It does not listen yet. */
+export async function createService(
+  spec: ServiceSpec,
+  settings: Settings,
+  address: () => string,
+  decorators: Decorators = {},
+): Promise<NestFastifyApplication> {
+  const logger = createLogger(spec.name, settings.logLevel);
+  const { name, present } = spec;
+  const components = await openComponents(settings, { name, present, decorators }, logger);
+  const { storage, log, positions, progress } = components;
+  const checks = [new Works('log', () => log.check()), new Works('read models', () => positions.load(PROJECTOR, 0))];
+  const root: DynamicModule = {
+    module: ServiceModule,
+    imports: [
+      ComponentsModule.register(components),
+      HealthModule.register({ backend: storage.description, checks, logger }),
+      ...spec.modules(components, address),
+    ],
+  };
+  const app = await createHttpApp(root, settings, logger);
+  spec.prepare?.(app);
+  if (spec.reads) {
+    const strategy = new EventLogTransport({
+      log,
+      database: storage.database,
+      positions,
+      batchSize: BATCH_SIZE,
+      onProblem: (problem, error) => logger.error({ err: error }, problem),
+      onCommitted: ({ consumer, partition, next }) => {
+        if (consumer === PROJECTOR) progress.advanced(partition, next);
+      },
+    });
+    app.connectMicroservice({ strategy });
+  }
+  await app.init();
+  if (spec.reads) await app.startAllMicroservices();
+  await receive(spec, components, app);
+  return app;
+}
+
+/** Takes the process' mailbox: messages sent from now on arrive. */
+async function receive(spec: ServiceSpec, components: Components, app: NestFastifyApplication): Promise<Inbox | null> {
+  const { presence, storage } = components;
+  if (presence === null || spec.onMessage === undefined) return null;
+  return storage.mailbox.receive(presence.identity.address, spec.onMessage(app));
+}

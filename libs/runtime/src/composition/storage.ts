@@ -1,0 +1,82 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { EventLog } from '#libs/event-log';
+import { KafkaEventLog, SqliteEventLog, eventLogEntities, eventLogMigrations } from '#libs/event-log';
+import type { KafkaOptions } from '#libs/kafka';
+import type { Mailbox } from '#libs/mailbox';
+import { InProcessMailbox, KafkaMailbox } from '#libs/mailbox';
+import type { Database, Dialect } from '#libs/sql';
+import { lockDirectory, openPostgres, openSqlite } from '#libs/sql';
+import { storeEntities, storeMigrations } from '#libs/store';
+import type { Logger } from '#libs/telemetry';
+import type { BackendSettings, Settings } from '../settings/settings.js';
+
+/** The adapters behind the ports: all that differs between embedded and services [A1]. */
+export interface Storage {
+  readonly log: EventLog;
+  readonly database: Database;
+  readonly mailbox: Mailbox;
+  /** In words, for the banner and `/health`. */
+  readonly description: string;
+  /** Whether the storage is locked to this process, so that every other one is known to be dead. */
+  readonly exclusive: boolean;
+  close(): Promise<void>;
+}
+
+/** Opens log, database and mailboxes. @throws DirectoryInUse, TopicMismatch, or the driver's error */
+export async function openStorage(settings: Settings, name: string, logger: Logger): Promise<Storage> {
+  const { backend } = settings;
+  return backend.type === 'embedded' ? openEmbedded(settings.dataDir, logger) : openKafka(backend, name, logger);
+}
+
+async function openEmbedded(dataDir: string, logger: Logger): Promise<Storage> {
+  await mkdir(dataDir, { recursive: true });
+  const lock = await lockDirectory(dataDir);
+  const database = await openSqlite({ file: join(dataDir, 'statebridge.sqlite'), ...schema('sqlite') });
+  const log = new SqliteEventLog(database);
+  const mailbox = new InProcessMailbox((problem, error) => logger.error({ err: error }, problem));
+  return {
+    log,
+    database,
+    mailbox,
+    description: 'embedded (SQLite, single-process)',
+    exclusive: true,
+    close: async () => {
+      await closeAll([mailbox, log, database]);
+      lock.release();
+    },
+  };
+}
+
+async function openKafka(
+  backend: Extract<BackendSettings, { type: 'kafka' }>,
+  name: string,
+  logger: Logger,
+): Promise<Storage> {
+  const { brokers, topicPrefix: prefix, partitions, replication, minIsr: minInsyncReplicas } = backend;
+  const onProblem = (problem: string, error?: unknown): void => logger.warn({ err: error }, problem);
+  const kafka: KafkaOptions = { brokers, clientId: `statebridge-${name}`, onProblem };
+  const database = await openPostgres({ url: backend.postgresUrl, ...schema('postgres') });
+  await database.migrate();
+  const log = await KafkaEventLog.open({ kafka, prefix, partitions, replication, minInsyncReplicas });
+  const mailbox = new KafkaMailbox({ kafka, prefix, replication });
+  return {
+    log,
+    database,
+    mailbox,
+    description: 'kafka (Kafka log, Postgres read models)',
+    exclusive: false,
+    close: () => closeAll([mailbox, log, database]),
+  };
+}
+
+function schema(dialect: Dialect) {
+  return {
+    entities: [...eventLogEntities(dialect), ...storeEntities],
+    migrations: [...eventLogMigrations(dialect), ...storeMigrations],
+  };
+}
+
+async function closeAll(parts: readonly { close(): Promise<void> }[]): Promise<void> {
+  for (const part of parts) await part.close();
+}

@@ -1,0 +1,39 @@
+import type { DynamicModule, Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { checkOrigin } from '#libs/auth';
+import { HEADERS } from '#libs/protocol';
+import { NestLogger } from '#libs/telemetry';
+import type { Logger } from '#libs/telemetry';
+import { ErrorFilter } from './error-filter.js';
+import { FastifyEdge } from './fastify-edge.js';
+import type { Settings } from '../settings/settings.js';
+
+/**
+ * A Nest application on the HTTP edge that all our servers share: `Host` and `Origin` checks, CORS for the origins that may,
+ * bodies as bytes (`@Body() body: Buffer | undefined`, for `parseJsonBody`), errors in the contract's form. It is not
+ * initialised: adapters for WebSockets and microservices may still be set.
+ */
+export async function createHttpApp(
+  rootModule: Type | DynamicModule,
+  { allowedOrigins }: Pick<Settings, 'allowedOrigins'>,
+  logger: Logger,
+): Promise<NestFastifyApplication> {
+  const filter = new ErrorFilter(logger);
+  const edge = new FastifyEdge(allowedOrigins, filter);
+  const options = {
+    abortOnError: false,
+    bodyParser: false,
+    forceCloseConnections: true,
+    logger: new NestLogger(logger),
+  };
+  const app = await NestFactory.create<NestFastifyApplication>(rootModule, edge, options);
+  app.useGlobalFilters(filter);
+  app.enableCors({
+    origin: (origin, allow) => allow(null, origin !== undefined && checkOrigin(origin, allowedOrigins)),
+    methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
+    exposedHeaders: [HEADERS.sessionToken, HEADERS.sessionId, 'retry-after', 'x-should-retry'],
+    maxAge: 600,
+  });
+  return app;
+}

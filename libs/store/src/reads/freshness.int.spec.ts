@@ -1,0 +1,181 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { SESSION, id, sessionOpened, turnAdopted, turnCompleted, turnStarted } from '#libs/domain/testing';
+import type { Database } from '#libs/sql';
+import { DIALECTS, openTestStore } from '#libs/store/testing';
+import type { TestStore } from '#libs/store/testing';
+import { Claims } from '../claims/claims.js';
+import { Freshness } from './freshness.js';
+import { ProjectionProgress } from '../projection/projection-progress.js';
+
+const PARTITION = 4;
+const runner = { slot: 0, incarnation: randomUUID() };
+
+describe.each(DIALECTS)('freshness on %s', (dialect) => {
+  let store: TestStore;
+  let claims: Claims;
+  let read: Database['read'];
+  /** Where the log ends, and up to where it is folded. */
+  let end: number;
+  let folded: number;
+  /** How often the tables or the position were read. */
+  let looks: number;
+  let freshness: Freshness;
+
+  beforeAll(async () => {
+    store = await openTestStore(dialect);
+    claims = new Claims(store.database);
+    read = store.database.read.bind(store.database);
+  });
+  afterAll(() => store.close());
+  beforeEach(async () => {
+    await store.clear();
+    end = 0;
+    folded = 0;
+    looks = 0;
+    vi.spyOn(store.database, 'read').mockImplementation((work) => {
+      looks += 1;
+      return read(work);
+    });
+    const log = {
+      partitionOf: () => PARTITION,
+      end: (partition: number) => Promise.resolve(partition === PARTITION ? end : Number.NaN),
+    };
+    const progress = new ProjectionProgress((partition) => {
+      looks += 1;
+      return Promise.resolve(partition === PARTITION ? folded : 0);
+    });
+    freshness = new Freshness(store.database, log, progress);
+  });
+
+  async function claim(): Promise<number> {
+    const outcome = await claims.claim({ sessionId: SESSION, turnId: id(5), runner });
+    if (outcome.type === 'refused') throw new Error('it was refused');
+    return outcome.epoch;
+  }
+
+  const open = (epoch = 10) => store.fold(sessionOpened(epoch), turnStarted(epoch, { turn: id(5) }));
+
+  /** Follows an answer that does not come, however often it is looked for, before `until` was done. */
+  async function waitsFor<T>(answer: Promise<T>, until: () => unknown): Promise<T> {
+    const settled = vi.fn();
+    void answer.then(settled, settled);
+    const enough = looks + 6;
+    await vi.waitFor(() => expect(looks).toBeGreaterThan(enough), { timeout: 10_000, interval: 5 });
+    expect(settled).not.toHaveBeenCalled();
+    await until();
+    return answer;
+  }
+
+  describe('of a session without a claim row', () => {
+    it('is absent at the partition’s end', async () => {
+      expect(await freshness.settle(SESSION)).toBe('absent');
+      end = 7;
+      folded = 7;
+      expect(await freshness.settle(SESSION)).toBe('absent');
+    });
+
+    it('is known only when the projection reached the partition’s end', async () => {
+      end = 7;
+      folded = 6;
+      const answer = await waitsFor(freshness.settle(SESSION), async () => {
+        await open();
+        folded = 7;
+      });
+      expect(answer).toBe('present');
+    });
+
+    it('is absent where only its epoch was raised', async () => {
+      await store.fold(turnAdopted(20));
+      expect(await freshness.settle(SESSION)).toBe('absent');
+    });
+
+    it('takes in a claim that was made meanwhile', async () => {
+      end = 7;
+      folded = 6;
+      const answer = freshness.settle(SESSION);
+      await claim();
+      folded = 7;
+      expect(await waitsFor(answer, () => open())).toBe('present');
+    });
+  });
+
+  describe('of a session with a claim row', () => {
+    it('is there when the log head of the last release is folded [A5]', async () => {
+      await claims.release(SESSION, await claim(), 12);
+      await open();
+      await store.fold(turnCompleted(10, { turn: id(5) }));
+      folded = 12;
+      const answer = await waitsFor(freshness.settle(SESSION), () => void (folded = 13));
+      expect(answer).toBe('present');
+    });
+
+    it('does not wait for what others append: the head is enough', async () => {
+      await claims.release(SESSION, await claim(), 12);
+      await open();
+      folded = 13;
+      end = 1_000;
+      expect(await freshness.settle(SESSION)).toBe('present');
+    });
+
+    it('is waited for while it is claimed and not in the log yet', async () => {
+      await claim();
+      const answer = await waitsFor(freshness.settle(SESSION), () => open());
+      expect(answer).toBe('present');
+    });
+
+    it('is absent when the claim is given up before anything was acknowledged', async () => {
+      const epoch = await claim();
+      const answer = await waitsFor(freshness.settle(SESSION), () => claims.release(SESSION, epoch, null));
+      expect(answer).toBe('absent');
+    });
+
+    it('is absent when an adopter found that it was never opened, and released at a head', async () => {
+      const epoch = await claim();
+      const answer = await waitsFor(freshness.settle(SESSION), async () => {
+        const adopted = await claims.adopt(
+          { sessionId: SESSION, turnId: id(5), epoch },
+          { slot: 1, incarnation: id(1) },
+          true,
+        );
+        await store.fold(turnAdopted(adopted ?? 0, { turn: id(5) }));
+        folded = 9;
+        await claims.release(SESSION, adopted ?? 0, 8);
+      });
+      expect(answer).toBe('absent');
+    });
+
+    it('is there while a turn runs', async () => {
+      await claims.release(SESSION, await claim(), 3);
+      await open();
+      await store.fold(turnCompleted(10, { turn: id(5) }));
+      folded = 4;
+      await claim();
+      expect(await freshness.settle(SESSION)).toBe('present');
+    });
+  });
+
+  it('ends with 503 where the projection stays behind', async () => {
+    await claims.release(SESSION, await claim(), 12);
+    vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] });
+    try {
+      const told = vi.fn();
+      freshness.settle(SESSION).catch(told);
+      while (told.mock.calls.length === 0) {
+        await vi.advanceTimersByTimeAsync(100);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect(told).toHaveBeenCalledWith(expect.objectContaining({ code: 'SBP_UPSTREAM_UNAVAILABLE', retryAfter: 1 }));
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('says whether a position was reached in time', async () => {
+    folded = 5;
+    expect(await freshness.reached({ partition: PARTITION, offset: 4 })).toBe(true);
+    expect(await freshness.reached({ partition: PARTITION, offset: 5 }, 20)).toBe(false);
+    await freshness.settleAt(SESSION, -1);
+    await freshness.settleAt(SESSION, 4);
+  });
+});
