@@ -1,13 +1,16 @@
 // The table of docs/architecture.md: which part may use which. There are no exceptions.
 const LIBRARIES = {
   protocol: [],
+  timing: [],
   domain: ['protocol'],
-  sql: [],
-  kafka: [],
+  sql: ['timing'],
+  kafka: ['timing'],
   telemetry: [],
-  'event-log': ['protocol', 'sql', 'kafka'],
-  mailbox: ['protocol', 'kafka'],
-  store: ['protocol', 'domain', 'sql'],
+  'event-log': ['protocol', 'timing', 'sql', 'kafka'],
+  mailbox: ['protocol', 'timing', 'kafka'],
+  store: ['protocol', 'timing', 'domain', 'sql'],
+  'session-log': ['protocol', 'timing', 'domain', 'event-log', 'store'],
+  live: ['protocol', 'mailbox'],
   llm: ['protocol'],
   auth: ['protocol'],
   access: ['protocol', 'domain', 'store', 'auth'],
@@ -63,7 +66,10 @@ module.exports = {
       name: 'sbp-server-composes-services',
       severity: 'error',
       from: { path: '^apps/sbp-server/', pathNot: '\\.spec\\.ts$' },
-      to: { path: '^(apps|tools|tests)/', pathNot: ['^apps/sbp-server/', '^apps/[^/]+/src/service\\.ts$'] },
+      to: {
+        path: '^(apps|tools|tests)/',
+        pathNot: ['^apps/sbp-server/', '^apps/[^/]+/src/service\\.ts$'],
+      },
     },
     {
       name: 'public-face',
@@ -74,7 +80,8 @@ module.exports = {
     },
     {
       name: 'pure-domain',
-      comment: 'No Nest, no I/O, no clock, no random in the domain, and nothing that could bring them.',
+      comment:
+        'No Nest, no I/O, no clock, no random in the domain, and nothing that could bring them.',
       severity: 'error',
       from: { path: '^libs/domain/', pathNot: '\\.spec\\.ts$' },
       to: { dependencyTypes: ['core', 'npm'] },

@@ -1,4 +1,5 @@
-// Prints `<passed> <failed>` of Vitest's JSON report. Arguments: the report, and the exit code of the run.
+// Prints `<passed> <failed>` of Vitest's JSON report. Arguments: the report, and the exit code of
+// the run.
 import { readFileSync } from 'node:fs';
 
 const [file, exitCode] = process.argv.slice(2);

@@ -8,12 +8,21 @@ import { Random, STEPS, STEP_NAMES, planKills, runChaos } from '../../tools/chao
 /** Closer together than in a long run: each process has just begun to serve again. */
 const GAP = { least: 1_500, most: 2_500 };
 const PATIENCE_MS = 340_000;
-/** No kill begins after it: what is left is found and judged, instead of a hook that runs out of time. */
+/**
+ * No kill begins after it: what is left is found and judged, instead of a hook that runs out of
+ * time.
+ */
 const KILLS_MS = 150_000;
 const SEED = 1;
 
-/** Kills a topology's processes once at each named step while callers and surfaces use it, and checks what these were told. */
-export function survivesEachStep(name: string, start: (dataDir: string) => Promise<Topology>): void {
+/**
+ * Kills a topology's processes once at each named step while callers and surfaces use it, and
+ * checks what these were told.
+ */
+export function survivesEachStep(
+  name: string,
+  start: (dataDir: string) => Promise<Topology>,
+): void {
   describe(`${name}, killed once at each named step`, () => {
     let dataDir: string;
     let topology: Topology | undefined;

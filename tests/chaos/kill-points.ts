@@ -3,48 +3,54 @@ import type { Arming, Step } from '../../tools/chaos/steps.js';
 import { isArming } from '../../tools/chaos/steps.js';
 import type { WorkWriter } from './work-writer.js';
 
-/** Where this process dies: it is told by its channel, and does it itself, so that it is exactly there. */
+/**
+ * Where this process dies: it is told by its channel, and does it itself, so that it is exactly
+ * there.
+ */
 export class KillPoints {
-  #armed: Arming | null = null;
+  private armed: Arming | null = null;
   /** Of turns whose start was acknowledged while T4 is armed. */
-  readonly #midStream = new Map<string, NodeJS.Timeout>();
+  private readonly midStream = new Map<string, NodeJS.Timeout>();
 
   constructor(private readonly work: WorkWriter) {
     process.on('message', (message) => {
       if (!isArming(message)) return;
-      this.#armed = message.arm === null ? null : message;
-      for (const turnId of this.#midStream.keys()) this.streamEnds(turnId);
+      this.armed = message.arm === null ? null : message;
+      for (const turnId of this.midStream.keys()) this.streamEnds(turnId);
     });
   }
 
   /** Dies here if this is the step. */
   pass(step: Step): void {
-    if (this.#armed?.arm === step) this.#die(step);
+    if (this.armed?.arm === step) this.die(step);
   }
 
-  /** Makes a call; if this is the step, dies when the call is answered, or already some ms after it was made. */
+  /**
+   * Makes a call; if this is the step, dies when the call is answered, or already some ms after it
+   * was made.
+   */
   async passSending<T>(step: Step | null, call: () => Promise<T>): Promise<T> {
     const answer = call();
-    if (step === null || this.#armed?.arm !== step) return answer;
-    const { afterMs } = this.#armed;
+    if (step === null || this.armed?.arm !== step) return answer;
+    const { afterMs } = this.armed;
     if (afterMs > 0) await Promise.race([answer, delay(afterMs)]);
-    this.#die(step);
+    this.die(step);
     return answer;
   }
 
   /** A stream is under way: it dies some ms from now, unless the stream ends before. */
   streamBegins(turnId: string): void {
-    if (this.#armed?.arm !== 'T4') return;
-    const timer = setTimeout(() => this.pass('T4'), this.#armed.afterMs);
-    this.#midStream.set(turnId, timer);
+    if (this.armed?.arm !== 'T4') return;
+    const timer = setTimeout(() => this.pass('T4'), this.armed.afterMs);
+    this.midStream.set(turnId, timer);
   }
 
   streamEnds(turnId: string): void {
-    clearTimeout(this.#midStream.get(turnId));
-    this.#midStream.delete(turnId);
+    clearTimeout(this.midStream.get(turnId));
+    this.midStream.delete(turnId);
   }
 
-  #die(step: Step): void {
+  private die(step: Step): void {
     this.work.note({ note: 'step', step });
     process.kill(process.pid, 'SIGKILL');
   }

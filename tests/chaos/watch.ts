@@ -6,7 +6,10 @@ import { WatchedLog } from './watched-log.js';
 import { WatchedSockets } from './watched-sockets.js';
 import { WorkWriter } from './work-writer.js';
 
-/** What test programs put between the services and the real parts: the same services, which can be killed at a named step. */
+/**
+ * What test programs put between the services and the real parts: the same services, which can be
+ * killed at a named step.
+ */
 export function watch(): { readonly options: RunServiceOptions; readonly sockets: SurfaceSockets } {
   const work = new WorkWriter();
   const points = new KillPoints(work);

@@ -2,7 +2,10 @@ import type { Claims } from '#libs/store';
 import type { KillPoints } from './kill-points.js';
 import type { WorkWriter } from './work-writer.js';
 
-/** The claims with their kill points, and notes of which are held. `completed`: sessions whose turn's end was acknowledged. */
+/**
+ * The claims with their kill points, and notes of which are held. `completed`: sessions whose
+ * turn's end was acknowledged.
+ */
 export function watchedClaims(
   inner: Claims,
   points: KillPoints,
@@ -35,7 +38,8 @@ export function watchedClaims(
     },
     async adopt(orphan, runner, othersDead) {
       const epoch = await inner.adopt(orphan, runner, othersDead);
-      if (epoch !== null) work.note({ note: 'adopted', session: orphan.sessionId, turn: orphan.turnId });
+      if (epoch !== null)
+        work.note({ note: 'adopted', session: orphan.sessionId, turn: orphan.turnId });
       return epoch;
     },
   };

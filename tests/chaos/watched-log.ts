@@ -1,4 +1,11 @@
-import type { Append, AppendOutcome, LogPosition, LogReader, LogRecord, LogSubscription } from '#libs/event-log';
+import type {
+  Append,
+  AppendOutcome,
+  LogPosition,
+  LogReader,
+  LogRecord,
+  LogSubscription,
+} from '#libs/event-log';
 import { EventLog } from '#libs/event-log';
 import type { LogEvent, LogEventType } from '#libs/protocol';
 import type { Step } from '../../tools/chaos/steps.js';
@@ -48,13 +55,13 @@ export class WatchedLog extends EventLog {
     // An opening comes with the first turn's start, which is what counts.
     const event = events.find(({ type }) => type in SENT) ?? events[0];
     const { type, session_id: session } = event;
-    if (ENDINGS.includes(type)) this.#streamEnds(event);
-    this.#noteSurface(event, 'sent');
+    if (ENDINGS.includes(type)) this.streamEnds(event);
+    this.noteSurface(event, 'sent');
     const outcome = await this.work.during('append', () =>
       this.points.passSending(SENT[type] ?? null, () => this.inner.append(events)),
     );
     if (outcome.type === 'rejected') return outcome;
-    this.#noteSurface(event, 'appended');
+    this.noteSurface(event, 'appended');
     if (type === 'turn.completed') this.completed.add(session);
     const acknowledged = ACKNOWLEDGED[type];
     if (acknowledged !== undefined) this.points.pass(acknowledged);
@@ -76,7 +83,10 @@ export class WatchedLog extends EventLog {
     });
   }
 
-  override read(partition: number, from: LogPosition['offset']): AsyncIterable<readonly LogRecord[]> {
+  override read(
+    partition: number,
+    from: LogPosition['offset'],
+  ): AsyncIterable<readonly LogRecord[]> {
     return this.inner.read(partition, from);
   }
 
@@ -88,13 +98,14 @@ export class WatchedLog extends EventLog {
     return this.inner.close();
   }
 
-  #streamEnds(event: LogEvent): void {
+  private streamEnds(event: LogEvent): void {
     if ('turn_id' in event) this.points.streamEnds(event.turn_id);
   }
 
-  #noteSurface(event: LogEvent, phase: SurfaceNote['phase']): void {
+  private noteSurface(event: LogEvent, phase: SurfaceNote['phase']): void {
     const fact = surfaceFact(event);
-    if (fact !== null) this.work.note({ note: 'surface-fact', session: event.session_id, phase, ...fact });
+    if (fact !== null)
+      this.work.note({ note: 'surface-fact', session: event.session_id, phase, ...fact });
   }
 }
 

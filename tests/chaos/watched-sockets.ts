@@ -27,7 +27,10 @@ export class WatchedSockets extends SurfaceSockets {
 }
 
 class WatchedSocket extends SurfaceSocket {
-  /** After this many of the announced TETHER_TURNs the drain is half done; Infinity where there are not several. */
+  /**
+   * After this many of the announced TETHER_TURNs the drain is half done; Infinity where there are
+   * not several.
+   */
   private halfDrained = Infinity;
 
   constructor(
@@ -49,7 +52,11 @@ class WatchedSocket extends SurfaceSocket {
       this.halfDrained = frame.queued_turns > 1 ? Math.ceil(frame.queued_turns / 2) : Infinity;
     }
     const outcome = await this.inner.send(frame);
-    if (frame.type === 'TETHER_TURN' && outcome === 'written' && frame.turn_index + 1 === this.halfDrained) {
+    if (
+      frame.type === 'TETHER_TURN' &&
+      outcome === 'written' &&
+      frame.turn_index + 1 === this.halfDrained
+    ) {
       this.points.pass('A3');
     }
     return outcome;

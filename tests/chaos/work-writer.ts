@@ -4,18 +4,21 @@ import { LEDGER_VARIABLE, ledgerFile } from '../../tools/chaos/work-ledger.js';
 
 type WithoutTime<T> = T extends unknown ? Omit<T, 'at'> : never;
 
-/** Writes down what this process has in hand. Each note is with the operating system before `note` returns. */
+/**
+ * Writes down what this process has in hand. Each note is with the operating system before `note`
+ * returns.
+ */
 export class WorkWriter {
-  readonly #file: number;
+  private readonly file: number;
 
   constructor(folder = process.env[LEDGER_VARIABLE]) {
     if (folder === undefined) throw new Error(`${LEDGER_VARIABLE} names no folder.`);
     mkdirSync(folder, { recursive: true });
-    this.#file = openSync(ledgerFile(folder, process.pid), 'a');
+    this.file = openSync(ledgerFile(folder, process.pid), 'a');
   }
 
   note(note: WithoutTime<WorkNote>): void {
-    writeSync(this.#file, `${JSON.stringify({ at: Date.now(), ...note })}\n`);
+    writeSync(this.file, `${JSON.stringify({ at: Date.now(), ...note })}\n`);
   }
 
   async during<T>(work: Work, call: () => Promise<T>): Promise<T> {

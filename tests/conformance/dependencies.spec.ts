@@ -11,8 +11,11 @@ const manifest = JSON.parse(textOf('package.json')) as Manifest;
 
 /** The packages in the first column of the table below a heading of docs/dependencies.md. */
 function documented(heading: string): readonly string[] {
-  const section = textOf('docs/dependencies.md').split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
-  return [...section.matchAll(/^\| `([^`]+)`/gm)].flatMap(([, name]) => (name === undefined ? [] : [name])).sort();
+  const section =
+    textOf('docs/dependencies.md').split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
+  return [...section.matchAll(/^\| `([^`]+)`/gm)]
+    .flatMap(([, name]) => (name === undefined ? [] : [name]))
+    .sort();
 }
 
 describe('docs/dependencies.md', () => {
@@ -27,7 +30,9 @@ describe('docs/dependencies.md', () => {
   it('gives each runtime dependency the licence that its package states', () => {
     const text = textOf('docs/dependencies.md');
     const wrong = Object.keys(manifest.dependencies).filter((name) => {
-      const { license } = JSON.parse(textOf(`node_modules/${name}/package.json`)) as { license: string };
+      const { license } = JSON.parse(textOf(`node_modules/${name}/package.json`)) as {
+        license: string;
+      };
       const row = text.split('\n').find((line) => line.startsWith(`| \`${name}\``));
       return row?.split('|').at(-2)?.trim() !== license;
     });

@@ -3,7 +3,11 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ROOT, filesBelow, textOf } from './repository.js';
 
-const documents = ['README.md', 'CHANGELOG.md', ...filesBelow(['docs'], (file) => file.endsWith('.md'))];
+const documents = [
+  'README.md',
+  'CHANGELOG.md',
+  ...filesBelow(['docs'], (file) => file.endsWith('.md')),
+];
 
 /** Heading anchors as GitHub makes them. */
 function anchors(text: string): readonly string[] {
@@ -29,16 +33,24 @@ describe('documents', () => {
   });
 
   it('define every invariant that the code cites', () => {
-    const defined = new Set([...textOf('docs/architecture.md').matchAll(/\*\*\[(A\d)\]/g)].map(([, id]) => id));
+    const defined = new Set(
+      [...textOf('docs/architecture.md').matchAll(/\*\*\[(A\d)\]/g)].map(([, id]) => id),
+    );
     const sources = filesBelow(['apps', 'libs'], (file) => file.endsWith('.ts'));
-    const cited = new Set(sources.flatMap((file) => [...textOf(file).matchAll(/\[(A\d)\]/g)].map(([, id]) => id)));
+    const cited = new Set(
+      sources.flatMap((file) => [...textOf(file).matchAll(/\[(A\d)\]/g)].map(([, id]) => id)),
+    );
     expect([...cited].filter((id) => !defined.has(id))).toEqual([]);
     expect(defined.size).toBe(9);
   });
 
   it('name files of the project that are there', () => {
     const gone = documents.flatMap((document) =>
-      [...textOf(document).matchAll(/`((?:apps|libs|tools|tests|docs)\/[\w./-]+\.(?:ts|mjs|md|json))`/g)]
+      [
+        ...textOf(document).matchAll(
+          /`((?:apps|libs|tools|tests|docs)\/[\w./-]+\.(?:ts|mjs|md|json))`/g,
+        ),
+      ]
         .map(([, file = '']) => file)
         .filter((file) => !existsSync(path.join(ROOT, file)))
         .map((file) => `${document}: ${file}`),

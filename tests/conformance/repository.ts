@@ -11,7 +11,10 @@ export function textOf(file: string): string {
 }
 
 /** All files below folders of the root whose paths are accepted, as paths from the root. */
-export function filesBelow(folders: readonly string[], accepts: (file: string) => boolean): readonly string[] {
+export function filesBelow(
+  folders: readonly string[],
+  accepts: (file: string) => boolean,
+): readonly string[] {
   return folders
     .flatMap((folder) =>
       readdirSync(path.join(ROOT, folder), { withFileTypes: true, recursive: true })

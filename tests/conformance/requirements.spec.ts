@@ -8,7 +8,10 @@ interface Requirement {
   readonly isBuilt: boolean;
 }
 
-/** Requirements as docs/protocol.md lists them; a heading 'Not built yet' holds until the next heading. */
+/**
+ * Requirements as docs/protocol.md lists them; a heading 'Not built yet' holds until the next
+ * heading.
+ */
 function requirements(): readonly Requirement[] {
   const found: Requirement[] = [];
   let isBuilt = true;
@@ -23,7 +26,8 @@ function requirements(): readonly Requirement[] {
 /** The ids that tests name, with the files that do. */
 function citations(): ReadonlyMap<string, readonly string[]> {
   const here = path.relative(ROOT, fileURLToPath(import.meta.url));
-  const isTest = (file: string): boolean => /\.(spec|contract|suite)\.ts$/.test(file) && file !== here;
+  const isTest = (file: string): boolean =>
+    /\.(spec|contract|suite)\.ts$/.test(file) && file !== here;
   const cited = new Map<string, string[]>();
   for (const file of filesBelow(['apps', 'libs', 'tests', 'tools'], isTest)) {
     for (const [, id] of textOf(file).matchAll(/\[(SBP-[A-Z0-9]+-\d+)\]/g)) {

@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { ERRORS } from '#libs/protocol';
 import { filesBelow, textOf } from './repository.js';
 
-/** Names of this form that are no settings: error codes, among them those that only a turn's `error` has, and constants. */
+/**
+ * Names of this form that are no settings: error codes, among them those that only a turn's `error`
+ * has, and constants.
+ */
 const OTHER_NAMES = new Set([
   ...Object.keys(ERRORS),
   'SBP_UPSTREAM_ERROR',
@@ -44,9 +47,12 @@ describe('docs/settings.md', () => {
     expect(names(text).filter((name) => !used.includes(name))).toEqual([]);
   });
 
-  it.each(['apps/sbp-server/src/main.ts', 'tools/stack/command-line.ts'])('describes every flag of %s', (file) => {
-    const known = flags(textOf(file));
-    expect(known.length).toBeGreaterThan(2);
-    expect(missingIn(text, known)).toEqual([]);
-  });
+  it.each(['apps/sbp-server/src/main.ts', 'tools/stack/command-line.ts'])(
+    'describes every flag of %s',
+    (file) => {
+      const known = flags(textOf(file));
+      expect(known.length).toBeGreaterThan(2);
+      expect(missingIn(text, known)).toEqual([]);
+    },
+  );
 });

@@ -24,11 +24,15 @@ describe.each([
 
   const found = async (url: string, sessions: readonly string[]): Promise<unknown[]> => {
     const agent = new Agent(url);
-    return Promise.all(sessions.map(async (id) => [await agent.session(id), await agent.messages(id)]));
+    return Promise.all(
+      sessions.map(async (id) => [await agent.session(id), await agent.messages(id)]),
+    );
   };
   const tables = async (): Promise<unknown[][]> =>
     Promise.all(
-      READ_MODELS.map(async (table) => (await installation.rows(table)).map((row) => JSON.stringify(row)).sort()),
+      READ_MODELS.map(async (table) =>
+        (await installation.rows(table)).map((row) => JSON.stringify(row)).sort(),
+      ),
     );
 
   it('gives the same sessions, transcripts, cursors and exports, and they go on', async () => {
@@ -41,7 +45,11 @@ describe.each([
     await surface.acknowledge();
     await surface.close(1000);
     await vi.waitFor(
-      async () => expect(await away.session(first.session_id)).toMatchObject({ surface: null, queued_turns: 0 }),
+      async () =>
+        expect(await away.session(first.session_id)).toMatchObject({
+          surface: null,
+          queued_turns: 0,
+        }),
       { timeout: 60_000 },
     );
     await away.turn('Three, while nobody is there.');

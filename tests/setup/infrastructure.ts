@@ -9,16 +9,22 @@ declare module 'vitest' {
   export interface ProvidedContext {
     /** `host:port` of the one broker that all tests share: each makes its own topics. */
     readonly SBP_TEST_KAFKA_BROKERS: string;
-    /** The administrator's address of the one server that all tests share: each makes its own database. */
+    /**
+     * The administrator's address of the one server that all tests share: each makes its own
+     * database.
+     */
     readonly SBP_TEST_POSTGRES_URL: string;
   }
 }
 
 /**
- * One Kafka broker and one Postgres for all tests of a run, with data that is thrown away. Where no chosen test file is
- * of a kind that may need them, nothing is started. A server that cannot be had fails the run.
+ * One Kafka broker and one Postgres for all tests of a run, with data that is thrown away. Where no
+ * chosen test file is of a kind that may need them, nothing is started. A server that cannot be had
+ * fails the run.
  */
-export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
+export default async function setup(
+  project: TestProject,
+): Promise<(() => Promise<void>) | undefined> {
   const { testFiles } = await project.globTestFiles(chosenFiles(project));
   if (!testFiles.some((file) => /\.(int|e2e|chaos)\.spec\.ts$/.test(file))) return undefined;
 
@@ -32,16 +38,26 @@ export default async function setup(project: TestProject): Promise<(() => Promis
     startPostgres({ dataDir: path.join(dataDir, 'postgres'), unsafe: true }),
   ]);
   const stop = async (): Promise<void> => {
-    const running = [kafka, postgres].flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    const running = [kafka, postgres].flatMap((each) =>
+      each.status === 'fulfilled' ? [each.value] : [],
+    );
     await Promise.all(running.map((each) => each.stop({ discard: true })));
     await rm(dataDir, { recursive: true, force: true, maxRetries: 10 });
   };
   if (kafka.status === 'rejected' || postgres.status === 'rejected') {
     await stop();
-    const reasons = [kafka, postgres].flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
-    throw new AggregateError(reasons, reasons.map((reason) => (reason as Error).message).join('\n'));
+    const reasons = [kafka, postgres].flatMap((each) =>
+      each.status === 'rejected' ? [each.reason as unknown] : [],
+    );
+    throw new AggregateError(
+      reasons,
+      reasons.map((reason) => (reason as Error).message).join('\n'),
+    );
   }
-  const provided = { SBP_TEST_KAFKA_BROKERS: kafka.value.brokers, SBP_TEST_POSTGRES_URL: postgres.value.url };
+  const provided = {
+    SBP_TEST_KAFKA_BROKERS: kafka.value.brokers,
+    SBP_TEST_POSTGRES_URL: postgres.value.url,
+  };
   for (const [name, value] of Object.entries(provided)) process.env[name] = value;
   project.provide('SBP_TEST_KAFKA_BROKERS', provided.SBP_TEST_KAFKA_BROKERS);
   project.provide('SBP_TEST_POSTGRES_URL', provided.SBP_TEST_POSTGRES_URL);
@@ -49,7 +65,10 @@ export default async function setup(project: TestProject): Promise<(() => Promis
   return stop;
 }
 
-/** The file name filters of the command line. Where Vitest no longer tells them, all files count as chosen. */
+/**
+ * The file name filters of the command line. Where Vitest no longer tells them, all files count as
+ * chosen.
+ */
 function chosenFiles({ vitest }: TestProject): string[] {
   const { filenamePattern } = vitest as unknown as { readonly filenamePattern?: readonly string[] };
   return [...(filenamePattern ?? [])];

@@ -20,18 +20,25 @@ export async function adoptionBench(rig: Rig): Promise<Report> {
   rig.say('Measuring adoptions …');
   model.pace(INTERVAL_MS);
   const took: number[] = [];
-  for (let kill = 0; kill < KILLS; kill++) took.push(await adoption(stack, model, `completions-${(kill % 2) + 1}`));
+  for (let kill = 0; kill < KILLS; kill++)
+    took.push(await adoption(stack, model, `completions-${(kill % 2) + 1}`));
   const [p50, max] = [median(took), Math.max(...took)];
   return {
     title: 'From the kill of the runner until the surface is shown the next attempt, in ms',
     columns: ['', 'p50', 'max', 'kills'],
     rows: [['stack', digits(p50), digits(max), String(took.length)]],
     results: [{ name: 'stack', p50: rounded(p50), max: rounded(max), kills: took.length }],
-    aims: [{ what: 'adopted, at the longest', got: max / 1000, comparison: '≤', aim: 10, unit: 's' }],
+    aims: [
+      { what: 'adopted, at the longest', got: max / 1000, comparison: '≤', aim: 10, unit: 's' },
+    ],
   };
 }
 
-async function adoption(stack: StackProgram, model: StampingModel, runner: string): Promise<number> {
+async function adoption(
+  stack: StackProgram,
+  model: StampingModel,
+  runner: string,
+): Promise<number> {
   await delay(SETTLE_MS);
   const { url } = stack.process(runner);
   const begun = Promise.withResolvers<undefined>();

@@ -2,7 +2,13 @@ import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { Kafka, Partitioners, logLevel } from 'kafkajs';
 import type { Producer } from 'kafkajs';
-import { KafkaEventLog, SqliteEventLog, eventLogEntities, eventLogMigrations, turnsTopic } from '#libs/event-log';
+import {
+  KafkaEventLog,
+  SqliteEventLog,
+  eventLogEntities,
+  eventLogMigrations,
+  turnsTopic,
+} from '#libs/event-log';
 import type { EventLog } from '#libs/event-log';
 import { createTopic } from '#libs/kafka';
 import type { LogEventOf } from '#libs/protocol';
@@ -28,13 +34,21 @@ interface Slot {
   readonly latency: Spread;
 }
 
-/** `EventLog.append` on Kafka against bare kafkajs that sends the same bytes, as many at a time; SQLite for information. */
+/**
+ * `EventLog.append` on Kafka against bare kafkajs that sends the same bytes, as many at a time;
+ * SQLite for information.
+ */
 export async function appendsBench(rig: Rig, seconds: number): Promise<Report> {
   const brokers = await rig.kafkaBrokers();
   rig.say('Measuring appends …');
   const kafka = { brokers, clientId: 'bench', onProblem: (problem: string) => rig.say(problem) };
   const settings = { partitions: PARTITIONS, replication: 1, minInsyncReplicas: 1 };
-  const log = await KafkaEventLog.open({ kafka, prefix: `bench-${randomUUID()}`, create: true, ...settings });
+  const log = await KafkaEventLog.open({
+    kafka,
+    prefix: `bench-${randomUUID()}`,
+    create: true,
+    ...settings,
+  });
   const bareTopic = { ...turnsTopic({ ...settings, prefix: `bare-${randomUUID()}` }) };
   await createTopic(kafka, bareTopic);
   const producer = await bareProducer(brokers);
@@ -48,12 +62,20 @@ export async function appendsBench(rig: Rig, seconds: number): Promise<Report> {
   ]);
   const slotMs = (seconds * 1000) / 3 / (contenders.length * (ROUNDS + 1));
   const slots = await interleaved(contenders, ROUNDS, slotMs);
-  await Promise.all([log.close(), producer.disconnect(), sqlite.close().then(() => database.close())]);
+  await Promise.all([
+    log.close(),
+    producer.disconnect(),
+    sqlite.close().then(() => database.close()),
+  ]);
   return reportOf(slots);
 }
 
 async function bareProducer(brokers: readonly string[]): Promise<Producer> {
-  const kafka = new Kafka({ brokers: [...brokers], clientId: 'bench-bare', logLevel: logLevel.ERROR });
+  const kafka = new Kafka({
+    brokers: [...brokers],
+    clientId: 'bench-bare',
+    logLevel: logLevel.ERROR,
+  });
   const producer = kafka.producer({
     idempotent: true,
     maxInFlightRequests: 1,
@@ -66,7 +88,10 @@ async function bareProducer(brokers: readonly string[]): Promise<Producer> {
 
 /** Serialised beforehand: the bare producer has nothing to do but to send. */
 function bareContender(producer: Producer, topic: string, batch: number): Contender<Slot> {
-  const messages = events().map((event) => ({ key: event.session_id, value: Buffer.from(JSON.stringify(event)) }));
+  const messages = events().map((event) => ({
+    key: event.session_id,
+    value: Buffer.from(JSON.stringify(event)),
+  }));
   let next = 0;
   return {
     name: nameOf('bare kafkajs', batch),
@@ -75,13 +100,19 @@ function bareContender(producer: Producer, topic: string, batch: number): Conten
       const began = performance.now();
       let sent = 0;
       do {
-        const send = Array.from({ length: batch }, () => messages[next++ % messages.length] ?? { value: null });
+        const send = Array.from(
+          { length: batch },
+          () => messages[next++ % messages.length] ?? { value: null },
+        );
         const since = performance.now();
         await producer.send({ topic, acks: -1, messages: send });
         latencies.push(performance.now() - since);
         sent += batch;
       } while (!until());
-      return { perSecond: (sent / (performance.now() - began)) * 1000, latency: spreadOf(latencies) };
+      return {
+        perSecond: (sent / (performance.now() - began)) * 1000,
+        latency: spreadOf(latencies),
+      };
     },
   };
 }
@@ -100,12 +131,16 @@ function logContender(kind: string, log: EventLog, batch: number): Contender<Slo
           if (event === undefined) throw new Error('there are no events');
           const since = performance.now();
           const outcome = await log.append([event]);
-          if (outcome.type !== 'appended') throw new Error(`the append was rejected: ${outcome.detail}`);
+          if (outcome.type !== 'appended')
+            throw new Error(`the append was rejected: ${outcome.detail}`);
           latencies.push(performance.now() - since);
         } while (!until());
       };
       await Promise.all(Array.from({ length: batch }, appender));
-      return { perSecond: (latencies.length / (performance.now() - began)) * 1000, latency: spreadOf(latencies) };
+      return {
+        perSecond: (latencies.length / (performance.now() - began)) * 1000,
+        latency: spreadOf(latencies),
+      };
     },
   };
 }
@@ -146,14 +181,20 @@ function reportOf(slots: ReadonlyMap<string, readonly Slot[]>): Report {
         perSecond: Math.round(median(rounds.map(({ perSecond }) => perSecond))),
         p50: rounded(p50),
         p99: rounded(p99),
-        timesBare: rounded(median(rounds.map(({ perSecond }, round) => perSecond / (bare[round]?.perSecond ?? NaN)))),
+        timesBare: rounded(
+          median(rounds.map(({ perSecond }, round) => perSecond / (bare[round]?.perSecond ?? NaN))),
+        ),
       };
     });
   });
   return {
     title: 'Appends of 1.8 KB to 12 partitions, acks=all, one send in flight',
     columns: ['', 'per second', 'ack p50 ms', 'p99', '× bare'],
-    rows: rows.map((row) => [row.name, String(row.perSecond), ...[row.p50, row.p99, row.timesBare].map(digits)]),
+    rows: rows.map((row) => [
+      row.name,
+      String(row.perSecond),
+      ...[row.p50, row.p99, row.timesBare].map(digits),
+    ]),
     results: rows,
     aims: rows
       .filter(({ name }) => name.startsWith('Kafka log'))

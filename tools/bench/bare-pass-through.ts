@@ -1,4 +1,5 @@
-// The least that a pass-through in Node can be: what the server's own is measured against. Its upstream is the first argument.
+// The least that a pass-through in Node can be: what the server's own is measured against. Its
+// upstream is the first argument.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Pool } from 'undici';

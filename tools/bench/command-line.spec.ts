@@ -7,7 +7,10 @@ describe('options of the benches', () => {
   });
 
   it('takes a list and a time', () => {
-    expect(benchOptions(['--only', 'live,start', '--seconds', '5'])).toEqual({ only: ['live', 'start'], seconds: 5 });
+    expect(benchOptions(['--only', 'live,start', '--seconds', '5'])).toEqual({
+      only: ['live', 'start'],
+      seconds: 5,
+    });
   });
 
   it.each([

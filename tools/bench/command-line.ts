@@ -33,7 +33,8 @@ export function benchOptions(args: readonly string[]): BenchOptions {
   }
   const only = values.only.split(',').map((name) => {
     const known = BENCHES.find((each) => each === name);
-    if (known === undefined) throw new Error(`--only: ${name} is not one of ${BENCHES.join(', ')}.`);
+    if (known === undefined)
+      throw new Error(`--only: ${name} is not one of ${BENCHES.join(', ')}.`);
     return known;
   });
   return { only, seconds };

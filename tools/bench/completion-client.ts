@@ -18,12 +18,15 @@ export interface Call {
   readonly answered: Promise<Answered>;
 }
 
-/** One connection to a completions endpoint, one request at a time; it costs as little of the machine as it can. */
+/**
+ * One connection to a completions endpoint, one request at a time; it costs as little of the
+ * machine as it can.
+ */
 export class CompletionClient {
-  readonly #client: Client;
+  private readonly client: Client;
 
   constructor(url: string) {
-    this.#client = new Client(url);
+    this.client = new Client(url);
   }
 
   complete(body: object, headers: Readonly<Record<string, string>> = {}): Promise<Answered> {
@@ -32,7 +35,7 @@ export class CompletionClient {
 
   begin(body: object, headers: Readonly<Record<string, string>> = {}): Call {
     const call = new TimedCall();
-    this.#client.dispatch(
+    this.client.dispatch(
       {
         path: '/v1/chat/completions',
         method: 'POST',
@@ -50,34 +53,38 @@ export class CompletionClient {
   }
 
   close(): Promise<void> {
-    return this.#client.destroy();
+    return this.client.destroy();
   }
 }
 
 class TimedCall implements Dispatcher.DispatchHandler {
   readonly head = Promise.withResolvers<ResponseHeaders>();
   readonly answered = Promise.withResolvers<Answered>();
-  readonly #sent = performance.now();
-  #firstByte = 0;
-  #headers: ResponseHeaders = {};
+  private readonly sent = performance.now();
+  private firstByteAt = 0;
+  private headers: ResponseHeaders = {};
 
   onRequestStart(): void {
     // Nothing: the time runs since the request was made.
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: ResponseHeaders): void {
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: ResponseHeaders,
+  ): void {
     if (status !== 200) controller.abort(new Error(`answered ${status}`));
-    this.#headers = headers;
+    this.headers = headers;
     this.head.resolve(headers);
   }
 
   onResponseData(): void {
-    if (this.#firstByte === 0) this.#firstByte = performance.now() - this.#sent;
+    if (this.firstByteAt === 0) this.firstByteAt = performance.now() - this.sent;
   }
 
   onResponseEnd(): void {
-    const total = performance.now() - this.#sent;
-    this.answered.resolve({ firstByte: this.#firstByte, total, headers: this.#headers });
+    const total = performance.now() - this.sent;
+    this.answered.resolve({ firstByte: this.firstByteAt, total, headers: this.headers });
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {

@@ -4,7 +4,10 @@ import type { ResponseHeaders } from './completion-client.js';
 import { cpuTime, cpuTimeOfTree } from './cpu-time.js';
 import type { StackProgram } from './stack-program.js';
 
-/** A session that goes on is left after so many turns: its transcript is sent to the model each time. */
+/**
+ * A session that goes on is left after so many turns: its transcript is sent to the model each
+ * time.
+ */
 const TURNS_PER_SESSION = 20;
 const IDLE_MS = 3000;
 
@@ -21,7 +24,11 @@ export interface Target {
 
 /** What is asked, request by request; it sees each answer's headers. */
 interface Conversation {
-  next(): { readonly headers: Readonly<Record<string, string>>; readonly sbp: object | null; readonly counts: boolean };
+  next(): {
+    readonly headers: Readonly<Record<string, string>>;
+    readonly sbp: object | null;
+    readonly counts: boolean;
+  };
   answered(headers: ResponseHeaders): void;
 }
 
@@ -36,7 +43,9 @@ export async function completionTargets(
   const cpuOf = (pid: number) => () => cpuTime(pid);
   const services = (): number => pids.reduce((sum, { pid }) => sum + cpuTime(pid), 0);
   const everything = (): number =>
-    services() + cpuTime(stack.process('kafka-1').pid) + cpuTimeOfTree(stack.process('postgres').pid);
+    services() +
+    cpuTime(stack.process('kafka-1').pid) +
+    cpuTimeOfTree(stack.process('postgres').pid);
   const completions = stack.process('completions-1');
   const front = stack.process('front');
   const passing = (): number => cpuTime(completions.pid) + cpuTime(front.pid);

@@ -18,7 +18,10 @@ interface Slot {
   readonly requests: number;
 }
 
-/** Pass-through and stateful turns against calling the model directly, and against a bare pass-through. */
+/**
+ * Pass-through and stateful turns against calling the model directly, and against a bare
+ * pass-through.
+ */
 export async function completionsBench(rig: Rig, seconds: number): Promise<Report> {
   const demo = await rig.demoModel();
   const bare = await rig.bareProxy(demo.url);
@@ -34,9 +37,24 @@ export async function completionsBench(rig: Rig, seconds: number): Promise<Repor
   }
   return {
     title: `Completions of ${DEMO_TOKENS} words, one request at a time: ms added to the model's own, and ms of CPU per request`,
-    columns: ['', 'first byte p50', 'p99', 'in all p50', 'p99', 'CPU', '× bare: first', 'in all', 'CPU', 'requests'],
+    columns: [
+      '',
+      'first byte p50',
+      'p99',
+      'in all p50',
+      'p99',
+      'CPU',
+      '× bare: first',
+      'in all',
+      'CPU',
+      'requests',
+    ],
     rows: rows.map(cells),
-    results: rows.map((row) => ({ ...row, firstByte: roundedSpread(row.firstByte), total: roundedSpread(row.total) })),
+    results: rows.map((row) => ({
+      ...row,
+      firstByte: roundedSpread(row.firstByte),
+      total: roundedSpread(row.total),
+    })),
     aims: aimsOf(rows),
   };
 }
@@ -70,7 +88,12 @@ function contenderOf(target: Target, stream: boolean): Contender<Slot> {
 function bodyOf(stream: boolean, sbp: object | null): object {
   return {
     model: 'gpt-4o',
-    messages: [{ role: 'user', content: 'Which restaurants near Shibuya station are open late on a Sunday?' }],
+    messages: [
+      {
+        role: 'user',
+        content: 'Which restaurants near Shibuya station are open late on a Sunday?',
+      },
+    ],
     temperature: 0.7,
     ...(stream ? { stream: true } : {}),
     ...(sbp === null ? {} : { sbp }),
@@ -95,11 +118,18 @@ function rowsOf(slots: ReadonlyMap<string, readonly Slot[]>, stream: boolean): R
   return [...slots].map(([name, rounds]) => ({
     name,
     stream,
-    firstByte: rounds === direct ? spreadOver(rounds, 'firstByte', null) : spreadOver(rounds, 'firstByte', direct),
-    total: rounds === direct ? spreadOver(rounds, 'total', null) : spreadOver(rounds, 'total', direct),
+    firstByte:
+      rounds === direct
+        ? spreadOver(rounds, 'firstByte', null)
+        : spreadOver(rounds, 'firstByte', direct),
+    total:
+      rounds === direct ? spreadOver(rounds, 'total', null) : spreadOver(rounds, 'total', direct),
     cpu: rounded(median(rounds.map(({ cpu }) => cpu))),
     timesBare: {
-      firstByte: ratio(addedP50s(rounds, 'firstByte', direct), addedP50s(bare, 'firstByte', direct)),
+      firstByte: ratio(
+        addedP50s(rounds, 'firstByte', direct),
+        addedP50s(bare, 'firstByte', direct),
+      ),
       total: ratio(addedP50s(rounds, 'total', direct), addedP50s(bare, 'total', direct)),
       cpu: ratio(
         rounds.map(({ cpu }) => cpu),
@@ -117,14 +147,17 @@ function addedP50s(rounds: readonly Slot[], part: Part, base: readonly Slot[]): 
   return rounds.map((slot, round) => median(slot[part]) - median(base[round]?.[part] ?? []));
 }
 
-/** The p50 is the rounds' median; the p99 is of all rounds together, for a round of turns is short. */
+/**
+ * The p50 is the rounds' median; the p99 is of all rounds together, for a round of turns is short.
+ */
 function spreadOver(rounds: readonly Slot[], part: Part, base: readonly Slot[] | null): Spread {
   const p99 = (slots: readonly Slot[]): number =>
     quantile(
       slots.flatMap((slot) => slot[part]),
       0.99,
     );
-  if (base === null) return { p50: median(rounds.map((slot) => median(slot[part]))), p99: p99(rounds) };
+  if (base === null)
+    return { p50: median(rounds.map((slot) => median(slot[part]))), p99: p99(rounds) };
   return { p50: median(addedP50s(rounds, part, base)), p99: p99(rounds) - p99(base) };
 }
 
@@ -149,7 +182,10 @@ function roundedSpread({ p50, p99 }: Spread): Spread {
 
 function aimsOf(rows: readonly Row[]): Aim[] {
   return rows
-    .filter(({ name }) => name === 'embedded, pass-through' || name === 'completions service, pass-through')
+    .filter(
+      ({ name }) =>
+        name === 'embedded, pass-through' || name === 'completions service, pass-through',
+    )
     .flatMap(({ name, stream, timesBare }) => {
       const who = `${name}, ${stream ? 'streaming' : 'plain'}`;
       const aim = { comparison: '≤', aim: 2, unit: '×' } as const;

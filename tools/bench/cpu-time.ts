@@ -40,7 +40,8 @@ function timesOf(pid: number): ProcessTimes | null {
   } catch {
     return null;
   }
-  // The name before may hold spaces and parentheses; after it come state, parent, and from the 12th on the times.
+  // The name before may hold spaces and parentheses; after it come state, parent, and from the 12th
+  // on the times.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const ticks = (index: number): number => Number(fields[index]) * TICK_MS;
   return { parent: Number(fields[1]), own: ticks(11) + ticks(12), ended: ticks(13) + ticks(14) };

@@ -25,7 +25,10 @@ interface Slot extends Spread {
   readonly deltas: number;
 }
 
-/** From the model's delta to the surface's socket, against produce → consume of kafkajs at the same pace. */
+/**
+ * From the model's delta to the surface's socket, against produce → consume of kafkajs at the same
+ * pace.
+ */
 export async function liveBench(rig: Rig, seconds: number): Promise<Report> {
   const model = await rig.stampingModel();
   const stack = await rig.stack(model.url);
@@ -66,7 +69,9 @@ function surfaceContender(name: string, model: StampingModel, url: string): Cont
   };
 }
 
-/** A topic of one partition, written with acks=1 by one kafkajs producer and read by one consumer. */
+/**
+ * A topic of one partition, written with acks=1 by one kafkajs producer and read by one consumer.
+ */
 class BareChannel {
   private onStamps: (text: string) => void = () => undefined;
 
@@ -82,9 +87,17 @@ class BareChannel {
       { brokers, clientId: 'bench', onProblem: () => undefined },
       { topic, partitions: 1, replication: 1, config: {} },
     );
-    const kafka = new Kafka({ brokers: [...brokers], clientId: 'bench-bare', logLevel: logLevel.ERROR });
+    const kafka = new Kafka({
+      brokers: [...brokers],
+      clientId: 'bench-bare',
+      logLevel: logLevel.ERROR,
+    });
     const producer = kafka.producer({ maxInFlightRequests: 1, allowAutoTopicCreation: false });
-    const consumer = kafka.consumer({ groupId: topic, maxWaitTimeInMs: FETCH_WAIT_MS, minBytes: 1 });
+    const consumer = kafka.consumer({
+      groupId: topic,
+      maxWaitTimeInMs: FETCH_WAIT_MS,
+      minBytes: 1,
+    });
     const channel = new BareChannel(producer, consumer, topic);
     const joined = new Promise<void>((resolve) => {
       consumer.on(consumer.events.GROUP_JOIN, () => resolve());
@@ -114,7 +127,11 @@ class BareChannel {
         };
         const timer = setInterval(() => {
           sent += 1;
-          void this.producer.send({ topic: this.topic, acks: 1, messages: [{ value: `${stamp()}${ENVELOPE}` }] });
+          void this.producer.send({
+            topic: this.topic,
+            acks: 1,
+            messages: [{ value: `${stamp()}${ENVELOPE}` }],
+          });
         }, INTERVAL_MS);
         await reached(() => until() && latencies.length > 0);
         clearInterval(timer);
@@ -142,8 +159,12 @@ function reportOf(slots: ReadonlyMap<string, readonly Slot[]>): Report {
       p50: rounded(p50),
       p99: rounded(p99),
       timesBare: {
-        p50: rounded(median(rounds.map((slot, round) => slot.p50 / (bare[round]?.p50 ?? Number.NaN)))),
-        p99: rounded(median(rounds.map((slot, round) => slot.p99 / (bare[round]?.p99 ?? Number.NaN)))),
+        p50: rounded(
+          median(rounds.map((slot, round) => slot.p50 / (bare[round]?.p50 ?? Number.NaN))),
+        ),
+        p99: rounded(
+          median(rounds.map((slot, round) => slot.p99 / (bare[round]?.p99 ?? Number.NaN))),
+        ),
       },
       deltas: rounds.reduce((sum, { deltas }) => sum + deltas, 0),
     };
@@ -160,8 +181,20 @@ function reportOf(slots: ReadonlyMap<string, readonly Slot[]>): Report {
     aims: rows
       .filter(({ name }) => name === 'stack')
       .flatMap(({ timesBare }) => [
-        { what: 'delta → surface, p50 to bare', got: timesBare.p50, comparison: '≤', aim: 2, unit: '×' } as const,
-        { what: 'delta → surface, p99 to bare', got: timesBare.p99, comparison: '≤', aim: 2, unit: '×' } as const,
+        {
+          what: 'delta → surface, p50 to bare',
+          got: timesBare.p50,
+          comparison: '≤',
+          aim: 2,
+          unit: '×',
+        } as const,
+        {
+          what: 'delta → surface, p99 to bare',
+          got: timesBare.p99,
+          comparison: '≤',
+          aim: 2,
+          unit: '×',
+        } as const,
       ]),
   };
 }

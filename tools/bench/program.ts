@@ -15,10 +15,15 @@ export interface ProgramOptions {
   readonly ready?: (started: StartedProcess) => Promise<string>;
 }
 
-/** Runs one of our built programs as a process of its own, without the settings of this one; resolves when it serves. */
+/**
+ * Runs one of our built programs as a process of its own, without the settings of this one;
+ * resolves when it serves.
+ */
 export async function startProgram(options: ProgramOptions): Promise<SupervisedProcess> {
   const { name, entry, args = [], env = {}, dir, ready = listeningLine } = options;
-  const inherited = Object.entries(process.env).filter(([variable]) => !variable.startsWith('SBP_'));
+  const inherited = Object.entries(process.env).filter(
+    ([variable]) => !variable.startsWith('SBP_'),
+  );
   const program = new SupervisedProcess({
     name,
     launch: () => ({

@@ -26,7 +26,9 @@ export function print(bench: string, report: Report, write: (text: string) => vo
   write(`\n${title}\n${table([columns, ...rows])}`);
   for (const aim of aims) {
     const { what, got, comparison, unit } = aim;
-    write(`${isMet(aim) ? '✓' : '✗'} ${what}: ${digits(got)} ${unit} (aim ${comparison} ${aim.aim} ${unit})\n`);
+    write(
+      `${isMet(aim) ? '✓' : '✗'} ${what}: ${digits(got)} ${unit} (aim ${comparison} ${aim.aim} ${unit})\n`,
+    );
   }
   for (const result of results) write(`${JSON.stringify({ bench, ...result })}\n`);
   for (const aim of aims) {
@@ -49,10 +51,14 @@ export function rounded(value: number): number {
 }
 
 function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
   const line = (row: readonly string[]): string =>
     row
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
       .join('  ');
   return rows.map((row) => `  ${line(row)}\n`).join('');
 }

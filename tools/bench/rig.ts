@@ -11,12 +11,15 @@ const ROOT = '.data/bench';
 /** Words of the demo model's answers in the benches: a short paragraph. */
 export const DEMO_TOKENS = 40;
 
-/** What the benches measure, started when it is first asked for; all on 127.0.0.1, all in one folder that is deleted at the end. */
+/**
+ * What the benches measure, started when it is first asked for; all on 127.0.0.1, all in one folder
+ * that is deleted at the end.
+ */
 export class Rig {
-  readonly #programs: SupervisedProcess[] = [];
-  #stack: { readonly upstream: string; readonly program: StackProgram } | null = null;
-  #demo: Promise<SupervisedProcess> | null = null;
-  #stamping: Promise<StampingModel> | null = null;
+  private readonly programs: SupervisedProcess[] = [];
+  private runningStack: { readonly upstream: string; readonly program: StackProgram } | null = null;
+  private demo: Promise<SupervisedProcess> | null = null;
+  private stamping: Promise<StampingModel> | null = null;
 
   private constructor(
     readonly dir: string,
@@ -33,61 +36,71 @@ export class Rig {
 
   /** The demo model without any pause, as a process of its own. */
   demoModel(): Promise<SupervisedProcess> {
-    this.#demo ??= this.#program('demo-model', 'apps/sbp-server/src/main.js', [
+    this.demo ??= this.program('demo-model', 'apps/sbp-server/src/main.js', [
       ...['demo-model', '--port', '0', '--ttft', '0'],
       ...['--tokens', String(DEMO_TOKENS), '--interval', '0'],
     ]);
-    return this.#demo;
+    return this.demo;
   }
 
   /** The model of this process, whose deltas are the times at which it said them. */
   stampingModel(): Promise<StampingModel> {
-    this.#stamping ??= StampingModel.start();
-    return this.#stamping;
+    this.stamping ??= StampingModel.start();
+    return this.stamping;
   }
 
   bareProxy(upstream: string): Promise<SupervisedProcess> {
-    return this.#program('bare', BARE_PASS_THROUGH, [upstream]);
+    return this.program('bare', BARE_PASS_THROUGH, [upstream]);
   }
 
   embedded(name: string, upstream: string): Promise<SupervisedProcess> {
     const env = { SBP_LLM_BASE_URL: `${upstream}/v1` };
     const args = ['start', '--port', '0', '--data-dir', path.join(this.dir, name)];
-    return this.#program(name, 'apps/sbp-server/src/main.js', args, env);
+    return this.program(name, 'apps/sbp-server/src/main.js', args, env);
   }
 
   /** The services with that model behind them; one stack runs at a time. */
   async stack(upstream: string): Promise<StackProgram> {
-    if (this.#stack?.upstream === upstream) return this.#stack.program;
-    await this.#stack?.program.stop();
+    if (this.runningStack?.upstream === upstream) return this.runningStack.program;
+    await this.runningStack?.program.stop();
     this.say('Starting Kafka, Postgres and the services …');
     const dir = path.join(this.dir, `stack-${new URL(upstream).port}`);
-    const program = await startStackProgram(dir, { SBP_LLM_BASE_URL: `${upstream}/v1`, SBP_LOG_LEVEL: 'warn' });
-    this.#stack = { upstream, program };
+    const program = await startStackProgram(dir, {
+      SBP_LLM_BASE_URL: `${upstream}/v1`,
+      SBP_LOG_LEVEL: 'warn',
+    });
+    this.runningStack = { upstream, program };
     return program;
   }
 
   /** Kafka of the stack that runs, else of a new one. */
   async kafkaBrokers(): Promise<readonly string[]> {
-    const program = this.#stack?.program ?? (await this.stack((await this.stampingModel()).url));
+    const program =
+      this.runningStack?.program ?? (await this.stack((await this.stampingModel()).url));
     return program.kafkaBrokers.split(',');
   }
 
   async close(): Promise<void> {
-    await this.#stack?.program.stop();
-    await Promise.all(this.#programs.map((program) => program.stop()));
-    await (await this.#stamping)?.close();
+    await this.runningStack?.program.stop();
+    await Promise.all(this.programs.map((program) => program.stop()));
+    await (await this.stamping)?.close();
     await rm(this.dir, { recursive: true, force: true });
   }
 
-  async #program(
+  private async program(
     name: string,
     entry: string,
     args: readonly string[],
     env: Readonly<Record<string, string>> = {},
   ): Promise<SupervisedProcess> {
-    const program = await startProgram({ name, entry, args, env, dir: path.join(this.dir, 'programs') });
-    this.#programs.push(program);
+    const program = await startProgram({
+      name,
+      entry,
+      args,
+      env,
+      dir: path.join(this.dir, 'programs'),
+    });
+    this.programs.push(program);
     return program;
   }
 }

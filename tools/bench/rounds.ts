@@ -6,8 +6,9 @@ export interface Contender<T> {
 }
 
 /**
- * Lets contenders take turns, in another order each round, so that what else the machine does hits all of them alike.
- * A first round, which warms everything up, is left out. Each contender's results, by its name, one per round.
+ * Lets contenders take turns, in another order each round, so that what else the machine does hits
+ * all of them alike. A first round, which warms everything up, is left out. Each contender's
+ * results, by its name, one per round.
  */
 export async function interleaved<T>(
   contenders: readonly Contender<T>[],

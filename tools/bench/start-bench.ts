@@ -12,7 +12,10 @@ import { median } from './statistics.js';
 const ROUNDS = 5;
 const POLL_MS = 5;
 
-/** From the start of `sbp-server start` until `/health/ready` answers 200, on a new and on an existing data directory. */
+/**
+ * From the start of `sbp-server start` until `/health/ready` answers 200, on a new and on an
+ * existing data directory.
+ */
 export async function startBench(rig: Rig): Promise<Report> {
   rig.say('Measuring starts …');
   const contenders: Contender<number>[] = [
@@ -25,7 +28,10 @@ export async function startBench(rig: Rig): Promise<Report> {
         return took;
       },
     },
-    { name: 'existing data directory', measure: () => start(rig, path.join(rig.dir, 'start-existing')) },
+    {
+      name: 'existing data directory',
+      measure: () => start(rig, path.join(rig.dir, 'start-existing')),
+    },
     { name: 'bare pass-through', measure: () => startBare(rig) },
   ];
   const measured = [...(await interleaved(contenders, ROUNDS, 0))].map(([name, rounds]) => ({
@@ -37,7 +43,12 @@ export async function startBench(rig: Rig): Promise<Report> {
   return {
     title: 'Start of the embedded server until it is ready, in ms',
     columns: ['', 'p50', 'max', 'starts'],
-    rows: measured.map(({ name, p50, max, starts }) => [name, digits(p50), digits(max), String(starts)]),
+    rows: measured.map(({ name, p50, max, starts }) => [
+      name,
+      digits(p50),
+      digits(max),
+      String(starts),
+    ]),
     results: measured,
     aims: measured
       .filter(({ name }) => name.includes('data directory'))
@@ -60,7 +71,8 @@ async function start(rig: Rig, dataDir: string): Promise<number> {
     args: ['start', '--port', new URL(url).port, '--data-dir', dataDir],
     dir: path.join(rig.dir, 'programs'),
     ready: async ({ signal }) => {
-      while (!(await isReady(url)) && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      while (!(await isReady(url)) && !signal.aborted)
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       return url;
     },
   });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { median, medianSpread, quantile, spreadOf } from './statistics.js';
 
-const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => count - index);
+const upTo = (count: number): number[] =>
+  Array.from({ length: count }, (_, index) => count - index);
 
 describe('statistics of measured times', () => {
   it('takes quantiles by the nearest rank, whatever the order', () => {

@@ -20,5 +20,8 @@ export function spreadOf(values: readonly number[]): Spread {
 
 /** The medians of what each round showed: one disturbed round changes nothing. */
 export function medianSpread(rounds: readonly Spread[]): Spread {
-  return { p50: median(rounds.map((round) => round.p50)), p99: median(rounds.map((round) => round.p99)) };
+  return {
+    p50: median(rounds.map((round) => round.p50)),
+    p99: median(rounds.map((round) => round.p99)),
+  };
 }

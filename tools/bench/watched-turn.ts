@@ -17,7 +17,10 @@ export class WatchedTurn {
     private readonly socket: WebSocket,
   ) {}
 
-  /** `completionsUrl` runs it. Resolves when the surface is attached; from then on `onChunk` gets each chunk as it comes. */
+  /**
+   * `completionsUrl` runs it. Resolves when the surface is attached; from then on `onChunk` gets
+   * each chunk as it comes.
+   */
   static async begin(
     completionsUrl: string,
     surfaceUrl: string,
@@ -45,7 +48,10 @@ export class WatchedTurn {
     return new WatchedTurn(client, call, socket);
   }
 
-  /** The model has been told to finish: waits for the caller's answer, whatever it is, and lets the surface go. */
+  /**
+   * The model has been told to finish: waits for the caller's answer, whatever it is, and lets the
+   * surface go.
+   */
   async end(): Promise<void> {
     await this.call.answered.catch(() => undefined);
     this.socket.close(1000);

@@ -9,11 +9,16 @@ export interface Adoption {
 }
 
 /** Turns of killed processes that others took over. */
-export function adoptionsAfter(kills: readonly Kill[], notes: readonly WorkNote[]): readonly Adoption[] {
+export function adoptionsAfter(
+  kills: readonly Kill[],
+  notes: readonly WorkNote[],
+): readonly Adoption[] {
   return notes.flatMap((note) => {
     if (note.note !== 'adopted') return [];
     const { session, turn, at } = note;
-    const death = kills.findLast(({ at: diedAt, hand }) => diedAt <= at && hand.claims.includes(`${session} ${turn}`));
+    const death = kills.findLast(
+      ({ at: diedAt, hand }) => diedAt <= at && hand.claims.includes(`${session} ${turn}`),
+    );
     return death === undefined ? [] : [{ session, turn, afterMs: at - death.at }];
   });
 }

@@ -31,7 +31,10 @@ export interface ChaosResult {
   readonly violations: readonly Violation[];
 }
 
-/** Talks to a running system while its processes are killed, brings it to rest, and judges what everybody was told. */
+/**
+ * Talks to a running system while its processes are killed, brings it to rest, and judges what
+ * everybody was told.
+ */
 export async function runChaos(topology: Topology, options: ChaosOptions): Promise<ChaosResult> {
   const { plan, random, lanes, stopped, say } = options;
   const workload = new Workload(topology, random.fork('workload'), lanes);
@@ -40,7 +43,9 @@ export async function runChaos(topology: Topology, options: ChaosOptions): Promi
       `${topology.name}: ${victim} killed ${step === null ? 'at random' : `at ${step}`} (${workload.calls} calls so far)`,
     );
   });
-  say(`${topology.name}: no more kills; bringing ${workload.conversations.length} conversations to rest …`);
+  say(
+    `${topology.name}: no more kills; bringing ${workload.conversations.length} conversations to rest …`,
+  );
   const conversations = await workload.finish();
   return {
     topology: topology.name,

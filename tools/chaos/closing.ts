@@ -12,8 +12,9 @@ const RETRY_MS = 250;
 const DRAIN_MS = 3_000;
 
 /**
- * Brings a conversation to rest and finds what is there in the end: every turn has ended, a surface has taken all that it is owed
- * and acknowledged it. What has not happened when the time is over is found as it is, for the checker to judge.
+ * Brings a conversation to rest and finds what is there in the end: every turn has ended, a surface
+ * has taken all that it is owed and acknowledged it. What has not happened when the time is over is
+ * found as it is, for the checker to judge.
  */
 export async function close(conversation: Conversation, url: string): Promise<Found> {
   const deadline = Date.now() + REST_MS;
@@ -26,19 +27,25 @@ export async function close(conversation: Conversation, url: string): Promise<Fo
   for (;;) {
     const found = await find(address);
     const isLast = Date.now() > deadline;
-    if (found !== null && (isLast || (found.turnInFlight === null && !isMissing(conversation, found)))) {
+    if (
+      found !== null &&
+      (isLast || (found.turnInFlight === null && !isMissing(conversation, found)))
+    ) {
       // A surface that comes once more finds nothing, unless something was still on its way.
       const before = conversation.connections.length;
       await takeAll(conversation);
       const after = await find(address);
       const gotMore = conversation.connections
         .slice(before)
-        .some(({ events }) => events.some((event) => event.type === 'received' && event.frame.type === 'TETHER_TURN'));
+        .some(({ events }) =>
+          events.some((event) => event.type === 'received' && event.frame.type === 'TETHER_TURN'),
+        );
       if (after !== null && (isLast || !gotMore)) return after;
     } else if (found?.turnInFlight === null) {
       await takeAll(conversation);
     }
-    if (isLast && Date.now() > deadline + REST_MS) throw new Error(`session ${address.id} cannot be read`);
+    if (isLast && Date.now() > deadline + REST_MS)
+      throw new Error(`session ${address.id} cannot be read`);
     await delay(RETRY_MS);
   }
 }
@@ -47,7 +54,11 @@ async function find(address: { url: string; id: string; token: string }): Promis
   const messages = await readMessages(address);
   const session = await readSession(address);
   if (messages === null || session === null) return null;
-  const { turn_in_flight: turnInFlight, step_count: stepCount, queued_turns: queuedTurns } = session;
+  const {
+    turn_in_flight: turnInFlight,
+    step_count: stepCount,
+    queued_turns: queuedTurns,
+  } = session;
   return { messages, turnInFlight, stepCount, queuedTurns };
 }
 
@@ -56,7 +67,8 @@ function isMissing(conversation: Conversation, found: Found): boolean {
   const given = new Set(
     conversation.connections.flatMap(({ events }) =>
       events.flatMap(({ frame }) =>
-        typeof frame !== 'string' && (frame.type === 'TETHER_TURN' || frame.type === 'TURN_COMPLETE')
+        typeof frame !== 'string' &&
+        (frame.type === 'TETHER_TURN' || frame.type === 'TURN_COMPLETE')
           ? [frame.turn_id]
           : [],
       ),

@@ -18,18 +18,21 @@ const LONG_STAY = { least: 6_000, most: 14_000 };
 const AWAY = { least: 200, most: 3_500 };
 const ATTACH_PATIENCE_MS = 30_000;
 
-/** One agent with its session: its callers one after the other, sometimes two at once, and a surface that comes and goes. */
+/**
+ * One agent with its session: its callers one after the other, sometimes two at once, and a surface
+ * that comes and goes.
+ */
 export class Conversation {
   readonly calls: Call[] = [];
   readonly reads: Read[] = [];
   readonly connections: Connection[] = [];
   /** When a surface was first answered; Infinity before. */
   firstAttachedAt = Infinity;
-  #session: { readonly id: string; readonly token: string } | null = null;
-  readonly #surfaces = new Set<Surface>();
-  #made = 0;
+  private current: { readonly id: string; readonly token: string } | null = null;
+  private readonly surfaces = new Set<Surface>();
+  private made = 0;
   /** Calls that a server took. */
-  #reached = 0;
+  private reached = 0;
 
   constructor(
     readonly name: string,
@@ -40,20 +43,27 @@ export class Conversation {
   ) {}
 
   get session(): { readonly id: string; readonly token: string } | null {
-    return this.#session;
+    return this.current;
   }
 
   /** Talks until it is done or told to stop. */
   async run(stopped: AbortSignal): Promise<void> {
     const over = new AbortController();
-    const surface = this.hasSurface ? this.#comeAndGo(AbortSignal.any([stopped, over.signal])) : Promise.resolve();
+    const surface = this.hasSurface
+      ? this.comeAndGo(AbortSignal.any([stopped, over.signal]))
+      : Promise.resolve();
     const calls = this.random.between(CALLS.least, CALLS.most);
-    while (this.#reached < calls && !stopped.aborted) {
+    while (this.reached < calls && !stopped.aborted) {
       const together = this.random.chance(0.15) ? 2 : 1;
-      await Promise.all(Array.from({ length: together }, () => this.callOnce(this.random.chance(0.15))));
-      if (this.random.chance(0.2)) await this.#read();
+      await Promise.all(
+        Array.from({ length: together }, () => this.callOnce(this.random.chance(0.15))),
+      );
+      if (this.random.chance(0.2)) await this.read();
       const failed = this.calls.at(-1)?.outcome.type !== 'answered';
-      await pause(failed ? this.random.between(RETRY.least, RETRY.most) : this.random.between(0, 200), stopped);
+      await pause(
+        failed ? this.random.between(RETRY.least, RETRY.most) : this.random.between(0, 200),
+        stopped,
+      );
     }
     over.abort();
     await surface;
@@ -62,7 +72,7 @@ export class Conversation {
   /** One call with a message of its own. It names the session as soon as that is known. */
   async callOnce(vanishes: boolean): Promise<Call> {
     const { random } = this;
-    const marker = `${this.name}-${++this.#made}`;
+    const marker = `${this.name}-${++this.made}`;
     const length = random.between(TURN.least, TURN.most);
     const ttft = random.between(10, 120);
     const tokens = random.between(8, 40);
@@ -71,28 +81,32 @@ export class Conversation {
     const { outcome, session } = await complete({
       url: this.url,
       agentId: this.name,
-      session: this.#session,
+      session: this.current,
       message: `${marker}\ndemo: ttft=${ttft} tokens=${tokens} interval=${interval} vary`,
       stream: random.chance(0.6),
       vanishAfterMs: vanishes ? random.between(20, length) : null,
     });
-    if (outcome.type !== 'unreached') this.#reached++;
-    // The first answer that is whole says which session it is; a broken one may be of a session that was never opened.
-    if (outcome.type === 'answered') this.#session ??= session;
+    if (outcome.type !== 'unreached') this.reached++;
+    // The first answer that is whole says which session it is; a broken one may be of a session
+    // that was never opened.
+    if (outcome.type === 'answered') this.current ??= session;
     const call = { marker, begunAt, endedAt: Date.now(), outcome };
     this.calls.push(call);
     return call;
   }
 
-  /** A surface attaches, and is written down when its socket is closed; null where nobody took the connection. */
+  /**
+   * A surface attaches, and is written down when its socket is closed; null where nobody took the
+   * connection.
+   */
   async attach(pongAfterMs: number | null): Promise<Surface | null> {
-    if (this.#session === null) return null;
-    const name = `${this.name}/${this.connections.length + this.#surfaces.size + 1}`;
-    const surface = await Surface.attach(name, { url: this.url, ...this.#session }, pongAfterMs);
+    if (this.current === null) return null;
+    const name = `${this.name}/${this.connections.length + this.surfaces.size + 1}`;
+    const surface = await Surface.attach(name, { url: this.url, ...this.current }, pongAfterMs);
     if (surface === null) return null;
-    this.#surfaces.add(surface);
+    this.surfaces.add(surface);
     void surface.closed.then(() => {
-      this.#surfaces.delete(surface);
+      this.surfaces.delete(surface);
       this.connections.push(surface.history());
     });
     await surface.until(() => surface.frames.length > 0, ATTACH_PATIENCE_MS);
@@ -102,10 +116,10 @@ export class Conversation {
 
   history(ending: Pick<ConversationHistory, 'acknowledged' | 'found'>): ConversationHistory {
     const { name, calls, reads, connections } = this;
-    return { name, sessionId: this.#session?.id ?? '', calls, reads, connections, ...ending };
+    return { name, sessionId: this.current?.id ?? '', calls, reads, connections, ...ending };
   }
 
-  async #comeAndGo(stopped: AbortSignal): Promise<void> {
+  private async comeAndGo(stopped: AbortSignal): Promise<void> {
     const { random } = this;
     while (!stopped.aborted) {
       // Most surfaces acknowledge at once, some late, some never.
@@ -118,14 +132,14 @@ export class Conversation {
       const stay = random.chance(0.25) ? LONG_STAY : STAY;
       await Promise.race([surface.closed, pause(random.between(stay.least, stay.most), stopped)]);
       const wasClosed = !surface.isOpen;
-      await this.#leave(surface, stopped);
+      await this.leave(surface, stopped);
       const away = wasClosed ? RETRY : AWAY;
       await pause(random.between(away.least, away.most), stopped);
     }
-    await Promise.all([...this.#surfaces].map((surface) => surface.vanish()));
+    await Promise.all([...this.surfaces].map((surface) => surface.vanish()));
   }
 
-  async #leave(surface: Surface, stopped: AbortSignal): Promise<void> {
+  private async leave(surface: Surface, stopped: AbortSignal): Promise<void> {
     if (!surface.isOpen) return;
     const how = this.random.next();
     if (how < 0.4) await surface.vanish();
@@ -145,11 +159,12 @@ export class Conversation {
     }
   }
 
-  async #read(): Promise<void> {
-    if (this.#session === null) return;
+  private async read(): Promise<void> {
+    if (this.current === null) return;
     const begunAt = Date.now();
-    const messages = await readMessages({ url: this.url, ...this.#session });
-    if (messages !== null) this.reads.push({ begunAt, turnIds: messages.map(({ turnId }) => turnId) });
+    const messages = await readMessages({ url: this.url, ...this.current });
+    if (messages !== null)
+      this.reads.push({ begunAt, turnIds: messages.map(({ turnId }) => turnId) });
   }
 }
 

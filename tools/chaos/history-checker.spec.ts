@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { ServerFrame } from '#libs/protocol';
-import type { Call, Connection, ConnectionEvent, ConversationHistory, FoundMessage, Rule } from './history.js';
+import type {
+  Call,
+  Connection,
+  ConnectionEvent,
+  ConversationHistory,
+  FoundMessage,
+  Rule,
+} from './history.js';
 import { checkHistory } from './history-checker.js';
 
 type FrameOf<T extends ServerFrame['type']> = Extract<ServerFrame, { type: T }>;
@@ -18,13 +25,28 @@ function answered(name: string, begunAt: number, stepCount: number): Call {
   return { marker: `m-${name}`, begunAt, endedAt: begunAt + 50, outcome };
 }
 
-function unanswered(name: string, begunAt: number, type: 'broken' | 'vanished' | 'unreached' | 'forgotten'): Call {
+function unanswered(
+  name: string,
+  begunAt: number,
+  type: 'broken' | 'vanished' | 'unreached' | 'forgotten',
+): Call {
   return { marker: `m-${name}`, begunAt, endedAt: begunAt + 50, outcome: { type } };
 }
 
-function turn(name: string, createdAt: number, text: string | null = `text ${name}`): FoundMessage[] {
-  const asked = { turnId: `turn-${name}`, role: 'user', text: `m-${name}\ndemo: vary`, createdAt: createdAt - 40 };
-  return text === null ? [asked] : [asked, { turnId: `turn-${name}`, role: 'assistant', text, createdAt }];
+function turn(
+  name: string,
+  createdAt: number,
+  text: string | null = `text ${name}`,
+): FoundMessage[] {
+  const asked = {
+    turnId: `turn-${name}`,
+    role: 'user',
+    text: `m-${name}\ndemo: vary`,
+    createdAt: createdAt - 40,
+  };
+  return text === null
+    ? [asked]
+    : [asked, { turnId: `turn-${name}`, role: 'assistant', text, createdAt }];
 }
 
 function attached(queued: number): ServerFrame {
@@ -55,30 +77,57 @@ function tether(name: string, seq: number, index: number): FrameOf<'TETHER_TURN'
   };
 }
 
-function chunk(name: string, attempt: string, offset: number, delta: string, replaces?: string): FrameOf<'TURN_CHUNK'> {
+function chunk(
+  name: string,
+  attempt: string,
+  offset: number,
+  delta: string,
+  replaces?: string,
+): FrameOf<'TURN_CHUNK'> {
   const replaced = replaces === undefined ? {} : { replaces };
-  return { type: 'TURN_CHUNK', chunk_id: attempt, delta, turn_id: `turn-${name}`, offset, ...replaced };
+  return {
+    type: 'TURN_CHUNK',
+    chunk_id: attempt,
+    delta,
+    turn_id: `turn-${name}`,
+    offset,
+    ...replaced,
+  };
 }
 
 function complete(name: string, attempt: string, seq: number): FrameOf<'TURN_COMPLETE'> {
-  return { type: 'TURN_COMPLETE', chunk_id: attempt, turn_id: `turn-${name}`, seq, status: 'completed' };
+  return {
+    type: 'TURN_COMPLETE',
+    chunk_id: attempt,
+    turn_id: `turn-${name}`,
+    seq,
+    status: 'completed',
+  };
 }
 
 const PING: ServerFrame = { type: 'PING' };
 type Line = ServerFrame | 'ATTACH_SESSION' | 'PONG' | 'DETACH';
 
 /** A connection whose events come one per ms from `openedAt` on. */
-function connection(id: string, openedAt: number, lines: readonly Line[], closeCode = 1006): Connection {
+function connection(
+  id: string,
+  openedAt: number,
+  lines: readonly Line[],
+  closeCode = 1006,
+): Connection {
   const events = lines.map((line, index): ConnectionEvent => {
     const at = openedAt + 1 + index;
-    return typeof line === 'string' ? { type: 'sent', at, frame: line } : { type: 'received', at, frame: line };
+    return typeof line === 'string'
+      ? { type: 'sent', at, frame: line }
+      : { type: 'received', at, frame: line };
   });
   return { id, openedAt, events, closedAt: openedAt + 2 + events.length, closeCode };
 }
 
 /**
- * Allowed: `a` is answered before any surface was there; `b` broke and its adopter completed it; `c` is seen live, in a second
- * attempt; `d` is shown and not acknowledged, so it comes again; `e` is of a caller who vanished.
+ * Allowed: `a` is answered before any surface was there; `b` broke and its adopter completed it;
+ * `c` is seen live, in a second attempt; `d` is shown and not acknowledged, so it comes again; `e`
+ * is of a caller who vanished.
  */
 function allowed(): ConversationHistory {
   return {
@@ -113,7 +162,15 @@ function allowed(): ConversationHistory {
       connection(
         '3',
         9_000,
-        ['ATTACH_SESSION', attached(2), tether('d', 3, 0), tether('e', 4, 1), PING, 'PONG', 'DETACH'],
+        [
+          'ATTACH_SESSION',
+          attached(2),
+          tether('d', 3, 0),
+          tether('e', 4, 1),
+          PING,
+          'PONG',
+          'DETACH',
+        ],
         1000,
       ),
       connection('4', 9_100, ['ATTACH_SESSION', attached(0), 'DETACH'], 1000),
@@ -142,7 +199,9 @@ function withCall(name: string, change: Partial<Call>): ConversationHistory {
   const history = allowed();
   return {
     ...history,
-    calls: history.calls.map((call) => (call.marker === `m-${name}` ? { ...call, ...change } : call)),
+    calls: history.calls.map((call) =>
+      call.marker === `m-${name}` ? { ...call, ...change } : call,
+    ),
   };
 }
 
@@ -151,19 +210,35 @@ function withFound(change: Partial<ConversationHistory['found']>): ConversationH
   return { ...history, found: { ...history.found, ...change } };
 }
 
-function withMessages(change: (messages: readonly FoundMessage[]) => readonly FoundMessage[]): ConversationHistory {
+function withMessages(
+  change: (messages: readonly FoundMessage[]) => readonly FoundMessage[],
+): ConversationHistory {
   const messages = change(allowed().found.messages);
-  return withFound({ messages, stepCount: messages.filter(({ role }) => role === 'assistant').length });
+  return withFound({
+    messages,
+    stepCount: messages.filter(({ role }) => role === 'assistant').length,
+  });
 }
 
-function withConnection(id: string, openedAt: number, lines: readonly Line[], closeCode?: number): ConversationHistory {
+function withConnection(
+  id: string,
+  openedAt: number,
+  lines: readonly Line[],
+  closeCode?: number,
+): ConversationHistory {
   const history = allowed();
   const others = history.connections.filter((each) => each.id !== id);
   return { ...history, connections: [...others, connection(id, openedAt, lines, closeCode)] };
 }
 
-function textOf(messages: readonly FoundMessage[], turnId: string, text: string): readonly FoundMessage[] {
-  return messages.map((each) => (each.turnId === turnId && each.role === 'assistant' ? { ...each, text } : each));
+function textOf(
+  messages: readonly FoundMessage[],
+  turnId: string,
+  text: string,
+): readonly FoundMessage[] {
+  return messages.map((each) =>
+    each.turnId === turnId && each.role === 'assistant' ? { ...each, text } : each,
+  );
 }
 
 describe('the history checker accepts', () => {
@@ -182,9 +257,14 @@ describe('the history checker accepts', () => {
     ],
     [
       'a caller told 503 before the start, whose turn never ran',
-      withCall('g', { outcome: { type: 'refused', status: 503, code: 'SBP_UPSTREAM_UNAVAILABLE' } }),
+      withCall('g', {
+        outcome: { type: 'refused', status: 503, code: 'SBP_UPSTREAM_UNAVAILABLE' },
+      }),
     ],
-    ['a stream that broke after the end of its text', withCall('b', { outcome: { type: 'finished', text: 'text b' } })],
+    [
+      'a stream that broke after the end of its text',
+      withCall('b', { outcome: { type: 'finished', text: 'text b' } }),
+    ],
     [
       'an acknowledgement that did not reach the log',
       {
@@ -229,20 +309,27 @@ describe('the history checker refuses', () => {
     [
       'a request that ran twice',
       'doubled',
-      withMessages((all) => [...all, ...turn('b', 8_000).map((each) => ({ ...each, turnId: 'turn-b2' }))]),
+      withMessages((all) => [
+        ...all,
+        ...turn('b', 8_000).map((each) => ({ ...each, turnId: 'turn-b2' })),
+      ]),
     ],
     [
       'a turn with two answers',
       'doubled',
       withMessages((all) =>
-        all.flatMap((each) => (each.turnId === 'turn-b' && each.role === 'assistant' ? [each, each] : [each])),
+        all.flatMap((each) =>
+          each.turnId === 'turn-b' && each.role === 'assistant' ? [each, each] : [each],
+        ),
       ),
     ],
     [
       'a turn with two questions',
       'doubled',
       withMessages((all) =>
-        all.flatMap((each) => (each.turnId === 'turn-b' && each.role === 'user' ? [each, each] : [each])),
+        all.flatMap((each) =>
+          each.turnId === 'turn-b' && each.role === 'user' ? [each, each] : [each],
+        ),
       ),
     ],
     [
@@ -253,23 +340,39 @@ describe('the history checker refuses', () => {
     [
       'turns that are mixed up with each other',
       'reordered',
-      withMessages(([a, b, c, d, ...rest]) => [a, c, b, d, ...rest].filter((each) => each !== undefined)),
+      withMessages(([a, b, c, d, ...rest]) =>
+        [a, c, b, d, ...rest].filter((each) => each !== undefined),
+      ),
     ],
     [
       'turns numbered in another order than the transcript has them',
       'reordered',
-      withMessages((all) => [...all.filter(({ turnId }) => turnId !== 'turn-c'), ...turn('c', 7_000)]),
+      withMessages((all) => [
+        ...all.filter(({ turnId }) => turnId !== 'turn-c'),
+        ...turn('c', 7_000),
+      ]),
     ],
     [
       'a number lower than the one before it',
       'reordered',
-      withConnection('1', 3_000, ['ATTACH_SESSION', attached(2), tether('c', 2, 0), tether('b', 1, 1)]),
+      withConnection('1', 3_000, [
+        'ATTACH_SESSION',
+        attached(2),
+        tether('c', 2, 0),
+        tether('b', 1, 1),
+      ]),
     ],
     [
       'a caller that got another text than the transcript has',
       'altered',
       withCall('c', {
-        outcome: { type: 'answered', sessionId: SESSION, turnId: 'turn-c', text: 'thrown away', stepCount: 3 },
+        outcome: {
+          type: 'answered',
+          sessionId: SESSION,
+          turnId: 'turn-c',
+          text: 'thrown away',
+          stepCount: 3,
+        },
       }),
     ],
     [
@@ -315,9 +418,16 @@ describe('the history checker refuses', () => {
     [
       'a cursor that went back',
       'redrained',
-      { ...withConnection('5', 9_200, ['ATTACH_SESSION', attached(4), tether('b', 1, 0)]), acknowledged: [] },
+      {
+        ...withConnection('5', 9_200, ['ATTACH_SESSION', attached(4), tether('b', 1, 0)]),
+        acknowledged: [],
+      },
     ],
-    ['turns that still wait when all were acknowledged', 'redrained', withFound({ queuedTurns: 1 })],
+    [
+      'turns that still wait when all were acknowledged',
+      'redrained',
+      withFound({ queuedTurns: 1 }),
+    ],
     [
       'a number left out on a connection',
       'gap',
@@ -329,7 +439,11 @@ describe('the history checker refuses', () => {
         complete('f', 'f-1', 5),
       ]),
     ],
-    ['a number that no surface was shown', 'gap', withConnection('1', 3_000, ['ATTACH_SESSION', attached(1)])],
+    [
+      'a number that no surface was shown',
+      'gap',
+      withConnection('1', 3_000, ['ATTACH_SESSION', attached(1)]),
+    ],
     [
       'a drain that leaves out what was not acknowledged',
       'gap',
@@ -338,7 +452,13 @@ describe('the history checker refuses', () => {
     [
       'a PONG that acknowledged what came after its PING',
       'gap',
-      withConnection('1', 3_000, ['ATTACH_SESSION', attached(0), PING, complete('b', 'b-1', 1), 'PONG']),
+      withConnection('1', 3_000, [
+        'ATTACH_SESSION',
+        attached(0),
+        PING,
+        complete('b', 'b-1', 1),
+        'PONG',
+      ]),
     ],
     [
       'fewer TETHER_TURN than announced',
@@ -368,19 +488,35 @@ describe('the history checker refuses', () => {
     [
       'one turn with two numbers',
       'conflict',
-      withConnection('2c', 8_500, ['ATTACH_SESSION', attached(2), tether('d', 3, 0), tether('d', 4, 1)]),
+      withConnection('2c', 8_500, [
+        'ATTACH_SESSION',
+        attached(2),
+        tether('d', 3, 0),
+        tether('d', 4, 1),
+      ]),
     ],
     [
       'callers of one agent answered in two sessions',
       'conflict',
       withCall('d', {
-        outcome: { type: 'answered', sessionId: 'session-2', turnId: 'turn-d', text: 'text d', stepCount: 4 },
+        outcome: {
+          type: 'answered',
+          sessionId: 'session-2',
+          turnId: 'turn-d',
+          text: 'text d',
+          stepCount: 4,
+        },
       }),
     ],
     [
       'a turn of a vanished caller that no surface was given',
       'undelivered',
-      withConnection('3', 9_000, ['ATTACH_SESSION', attached(1), tether('d', 3, 0), PING, 'PONG', 'DETACH'], 1000),
+      withConnection(
+        '3',
+        9_000,
+        ['ATTACH_SESSION', attached(1), tether('d', 3, 0), PING, 'PONG', 'DETACH'],
+        1000,
+      ),
     ],
     [
       'a turn of a broken caller that failed and was not reported',
@@ -427,7 +563,13 @@ describe('the history checker refuses', () => {
       'a caller told the wrong step',
       'count',
       withCall('c', {
-        outcome: { type: 'answered', sessionId: SESSION, turnId: 'turn-c', text: 'text c', stepCount: 2 },
+        outcome: {
+          type: 'answered',
+          sessionId: SESSION,
+          turnId: 'turn-c',
+          text: 'text c',
+          stepCount: 2,
+        },
       }),
     ],
     ['a session with a wrong step_count', 'count', withFound({ stepCount: 6 })],
@@ -449,9 +591,18 @@ describe('the history checker refuses', () => {
     [
       'a surface refused for no reason',
       'unexpected',
-      withConnection('2c', 8_500, ['ATTACH_SESSION', { type: 'SESSION_NOT_FOUND', detail: '' }], 4004),
+      withConnection(
+        '2c',
+        8_500,
+        ['ATTACH_SESSION', { type: 'SESSION_NOT_FOUND', detail: '' }],
+        4004,
+      ),
     ],
-    ['a turn that nobody asked for', 'unexpected', withMessages((all) => [...all, ...turn('z', 7_000)])],
+    [
+      'a turn that nobody asked for',
+      'unexpected',
+      withMessages((all) => [...all, ...turn('z', 7_000)]),
+    ],
     [
       'a turn that failed without a reason',
       'unexpected',
@@ -462,7 +613,12 @@ describe('the history checker refuses', () => {
           connection('5', 9_200, [
             'ATTACH_SESSION',
             attached(1),
-            { ...tether('f', 5, 0), status: 'failed', content: '', error: { code: 'SBP_INTERNAL', message: '' } },
+            {
+              ...tether('f', 5, 0),
+              status: 'failed',
+              content: '',
+              error: { code: 'SBP_INTERNAL', message: '' },
+            },
           ]),
         ],
       },

@@ -3,10 +3,14 @@ import { checkTether } from './history-tether.js';
 import { checkTranscript } from './history-transcript.js';
 
 /**
- * Compares what callers and surfaces were told with what is found in the end: nothing acknowledged is lost, doubled, altered or
- * out of order, every turn ended, and what a surface got is, after dropping repeats by `seq`, each owed turn once and in order.
- * Calls without an acknowledged outcome may have run, at most once each. Nothing found: the history is allowed.
+ * Compares what callers and surfaces were told with what is found in the end: nothing acknowledged
+ * is lost, doubled, altered or out of order, every turn ended, and what a surface got is, after
+ * dropping repeats by `seq`, each owed turn once and in order. Calls without an acknowledged
+ * outcome may have run, at most once each. Nothing found: the history is allowed.
  */
 export function checkHistory({ conversations }: History): readonly Violation[] {
-  return conversations.flatMap((conversation) => [...checkTranscript(conversation), ...checkTether(conversation)]);
+  return conversations.flatMap((conversation) => [
+    ...checkTranscript(conversation),
+    ...checkTether(conversation),
+  ]);
 }

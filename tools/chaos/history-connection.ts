@@ -32,7 +32,9 @@ interface Attempt {
   readonly text: string;
 }
 
-/** Reads one connection by the frame rules: announce, drain, then live turns in order without gaps. */
+/**
+ * Reads one connection by the frame rules: announce, drain, then live turns in order without gaps.
+ */
 export function readConnection(connection: Connection): ShownConnection {
   const reader = new ConnectionReader(connection.id);
   for (const event of connection.events) {
@@ -53,11 +55,11 @@ class ConnectionReader {
   readonly pongs: { at: number; horizon: number }[] = [];
   readonly problems: { rule: Rule; detail: string }[] = [];
   /** TETHER_TURNs that were announced and have not come. */
-  #toDrain = 0;
-  #drained = 0;
+  private toDrain = 0;
+  private drained = 0;
   /** The last `seq` before the outstanding PING. */
-  #horizon: number | null = null;
-  readonly #attempts = new Map<string, Attempt>();
+  private horizon: number | null = null;
+  private readonly attempts = new Map<string, Attempt>();
 
   constructor(private readonly id: string) {}
 
@@ -66,26 +68,26 @@ class ConnectionReader {
   }
 
   frame(frame: ServerFrame, at: number): void {
-    if (frame.type !== 'TETHER_TURN' && this.#toDrain > 0) {
-      this.report('drain', `${frame.type} came before ${this.#toDrain} more TETHER_TURN`);
+    if (frame.type !== 'TETHER_TURN' && this.toDrain > 0) {
+      this.report('drain', `${frame.type} came before ${this.toDrain} more TETHER_TURN`);
     }
     switch (frame.type) {
       case 'SESSION_ATTACHED':
         if (this.attachedAt !== null) this.report('drain', 'a second SESSION_ATTACHED');
         this.attachedAt = at;
-        this.#toDrain = frame.queued_turns;
+        this.toDrain = frame.queued_turns;
         return;
       case 'TETHER_TURN':
-        this.#tetherTurn(frame);
+        this.tetherTurn(frame);
         return;
       case 'TURN_CHUNK':
-        this.#chunk(frame);
+        this.chunk(frame);
         return;
       case 'TURN_COMPLETE':
-        this.#complete(frame);
+        this.complete(frame);
         return;
       case 'PING':
-        this.#horizon = this.turns.at(-1)?.seq ?? 0;
+        this.horizon = this.turns.at(-1)?.seq ?? 0;
         return;
       case 'SESSION_NOT_FOUND':
       case 'FORBIDDEN':
@@ -95,55 +97,68 @@ class ConnectionReader {
   }
 
   pong(at: number): void {
-    if (this.#horizon !== null && this.#horizon > 0) this.pongs.push({ at, horizon: this.#horizon });
-    this.#horizon = null;
+    if (this.horizon !== null && this.horizon > 0) this.pongs.push({ at, horizon: this.horizon });
+    this.horizon = null;
   }
 
-  #tetherTurn(frame: Extract<ServerFrame, { type: 'TETHER_TURN' }>): void {
+  private tetherTurn(frame: Extract<ServerFrame, { type: 'TETHER_TURN' }>): void {
     const { turn_index: index, turn_id: turnId, seq, status, error, content } = frame;
-    if (this.#toDrain === 0) this.report('drain', `TETHER_TURN ${seq} is one more than were announced`);
-    else this.#toDrain--;
-    if (index !== this.#drained) this.report('drain', `TETHER_TURN ${seq} has index ${index}, not ${this.#drained}`);
-    this.#drained++;
-    this.#show({ seq, turnId, status, errorCode: error?.code ?? null, text: content });
+    if (this.toDrain === 0)
+      this.report('drain', `TETHER_TURN ${seq} is one more than were announced`);
+    else this.toDrain--;
+    if (index !== this.drained)
+      this.report('drain', `TETHER_TURN ${seq} has index ${index}, not ${this.drained}`);
+    this.drained++;
+    this.show({ seq, turnId, status, errorCode: error?.code ?? null, text: content });
   }
 
-  #chunk({
+  private chunk({
     turn_id: turnId,
     chunk_id: chunkId,
     delta,
     offset,
     replaces,
   }: Extract<ServerFrame, { type: 'TURN_CHUNK' }>) {
-    const shown = this.#attempts.get(turnId);
+    const shown = this.attempts.get(turnId);
     if (this.turns.some((turn) => turn.turnId === turnId))
       this.report('chunks', `turn ${turnId} goes on after its end`);
     if (shown?.chunkId === chunkId) {
-      if (replaces !== undefined) this.report('chunks', `attempt ${chunkId} replaces after it began`);
+      if (replaces !== undefined)
+        this.report('chunks', `attempt ${chunkId} replaces after it began`);
     } else if ((shown?.chunkId ?? undefined) !== replaces) {
-      this.report('chunks', `attempt ${chunkId} replaces ${replaces ?? 'none'}, ${shown?.chunkId ?? 'none'} was shown`);
+      this.report(
+        'chunks',
+        `attempt ${chunkId} replaces ${replaces ?? 'none'}, ${shown?.chunkId ?? 'none'} was shown`,
+      );
     }
     const before = shown?.chunkId === chunkId ? shown.text : '';
     const points = Array.from(before).length;
     if (offset !== points)
       this.report('chunks', `attempt ${chunkId} goes on at ${offset}, after ${points} code points`);
-    this.#attempts.set(turnId, { chunkId, text: before + delta });
+    this.attempts.set(turnId, { chunkId, text: before + delta });
   }
 
-  #complete({
+  private complete({
     turn_id: turnId,
     chunk_id: chunkId,
     seq,
     status,
     error,
   }: Extract<ServerFrame, { type: 'TURN_COMPLETE' }>) {
-    const shown = this.#attempts.get(turnId);
+    const shown = this.attempts.get(turnId);
     const text = shown?.chunkId === chunkId ? shown.text : '';
-    this.#show({ seq, turnId, status, errorCode: error?.code ?? null, text: status === 'completed' ? text : '' });
+    this.show({
+      seq,
+      turnId,
+      status,
+      errorCode: error?.code ?? null,
+      text: status === 'completed' ? text : '',
+    });
   }
 
-  #show(turn: ShownTurn): void {
-    if (this.attachedAt === null) this.report('drain', `turn ${turn.turnId} came before SESSION_ATTACHED`);
+  private show(turn: ShownTurn): void {
+    if (this.attachedAt === null)
+      this.report('drain', `turn ${turn.turnId} came before SESSION_ATTACHED`);
     const last = this.turns.at(-1);
     if (last !== undefined && turn.seq !== last.seq + 1) {
       const rule = turn.seq <= last.seq ? 'reordered' : 'gap';

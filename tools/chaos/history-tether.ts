@@ -11,27 +11,37 @@ const GONE_KNOWN_MS = 1_000;
 
 type Report = (rule: Rule, detail: string) => void;
 
-/** What surfaces were shown over all connections, against each other and against the session's messages. */
+/**
+ * What surfaces were shown over all connections, against each other and against the session's
+ * messages.
+ */
 export function checkTether(conversation: ConversationHistory): readonly Violation[] {
   const violations: Violation[] = [];
   const report = (rule: Rule, detail: string): void => {
     violations.push({ rule, conversation: conversation.name, detail });
   };
   const connections = conversation.connections.map(readConnection);
-  for (const { rule, detail } of connections.flatMap(({ problems }) => problems)) report(rule, detail);
+  for (const { rule, detail } of connections.flatMap(({ problems }) => problems))
+    report(rule, detail);
   const shown = checkNumbering(connections, report);
   const turns = foundTurns(conversation);
   checkTexts(connections, turns, report);
   checkCursor(conversation, connections, report);
   checkOwed(connections, shown, turns, report);
   if (conversation.found.queuedTurns !== 0) {
-    report('redrained', `${conversation.found.queuedTurns} turns still wait after all were acknowledged`);
+    report(
+      'redrained',
+      `${conversation.found.queuedTurns} turns still wait after all were acknowledged`,
+    );
   }
   return violations;
 }
 
 /** One `seq` is one turn; all of them together leave none out. Gives each turn by its id. */
-function checkNumbering(connections: readonly ShownConnection[], report: Report): ReadonlyMap<string, ShownTurn> {
+function checkNumbering(
+  connections: readonly ShownConnection[],
+  report: Report,
+): ReadonlyMap<string, ShownTurn> {
   const bySeq = new Map<number, ShownTurn>();
   const byTurn = new Map<string, ShownTurn>();
   for (const turn of connections.flatMap(({ turns }) => turns)) {
@@ -50,28 +60,41 @@ function checkNumbering(connections: readonly ShownConnection[], report: Report)
     byTurn.set(turn.turnId, turn);
   }
   const last = Math.max(0, ...bySeq.keys());
-  for (let seq = 1; seq <= last; seq++) if (!bySeq.has(seq)) report('gap', `no surface was ever shown seq ${seq}`);
+  for (let seq = 1; seq <= last; seq++)
+    if (!bySeq.has(seq)) report('gap', `no surface was ever shown seq ${seq}`);
   return byTurn;
 }
 
 /** Each showing of a turn is its committed text. */
-function checkTexts(connections: readonly ShownConnection[], turns: readonly FoundTurn[], report: Report): void {
+function checkTexts(
+  connections: readonly ShownConnection[],
+  turns: readonly FoundTurn[],
+  report: Report,
+): void {
   const found = new Map(turns.map((turn) => [turn.turnId, turn]));
   for (const { connection, turns: ofConnection } of connections) {
     for (const { turnId, seq, status, text } of ofConnection) {
       const turn = found.get(turnId);
       const where = `connection ${connection.id}: seq ${seq}, turn ${turnId}`;
       if (turn === undefined) report('lost', `${where} is not in the session`);
-      else if ((status === 'completed') !== (turn.text !== null)) report('altered', `${where} was shown as ${status}`);
+      else if ((status === 'completed') !== (turn.text !== null))
+        report('altered', `${where} was shown as ${status}`);
       else if (text !== (turn.text ?? '')) {
-        report('altered', `${where} was shown as ${quote(text)}, the session has ${quote(turn.text ?? '')}`);
+        report(
+          'altered',
+          `${where} was shown as ${quote(text)}, the session has ${quote(turn.text ?? '')}`,
+        );
       }
     }
   }
 }
 
 /** Where a drain begins: never before what was acknowledged, never behind what was not. */
-function checkCursor(conversation: ConversationHistory, connections: readonly ShownConnection[], report: Report): void {
+function checkCursor(
+  conversation: ConversationHistory,
+  connections: readonly ShownConnection[],
+  report: Report,
+): void {
   const acknowledged = [...conversation.acknowledged, ...acknowledgedByDetach(connections)];
   const begun = connections.flatMap((each) => {
     const { attachSentAt, attachedAt, turns } = each;
@@ -81,24 +104,43 @@ function checkCursor(conversation: ConversationHistory, connections: readonly Sh
       : [{ id: each.connection.id, attachSentAt, attachedAt, cursor: first.seq - 1 }];
   });
   for (const { id, attachSentAt, attachedAt, cursor } of begun) {
-    const durable = Math.max(0, ...acknowledged.filter(({ at }) => at < attachSentAt).map(({ seq }) => seq));
+    const durable = Math.max(
+      0,
+      ...acknowledged.filter(({ at }) => at < attachSentAt).map(({ seq }) => seq),
+    );
     if (cursor < durable)
-      report('redrained', `connection ${id} begins with seq ${cursor + 1}; ${durable} was acknowledged`);
+      report(
+        'redrained',
+        `connection ${id} begins with seq ${cursor + 1}; ${durable} was acknowledged`,
+      );
     const earlier = begun.filter((each) => each.attachedAt < attachSentAt);
     const reached = Math.max(0, ...earlier.map((each) => each.cursor));
     if (cursor < reached)
-      report('redrained', `connection ${id} begins with seq ${cursor + 1}, an earlier one with ${reached + 1}`);
+      report(
+        'redrained',
+        `connection ${id} begins with seq ${cursor + 1}, an earlier one with ${reached + 1}`,
+      );
     const pongs = connections.flatMap((each) => each.pongs).filter(({ at }) => at <= attachedAt);
     const read = Math.max(0, ...pongs.map(({ horizon }) => horizon));
     if (cursor > read)
-      report('gap', `connection ${id} begins with seq ${cursor + 1}, and only ${read} was acknowledged`);
+      report(
+        'gap',
+        `connection ${id} begins with seq ${cursor + 1}, and only ${read} was acknowledged`,
+      );
   }
 }
 
-/** What a surface acknowledged before a DETACH that was answered is in the log, unless another took over meanwhile. */
-function acknowledgedByDetach(connections: readonly ShownConnection[]): readonly { at: number; seq: number }[] {
+/**
+ * What a surface acknowledged before a DETACH that was answered is in the log, unless another took
+ * over meanwhile.
+ */
+function acknowledgedByDetach(
+  connections: readonly ShownConnection[],
+): readonly { at: number; seq: number }[] {
   return connections.flatMap(({ connection, pongs, attachSentAt }) => {
-    const detach = connection.events.find((event) => event.type === 'sent' && event.frame === 'DETACH');
+    const detach = connection.events.find(
+      (event) => event.type === 'sent' && event.frame === 'DETACH',
+    );
     if (detach === undefined || attachSentAt === null || connection.closeCode !== 1000) return [];
     if (connection.closedAt - detach.at > DETACH_CERTAIN_MS) return [];
     const alone = connections.every(
@@ -112,7 +154,10 @@ function acknowledgedByDetach(connections: readonly ShownConnection[]): readonly
   });
 }
 
-/** Turns that nobody received, and all that ended after a surface had been there, come to a surface; in their order. */
+/**
+ * Turns that nobody received, and all that ended after a surface had been there, come to a surface;
+ * in their order.
+ */
 function checkOwed(
   connections: readonly ShownConnection[],
   shown: ReadonlyMap<string, ShownTurn>,
@@ -125,12 +170,14 @@ function checkOwed(
     const name = `${turn.call?.marker ?? 'an unknown call'} (turn ${turn.turnId})`;
     const ended = shown.get(turn.turnId);
     if (ended === undefined) {
-      if (isOwed(turn, firstAttached)) report('undelivered', `${name} was never given to a surface`);
+      if (isOwed(turn, firstAttached))
+        report('undelivered', `${name} was never given to a surface`);
       continue;
     }
     if (turn.text === null) checkEnding(turn, ended, name, report);
     else if (turn.completedAt > firstAttached) {
-      if (ended.seq < lastSeq) report('reordered', `${name} has seq ${ended.seq}, a turn before it has ${lastSeq}`);
+      if (ended.seq < lastSeq)
+        report('reordered', `${name} has seq ${ended.seq}, a turn before it has ${lastSeq}`);
       lastSeq = ended.seq;
     }
   }
@@ -155,7 +202,12 @@ export function isOwed({ call, text, completedAt }: FoundTurn, firstAttached: nu
   }
 }
 
-function checkEnding({ call }: FoundTurn, { status, errorCode }: ShownTurn, name: string, report: Report): void {
+function checkEnding(
+  { call }: FoundTurn,
+  { status, errorCode }: ShownTurn,
+  name: string,
+  report: Report,
+): void {
   // Three processes that ran it died; or its caller had been told 503 before it began.
   const hasReason = errorCode === 'SBP_TURN_ABANDONED' || call?.outcome.type === 'refused';
   if (!hasReason) report('unexpected', `${name} ended ${status} with ${errorCode ?? 'no error'}`);

@@ -49,7 +49,8 @@ export function checkTranscript(conversation: ConversationHistory): readonly Vio
   if (conversation.found.stepCount !== completed) {
     report('count', `step_count is ${conversation.found.stepCount}, ${completed} turns completed`);
   }
-  if (conversation.found.turnInFlight !== null) report('unended', `turn ${conversation.found.turnInFlight} is open`);
+  if (conversation.found.turnInFlight !== null)
+    report('unended', `turn ${conversation.found.turnInFlight} is open`);
   return violations;
 }
 
@@ -60,8 +61,10 @@ function checkShape(messages: readonly FoundMessage[], report: Report): void {
   const seen = new Set<string>();
   let current = '';
   for (const { turnId, role } of messages) {
-    if (turnId !== current && seen.has(turnId)) report('reordered', `messages of turn ${turnId} are not side by side`);
-    if (turnId === current && role === 'user') report('doubled', `turn ${turnId} has two user messages`);
+    if (turnId !== current && seen.has(turnId))
+      report('reordered', `messages of turn ${turnId} are not side by side`);
+    if (turnId === current && role === 'user')
+      report('doubled', `turn ${turnId} has two user messages`);
     current = turnId;
     seen.add(turnId);
   }
@@ -80,25 +83,37 @@ function checkCall(
   const own = turns.filter(({ call }) => call?.marker === marker);
   const [turn] = own;
   if (own.length > 1)
-    report('doubled', `${marker} ran ${own.length} times: ${own.map((each) => each.turnId).join(', ')}`);
+    report(
+      'doubled',
+      `${marker} ran ${own.length} times: ${own.map((each) => each.turnId).join(', ')}`,
+    );
   switch (outcome.type) {
     case 'answered':
       if (outcome.sessionId !== sessionId) {
-        report('conflict', `${marker} was answered in session ${outcome.sessionId}, others in ${sessionId}`);
+        report(
+          'conflict',
+          `${marker} was answered in session ${outcome.sessionId}, others in ${sessionId}`,
+        );
       } else if (turn?.turnId !== outcome.turnId) {
-        report('lost', `${marker}: turn ${outcome.turnId} was answered, the session has ${turn?.turnId ?? 'none'}`);
+        report(
+          'lost',
+          `${marker}: turn ${outcome.turnId} was answered, the session has ${turn?.turnId ?? 'none'}`,
+        );
       } else {
         checkText(marker, outcome.text, turn, report);
         const step = turns.filter(({ text }) => text !== null).indexOf(turn) + 1;
-        if (step !== outcome.stepCount) report('count', `${marker} is step ${step}, and was told ${outcome.stepCount}`);
+        if (step !== outcome.stepCount)
+          report('count', `${marker} is step ${step}, and was told ${outcome.stepCount}`);
       }
       return;
     case 'finished':
-      if (turn === undefined) report('lost', `${marker}: its text was sent to the end, and is not there`);
+      if (turn === undefined)
+        report('lost', `${marker}: its text was sent to the end, and is not there`);
       else checkText(marker, outcome.text, turn, report);
       return;
     case 'unreached':
-      if (turn !== undefined) report('unexpected', `${marker} was never sent, and ran as turn ${turn.turnId}`);
+      if (turn !== undefined)
+        report('unexpected', `${marker} was never sent, and ran as turn ${turn.turnId}`);
       return;
     case 'refused':
       if (outcome.status !== 503) {
@@ -113,9 +128,16 @@ function checkCall(
   }
 }
 
-function checkText(marker: string, told: string, { turnId, text }: FoundTurn, report: Report): void {
-  if (text === null) report('lost', `${marker}: turn ${turnId} was answered, and has no answer in the session`);
-  else if (text !== told) report('altered', `${marker}: the caller got ${quote(told)}, the session has ${quote(text)}`);
+function checkText(
+  marker: string,
+  told: string,
+  { turnId, text }: FoundTurn,
+  report: Report,
+): void {
+  if (text === null)
+    report('lost', `${marker}: turn ${turnId} was answered, and has no answer in the session`);
+  else if (text !== told)
+    report('altered', `${marker}: the caller got ${quote(told)}, the session has ${quote(text)}`);
 }
 
 /** A turn that was answered before another was asked for stands before it. */
@@ -127,7 +149,10 @@ function checkOrder(turns: readonly FoundTurn[], report: Report): void {
       return later.call !== call && isTold(outcome.type) && endedAt < call.begunAt;
     });
     if (late?.call)
-      report('reordered', `${late.call.marker} had ended before ${call.marker} began, and stands after it`);
+      report(
+        'reordered',
+        `${late.call.marker} had ended before ${call.marker} began, and stands after it`,
+      );
   }
 }
 
@@ -138,7 +163,8 @@ function isTold(outcome: Call['outcome']['type']): boolean {
 function checkReads({ calls, reads }: ConversationHistory, report: Report): void {
   for (const { begunAt, turnIds } of reads) {
     for (const { marker, endedAt, outcome } of calls) {
-      if (outcome.type !== 'answered' || endedAt >= begunAt || turnIds.includes(outcome.turnId)) continue;
+      if (outcome.type !== 'answered' || endedAt >= begunAt || turnIds.includes(outcome.turnId))
+        continue;
       report('stale', `a read after ${marker} was answered does not show it`);
     }
   }

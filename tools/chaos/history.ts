@@ -13,7 +13,10 @@ export interface ConversationHistory {
   readonly calls: readonly Call[];
   readonly reads: readonly Read[];
   readonly connections: readonly Connection[];
-  /** Acknowledgements by surfaces that the log is known to have taken while their attachment was the current one. */
+  /**
+   * Acknowledgements by surfaces that the log is known to have taken while their attachment was the
+   * current one.
+   */
   readonly acknowledged: readonly DurableAcknowledgement[];
   readonly found: Found;
 }
@@ -36,7 +39,10 @@ export type CallOutcome =
       readonly text: string;
       readonly stepCount: number;
     }
-  /** The model's end of the text came, so the turn was promised to be committed; then the stream broke. */
+  /**
+   * The model's end of the text came, so the turn was promised to be committed; then the stream
+   * broke.
+   */
   | { readonly type: 'finished'; readonly text: string }
   /** The connection broke before the end of the text. */
   | { readonly type: 'broken' }
@@ -67,7 +73,11 @@ export interface Connection {
 
 export type ConnectionEvent =
   | { readonly type: 'received'; readonly at: number; readonly frame: ServerFrame }
-  | { readonly type: 'sent'; readonly at: number; readonly frame: 'ATTACH_SESSION' | 'PONG' | 'DETACH' };
+  | {
+      readonly type: 'sent';
+      readonly at: number;
+      readonly frame: 'ATTACH_SESSION' | 'PONG' | 'DETACH';
+    };
 
 export interface DurableAcknowledgement {
   readonly at: number;

@@ -33,7 +33,10 @@ interface Sbp {
 /** No connection is used twice: one that died under a request would look like a broken call. */
 const agent = new Agent({ keepAlive: false });
 
-/** Makes one tracked call, and tells what its caller knows when it is over. It never repeats anything. */
+/**
+ * Makes one tracked call, and tells what its caller knows when it is over. It never repeats
+ * anything.
+ */
 export function complete(call: CompletionCall): Promise<CompletionResult> {
   const { session, stream } = call;
   const body = JSON.stringify({
@@ -61,7 +64,10 @@ export function complete(call: CompletionCall): Promise<CompletionResult> {
         ...(session === null ? {} : { 'x-session-token': session.token }),
       },
     });
-    const vanish = call.vanishAfterMs === null ? undefined : setTimeout(() => ended('vanished'), call.vanishAfterMs);
+    const vanish =
+      call.vanishAfterMs === null
+        ? undefined
+        : setTimeout(() => ended('vanished'), call.vanishAfterMs);
     const patience = setTimeout(() => ended('forgotten'), PATIENCE_MS);
     outgoing.on('socket', (socket) => socket.once('connect', () => (isSent = true)));
     outgoing.on('response', (incoming) => {
@@ -73,31 +79,35 @@ export function complete(call: CompletionCall): Promise<CompletionResult> {
   });
 }
 
-function outcomeOf(ended: 'closed' | 'vanished' | 'forgotten', answer: Answer | null, isSent: boolean): CallOutcome {
+function outcomeOf(
+  ended: 'closed' | 'vanished' | 'forgotten',
+  answer: Answer | null,
+  isSent: boolean,
+): CallOutcome {
   if (ended !== 'closed') return { type: ended };
   return answer?.outcome() ?? { type: isSent ? 'broken' : 'unreached' };
 }
 
 /** An answer as it comes in. */
 class Answer {
-  #sbp: Sbp | null = null;
-  #text = '';
-  #finished = false;
-  #done = false;
-  #body = '';
-  readonly #isStream: boolean;
+  private sbp: Sbp | null = null;
+  private text = '';
+  private finished = false;
+  private done = false;
+  private body = '';
+  private readonly isStream: boolean;
 
   constructor(
     private readonly incoming: IncomingMessage,
     asksForStream: boolean,
   ) {
     const type = incoming.headers['content-type'] ?? '';
-    this.#isStream = asksForStream && type.startsWith('text/event-stream');
-    const events = createParser({ onEvent: ({ event, data }) => this.#event(event, data) });
+    this.isStream = asksForStream && type.startsWith('text/event-stream');
+    const events = createParser({ onEvent: ({ event, data }) => this.event(event, data) });
     incoming.setEncoding('utf8');
     incoming.on('data', (text: string) => {
-      if (this.#isStream) events.feed(text);
-      else this.#body += text;
+      if (this.isStream) events.feed(text);
+      else this.body += text;
     });
     // A connection that fails closes too.
     incoming.on('error', () => undefined);
@@ -110,28 +120,28 @@ class Answer {
 
   outcome(): CallOutcome {
     const { complete: isWhole, statusCode: status = 0 } = this.incoming;
-    if (this.#isStream) {
-      if (this.#done && this.#sbp !== null) return answered(this.#sbp, this.#text);
-      return this.#finished ? { type: 'finished', text: this.#text } : { type: 'broken' };
+    if (this.isStream) {
+      if (this.done && this.sbp !== null) return answered(this.sbp, this.text);
+      return this.finished ? { type: 'finished', text: this.text } : { type: 'broken' };
     }
     if (!isWhole) return { type: 'broken' };
-    const body = JSON.parse(this.#body) as WholeBody;
+    const body = JSON.parse(this.body) as WholeBody;
     if (status !== 200) return { type: 'refused', status, code: body.error?.code ?? null };
     if (body.sbp === undefined) return { type: 'refused', status, code: 'no sbp in the answer' };
     return answered(body.sbp, body.choices?.[0]?.message?.content ?? '');
   }
 
-  #event(name: string | undefined, data: string): void {
+  private event(name: string | undefined, data: string): void {
     if (name === 'error') return;
     if (data === '[DONE]') {
-      this.#done = true;
+      this.done = true;
       return;
     }
     const chunk = JSON.parse(data) as ChunkBody;
     const [choice] = chunk.choices;
-    this.#text += choice?.delta?.content ?? '';
-    this.#finished ||= typeof choice?.finish_reason === 'string';
-    this.#sbp = chunk.sbp ?? this.#sbp;
+    this.text += choice?.delta?.content ?? '';
+    this.finished ||= typeof choice?.finish_reason === 'string';
+    this.sbp = chunk.sbp ?? this.sbp;
   }
 }
 
@@ -150,7 +160,13 @@ interface ChunkBody {
 }
 
 function answered(sbp: Sbp, text: string): CallOutcome {
-  return { type: 'answered', sessionId: sbp.session_id, turnId: sbp.turn_id, text, stepCount: sbp.step_count };
+  return {
+    type: 'answered',
+    sessionId: sbp.session_id,
+    turnId: sbp.turn_id,
+    text,
+    stepCount: sbp.step_count,
+  };
 }
 
 /** Reads JSON; null for any failure and any status but 200. */

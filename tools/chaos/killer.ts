@@ -24,7 +24,10 @@ export interface Kill {
   readonly hand: InHand;
 }
 
-/** Kills one process after the other as planned, whether or not all has recovered; gives up when `stopped`. */
+/**
+ * Kills one process after the other as planned, whether or not all has recovered; gives up when
+ * `stopped`.
+ */
 export async function kill(
   topology: Topology,
   plan: readonly PlannedKill[],
@@ -52,9 +55,17 @@ export async function kill(
   return kills;
 }
 
-async function killOne(topology: Topology, planned: PlannedKill, stopped: AbortSignal): Promise<ProcessExit | null> {
+async function killOne(
+  topology: Topology,
+  planned: PlannedKill,
+  stopped: AbortSignal,
+): Promise<ProcessExit | null> {
   const { step, afterMs, choice } = planned;
-  const victim = await chooseVictim(step === null ? topology.victims : topology.passing(step), choice, stopped);
+  const victim = await chooseVictim(
+    step === null ? topology.victims : topology.passing(step),
+    choice,
+    stopped,
+  );
   if (victim === null) return null;
   const patience = AbortSignal.any([stopped, AbortSignal.timeout(STEP_PATIENCE_MS)]);
   const exited = exitOf(victim, patience);

@@ -33,11 +33,14 @@ const TOPOLOGIES = ['embedded', 'stack'] as const;
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const options = readOptions();
 const interrupted = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interrupted.abort());
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => interrupted.abort());
 
 const startedAt = Date.now();
 const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-chaos-'));
-print(`Chaos with seed ${options.seed}: ${options.kills} random kills and ${EACH_STEP} of each step on each topology.`);
+print(
+  `Chaos with seed ${options.seed}: ${options.kills} random kills and ${EACH_STEP} of each step on each topology.`,
+);
 const results: ChaosResult[] = [];
 try {
   for (const [index, name] of options.topologies.entries()) {
@@ -47,23 +50,44 @@ try {
     for (const line of figures(results.at(-1) as ChaosResult)) print(line);
   }
 } catch (error) {
-  print(`The run itself failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  print(
+    `The run itself failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+  );
 }
 await judge();
 
-async function run(name: (typeof TOPOLOGIES)[number], topologies: number, ms: number): Promise<ChaosResult> {
+async function run(
+  name: (typeof TOPOLOGIES)[number],
+  topologies: number,
+  ms: number,
+): Promise<ChaosResult> {
   const random = new Random(options.seed).fork(name);
-  const schedule: Schedule = { each: EACH_STEP, random: Math.ceil(options.kills / topologies), gap: GAP };
-  const stopped = AbortSignal.any([interrupted.signal, AbortSignal.timeout(Math.max(0, Math.floor(ms) - CLOSING_MS))]);
+  const schedule: Schedule = {
+    each: EACH_STEP,
+    random: Math.ceil(options.kills / topologies),
+    gap: GAP,
+  };
+  const stopped = AbortSignal.any([
+    interrupted.signal,
+    AbortSignal.timeout(Math.max(0, Math.floor(ms) - CLOSING_MS)),
+  ]);
   const { topology, end } = await start(name);
   try {
-    return await runChaos(topology, { plan: planKills(schedule, random), random, lanes: LANES, stopped, say: print });
+    return await runChaos(topology, {
+      plan: planKills(schedule, random),
+      random,
+      lanes: LANES,
+      stopped,
+      say: print,
+    });
   } finally {
     await end();
   }
 }
 
-async function start(name: (typeof TOPOLOGIES)[number]): Promise<{ topology: Topology; end: () => Promise<void> }> {
+async function start(
+  name: (typeof TOPOLOGIES)[number],
+): Promise<{ topology: Topology; end: () => Promise<void> }> {
   const folder = path.join(dataDir, name);
   if (name === 'embedded') {
     const topology = await startEmbedded(folder);
@@ -77,7 +101,10 @@ async function start(name: (typeof TOPOLOGIES)[number]): Promise<{ topology: Top
     await Promise.all([kafka.stop({ discard: true }), postgres.stop({ discard: true })]);
   };
   try {
-    const topology = await startServices(folder, { kafkaBrokers: kafka.brokers, postgresUrl: postgres.url });
+    const topology = await startServices(folder, {
+      kafkaBrokers: kafka.brokers,
+      postgresUrl: postgres.url,
+    });
     return {
       topology,
       end: async () => {
@@ -132,10 +159,14 @@ function readOptions(): {
       },
     });
     for (const name of ['kills', 'minutes', 'seed'] as const) {
-      if (!/^\d{1,9}$/.test(values[name])) throw new Error(`--${name} ${values[name]} is not a whole number.`);
+      if (!/^\d{1,9}$/.test(values[name]))
+        throw new Error(`--${name} ${values[name]} is not a whole number.`);
     }
-    const topologies = TOPOLOGIES.filter((each) => values.topology === undefined || each === values.topology);
-    if (topologies.length === 0) throw new Error(`--topology ${values.topology ?? ''} is not embedded or stack.`);
+    const topologies = TOPOLOGIES.filter(
+      (each) => values.topology === undefined || each === values.topology,
+    );
+    if (topologies.length === 0)
+      throw new Error(`--topology ${values.topology ?? ''} is not embedded or stack.`);
     return {
       kills: Number(values.kills),
       minutes: Number(values.minutes),

@@ -7,12 +7,26 @@ import { STEP_NAMES } from './steps.js';
 const DEMANDS = { kills: STEP_NAMES.length, eachStep: 1, turns: 0 };
 
 function kill(step: Kill['step'], appends: number): Kill {
-  return { at: 1, victim: 'gateway-1', pid: 1, step, hand: { claims: [], surfaces: 0, appends, folds: 0, step } };
+  return {
+    at: 1,
+    victim: 'gateway-1',
+    pid: 1,
+    step,
+    hand: { claims: [], surfaces: 0, appends, folds: 0, step },
+  };
 }
 
 function result(change: Partial<ChaosResult> = {}): ChaosResult {
   const kills = STEP_NAMES.map((step) => kill(step, 1));
-  return { topology: 'stack', kills, adoptions: [], crashes: [], conversations: [], violations: [], ...change };
+  return {
+    topology: 'stack',
+    kills,
+    adoptions: [],
+    crashes: [],
+    conversations: [],
+    violations: [],
+    ...change,
+  };
 }
 
 describe('a chaos run passes', () => {
@@ -23,17 +37,25 @@ describe('a chaos run passes', () => {
 
 describe('a chaos run fails', () => {
   it.each<[string, RegExp, ChaosResult]>([
-    ['a promise was broken', /lost/, result({ violations: [{ rule: 'lost', conversation: 'a', detail: 'b' }] })],
+    [
+      'a promise was broken',
+      /lost/,
+      result({ violations: [{ rule: 'lost', conversation: 'a', detail: 'b' }] }),
+    ],
     [
       'a step was not hit',
       /T4/,
-      result({ kills: [...STEP_NAMES.filter((step) => step !== 'T4'), null].map((step) => kill(step, 1)) }),
+      result({
+        kills: [...STEP_NAMES.filter((step) => step !== 'T4'), null].map((step) => kill(step, 1)),
+      }),
     ],
     ['there were too few kills', /kills, not 12/, result({ kills: [kill('T1', 1)] })],
     [
       'fewer than half of the kills interrupted work',
       /interrupted/,
-      result({ kills: [...result().kills, ...result().kills.map(() => kill(null, 0)), kill(null, 0)] }),
+      result({
+        kills: [...result().kills, ...result().kills.map(() => kill(null, 0)), kill(null, 0)],
+      }),
     ],
     [
       'a process ended by itself',

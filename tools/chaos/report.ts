@@ -22,7 +22,10 @@ function killsAt({ kills }: ChaosResult, step: Step): number {
 
 /** Turns that completed. */
 function turnsOf({ conversations }: ChaosResult): number {
-  return conversations.reduce((sum, each) => sum + foundTurns(each).filter(({ text }) => text !== null).length, 0);
+  return conversations.reduce(
+    (sum, each) => sum + foundTurns(each).filter(({ text }) => text !== null).length,
+    0,
+  );
 }
 
 /** Everything that speaks against a run; nothing: it passed. */
@@ -34,7 +37,9 @@ export function objections(results: readonly ChaosResult[], demands: Demands): r
     ...results.flatMap(({ topology, violations }) =>
       violations
         .slice(0, SHOWN_VIOLATIONS)
-        .map(({ rule, conversation, detail }) => `${topology}: ${rule}: ${conversation}: ${detail}`),
+        .map(
+          ({ rule, conversation, detail }) => `${topology}: ${rule}: ${conversation}: ${detail}`,
+        ),
     ),
     ...results.flatMap(({ topology, crashes }) =>
       crashes.map(
@@ -50,7 +55,9 @@ export function objections(results: readonly ChaosResult[], demands: Demands): r
     ),
     ...(kills.length < demands.kills ? [`${kills.length} kills, not ${demands.kills}`] : []),
     ...(turns < demands.turns ? [`${turns} turns, not ${demands.turns}`] : []),
-    ...(busy < kills.length * BUSY_SHARE ? [`only ${busy} of ${kills.length} kills interrupted work`] : []),
+    ...(busy < kills.length * BUSY_SHARE
+      ? [`only ${busy} of ${kills.length} kills interrupted work`]
+      : []),
   ];
 }
 

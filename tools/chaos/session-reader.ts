@@ -9,12 +9,20 @@ export interface SessionAddress {
 }
 
 /** The session as its API shows it; null while it cannot be read. */
-export async function readSession({ url, id, token }: SessionAddress): Promise<SessionResponse | null> {
+export async function readSession({
+  url,
+  id,
+  token,
+}: SessionAddress): Promise<SessionResponse | null> {
   return (await readJson(`${url}/v1/sbp/sessions/${id}`, token)) as SessionResponse | null;
 }
 
 /** All messages of the session; null while they cannot be read. */
-export async function readMessages({ url, id, token }: SessionAddress): Promise<readonly FoundMessage[] | null> {
+export async function readMessages({
+  url,
+  id,
+  token,
+}: SessionAddress): Promise<readonly FoundMessage[] | null> {
   const found: FoundMessage[] = [];
   for (let after = ''; ;) {
     const page = (await readJson(
@@ -23,7 +31,12 @@ export async function readMessages({ url, id, token }: SessionAddress): Promise<
     )) as MessagesResponse | null;
     if (page === null) return null;
     for (const { turn_id: turnId, role, content, created_at: createdAt } of page.messages) {
-      found.push({ turnId, role, text: textOf(content as Message['content']), createdAt: Date.parse(createdAt) });
+      found.push({
+        turnId,
+        role,
+        text: textOf(content as Message['content']),
+        createdAt: Date.parse(createdAt),
+      });
     }
     if (page.next_cursor === null) return found;
     after = `&after=${page.next_cursor}`;

@@ -1,4 +1,7 @@
-/** Points at which a process can be made to kill itself: of a turn (T), an attach (A), an acknowledgement (K). */
+/**
+ * Points at which a process can be made to kill itself: of a turn (T), an attach (A), an
+ * acknowledgement (K).
+ */
 export const STEPS = {
   T1: 'turn claimed',
   T2: 'start of a turn sent to the log',
@@ -23,9 +26,9 @@ export function ownerOf(step: Step): 'completions' | 'gateway' {
 }
 
 /**
- * Sent to a process by its channel: kill yourself the next time that you pass this step; null takes the last order back.
- * `afterMs` is how long after sending (T2, T5, A1, K1) it dies, if the log does not answer first; 0: at once. For T4, how long
- * after the start was acknowledged.
+ * Sent to a process by its channel: kill yourself the next time that you pass this step; null takes
+ * the last order back. `afterMs` is how long after sending (T2, T5, A1, K1) it dies, if the log
+ * does not answer first; 0: at once. For T4, how long after the start was acknowledged.
  */
 export interface Arming {
   readonly arm: Step | null;
@@ -33,5 +36,7 @@ export interface Arming {
 }
 
 export function isArming(message: unknown): message is Arming {
-  return typeof message === 'object' && message !== null && 'arm' in message && 'afterMs' in message;
+  return (
+    typeof message === 'object' && message !== null && 'arm' in message && 'afterMs' in message
+  );
 }

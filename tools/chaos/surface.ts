@@ -17,11 +17,11 @@ export class Surface {
   readonly closed: Promise<void>;
   /** When each PING is answered by PONG, in ms after it came; null: never. */
   pongAfterMs: number | null;
-  readonly #events: ConnectionEvent[] = [];
-  #closedAt = 0;
-  #closeCode = 1006;
-  #hasDetached = false;
-  #changed = Promise.withResolvers<undefined>();
+  private readonly events: ConnectionEvent[] = [];
+  private closedAt = 0;
+  private closeCode = 1006;
+  private hasDetached = false;
+  private changed = Promise.withResolvers<undefined>();
 
   private constructor(
     private readonly name: string,
@@ -29,21 +29,27 @@ export class Surface {
     pongAfterMs: number | null,
   ) {
     this.pongAfterMs = pongAfterMs;
-    socket.on('message', (data: Buffer) => this.#receive(JSON.parse(data.toString()) as ServerFrame));
+    socket.on('message', (data: Buffer) =>
+      this.receive(JSON.parse(data.toString()) as ServerFrame),
+    );
     // An error is followed by its close.
     socket.on('error', () => undefined);
     this.closed = new Promise((resolve) => {
       socket.once('close', (code) => {
-        this.#closedAt = Date.now();
-        this.#closeCode = code;
-        this.#wake();
+        this.closedAt = Date.now();
+        this.closeCode = code;
+        this.wake();
         resolve();
       });
     });
   }
 
   /** Connects and asks to be attached; null where nobody takes the connection. */
-  static async attach(name: string, address: SurfaceAddress, pongAfterMs: number | null): Promise<Surface | null> {
+  static async attach(
+    name: string,
+    address: SurfaceAddress,
+    pongAfterMs: number | null,
+  ): Promise<Surface | null> {
     const socket = new WebSocket(`${address.url.replace(/^http/, 'ws')}/v1/sbp/ws/${address.id}`);
     const surface = new Surface(name, socket, pongAfterMs);
     try {
@@ -51,7 +57,7 @@ export class Surface {
     } catch {
       return null;
     }
-    surface.#send('ATTACH_SESSION', {
+    surface.send('ATTACH_SESSION', {
       session_id: address.id,
       session_token: address.token,
       surface_context: { device_type: 'chaos', acknowledges: true },
@@ -60,28 +66,31 @@ export class Surface {
   }
 
   get isOpen(): boolean {
-    return this.#closedAt === 0;
+    return this.closedAt === 0;
   }
 
   /** When SESSION_ATTACHED came; null before. */
   get attachedAt(): number | null {
     return (
-      this.#events.find((event) => event.type === 'received' && event.frame.type === 'SESSION_ATTACHED')?.at ?? null
+      this.events.find(
+        (event) => event.type === 'received' && event.frame.type === 'SESSION_ATTACHED',
+      )?.at ?? null
     );
   }
 
   get frames(): readonly ServerFrame[] {
-    return this.#events.flatMap((event) => (event.type === 'received' ? [event.frame] : []));
+    return this.events.flatMap((event) => (event.type === 'received' ? [event.frame] : []));
   }
 
   /** All that SESSION_ATTACHED announced came, and a PING after it was answered. */
   get isDrained(): boolean {
     const [first] = this.frames;
     if (first?.type !== 'SESSION_ATTACHED') return false;
-    const isTether = ({ frame }: ConnectionEvent): boolean => typeof frame !== 'string' && frame.type === 'TETHER_TURN';
-    if (this.#events.filter(isTether).length < first.queued_turns) return false;
-    const last = this.#events.findLastIndex(isTether);
-    return last < 0 || this.#events.slice(last).some(({ frame }) => frame === 'PONG');
+    const isTether = ({ frame }: ConnectionEvent): boolean =>
+      typeof frame !== 'string' && frame.type === 'TETHER_TURN';
+    if (this.events.filter(isTether).length < first.queued_turns) return false;
+    const last = this.events.findLastIndex(isTether);
+    return last < 0 || this.events.slice(last).some(({ frame }) => frame === 'PONG');
   }
 
   /** Waits for a condition; false when the socket closes before, or after `timeoutMs`. */
@@ -90,8 +99,8 @@ export class Surface {
     while (!condition()) {
       const left = deadline - Date.now();
       if (!this.isOpen || left <= 0) return false;
-      const timer = setTimeout(() => this.#wake(), left);
-      await this.#changed.promise;
+      const timer = setTimeout(() => this.wake(), left);
+      await this.changed.promise;
       clearTimeout(timer);
     }
     return true;
@@ -99,7 +108,7 @@ export class Surface {
 
   /** Leaves properly; the server closes. */
   async detach(): Promise<void> {
-    if (this.isOpen) this.#send('DETACH', {});
+    if (this.isOpen) this.send('DETACH', {});
     await this.closed;
   }
 
@@ -117,27 +126,33 @@ export class Surface {
 
   history(): Connection {
     const { name: id, openedAt } = this;
-    return { id, openedAt, events: this.#events, closedAt: this.#closedAt || Date.now(), closeCode: this.#closeCode };
+    return {
+      id,
+      openedAt,
+      events: this.events,
+      closedAt: this.closedAt || Date.now(),
+      closeCode: this.closeCode,
+    };
   }
 
-  #receive(frame: ServerFrame): void {
-    this.#events.push({ type: 'received', at: Date.now(), frame });
-    this.#wake();
+  private receive(frame: ServerFrame): void {
+    this.events.push({ type: 'received', at: Date.now(), frame });
+    this.wake();
     if (frame.type !== 'PING' || this.pongAfterMs === null) return;
-    if (this.pongAfterMs === 0) this.#send('PONG', {});
-    else setTimeout(() => this.#send('PONG', {}), this.pongAfterMs);
+    if (this.pongAfterMs === 0) this.send('PONG', {});
+    else setTimeout(() => this.send('PONG', {}), this.pongAfterMs);
   }
 
-  #send(type: 'ATTACH_SESSION' | 'PONG' | 'DETACH', fields: object): void {
-    if (this.socket.readyState !== WebSocket.OPEN || this.#hasDetached) return;
-    this.#hasDetached = type === 'DETACH';
-    this.#events.push({ type: 'sent', at: Date.now(), frame: type });
+  private send(type: 'ATTACH_SESSION' | 'PONG' | 'DETACH', fields: object): void {
+    if (this.socket.readyState !== WebSocket.OPEN || this.hasDetached) return;
+    this.hasDetached = type === 'DETACH';
+    this.events.push({ type: 'sent', at: Date.now(), frame: type });
     this.socket.send(JSON.stringify({ type, ...fields }));
-    this.#wake();
+    this.wake();
   }
 
-  #wake(): void {
-    this.#changed.resolve(undefined);
-    this.#changed = Promise.withResolvers<undefined>();
+  private wake(): void {
+    this.changed.resolve(undefined);
+    this.changed = Promise.withResolvers<undefined>();
   }
 }

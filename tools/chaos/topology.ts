@@ -26,7 +26,10 @@ export interface Topology {
 /** Before a killed process is started again, in ms: about what a supervisor takes. */
 const RESTART_MS = 200;
 
-/** How services are to behave; the demo model's answers differ from call to call, so that a repeated one is seen. */
+/**
+ * How services are to behave; the demo model's answers differ from call to call, so that a repeated
+ * one is seen.
+ */
 function environment(dataDir: string): NodeJS.ProcessEnv {
   return { SBP_DEMO_VARY: '1', SBP_LOG_LEVEL: 'warn', [LEDGER_VARIABLE]: ledgerFolder(dataDir) };
 }
@@ -35,7 +38,10 @@ function ledgerFolder(dataDir: string): string {
   return path.join(dataDir, 'ledger');
 }
 
-/** A test program of `tests/chaos/entry` as built. This module lies in `tools/chaos`, or in its built form below `dist`. */
+/**
+ * A test program of `tests/chaos/entry` as built. This module lies in `tools/chaos`, or in its
+ * built form below `dist`.
+ */
 function entry(name: ServiceKind | 'sbp-server'): string {
   const here = fileURLToPath(import.meta.url);
   const parent = path.resolve(path.dirname(here), '../..');
@@ -81,7 +87,10 @@ export async function startEmbedded(dataDir: string): Promise<Topology> {
 }
 
 /** Each service a process of its own, two of those that hold work. */
-export async function startServices(dataDir: string, infrastructure: ExistingInfrastructure): Promise<Topology> {
+export async function startServices(
+  dataDir: string,
+  infrastructure: ExistingInfrastructure,
+): Promise<Topology> {
   const unique = `chaos_${path.basename(dataDir).replaceAll(/[^A-Za-z0-9]/g, '')}`;
   const stack = await startStack({
     dataDir,

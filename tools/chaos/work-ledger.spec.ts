@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest';
 import type { SurfaceNote, WorkNote } from './work-ledger.js';
 import { durableAcknowledgements, inHand, isBusy } from './work-ledger.js';
 
-function fact(at: number, name: SurfaceNote['fact'], attachId: string, phase: SurfaceNote['phase'], seq = 0): WorkNote {
+function fact(
+  at: number,
+  name: SurfaceNote['fact'],
+  attachId: string,
+  phase: SurfaceNote['phase'],
+  seq = 0,
+): WorkNote {
   return { at, note: 'surface-fact', fact: name, phase, session: 's', attachId, seq };
 }
 
@@ -53,6 +59,8 @@ describe('an acknowledgement counts as durable', () => {
   });
 
   it('also if another attach came after it', () => {
-    expect(durableAcknowledgements([...attachAndAcknowledge, fact(10, 'attached', 'b', 'sent')], 's')).toHaveLength(1);
+    expect(
+      durableAcknowledgements([...attachAndAcknowledge, fact(10, 'attached', 'b', 'sent')], 's'),
+    ).toHaveLength(1);
   });
 });

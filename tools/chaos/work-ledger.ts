@@ -3,10 +3,15 @@ import path from 'node:path';
 import type { DurableAcknowledgement } from './history.js';
 import type { Step } from './steps.js';
 
-/** The folder in which processes under test note what they have in hand; each writes `<pid>.jsonl` there. */
+/**
+ * The folder in which processes under test note what they have in hand; each writes `<pid>.jsonl`
+ * there.
+ */
 export const LEDGER_VARIABLE = 'SBP_CHAOS_LEDGER';
 
-/** One note, written before its process goes on, so that it outlives a SIGKILL. `at`: `Date.now()`. */
+/**
+ * One note, written before its process goes on, so that it outlives a SIGKILL. `at`: `Date.now()`.
+ */
 export type WorkNote = { readonly at: number } & (
   | { readonly note: 'claimed' | 'adopted'; readonly session: string; readonly turn: string }
   | { readonly note: 'released'; readonly session: string }
@@ -16,7 +21,10 @@ export type WorkNote = { readonly at: number } & (
   | { readonly note: 'step'; readonly step: Step }
 );
 
-/** What can be in hand besides claimed turns: an attached surface, an append, a batch of records being folded. */
+/**
+ * What can be in hand besides claimed turns: an attached surface, an append, a batch of records
+ * being folded.
+ */
 export type Work = 'surface' | 'append' | 'fold';
 
 /** A fact about a surface on its way to the log; `seq` is 0 except in acknowledgements. */
@@ -52,7 +60,9 @@ export function readLedger(folder: string, pid: number): readonly WorkNote[] {
 /** The notes of all processes, by time. */
 export function readAllLedgers(folder: string): readonly WorkNote[] {
   const files = readdirSync(folder).map((name) => path.join(folder, name));
-  return files.flatMap((file) => parse(readFileSync(file, 'utf8'))).sort((left, right) => left.at - right.at);
+  return files
+    .flatMap((file) => parse(readFileSync(file, 'utf8')))
+    .sort((left, right) => left.at - right.at);
 }
 
 function parse(lines: string): WorkNote[] {
@@ -67,13 +77,20 @@ export function inHand(notes: readonly WorkNote[]): InHand {
   const work = { surface: 0, append: 0, fold: 0 };
   let step: Step | null = null;
   for (const note of notes) {
-    if (note.note === 'claimed' || note.note === 'adopted') claims.set(note.session, `${note.session} ${note.turn}`);
+    if (note.note === 'claimed' || note.note === 'adopted')
+      claims.set(note.session, `${note.session} ${note.turn}`);
     else if (note.note === 'released') claims.delete(note.session);
     else if (note.note === 'begun') work[note.work]++;
     else if (note.note === 'done') work[note.work]--;
     else if (note.note === 'step') step = note.step;
   }
-  return { claims: [...claims.values()], surfaces: work.surface, appends: work.append, folds: work.fold, step };
+  return {
+    claims: [...claims.values()],
+    surfaces: work.surface,
+    appends: work.append,
+    folds: work.fold,
+    step,
+  };
 }
 
 /** Whether a process that dies now leaves something half done. */
@@ -82,15 +99,17 @@ export function isBusy({ claims, surfaces, appends, folds }: InHand): boolean {
 }
 
 /**
- * The acknowledgements of a session that must have moved its cursor: appended, and from its attach to then nobody sent another
- * attach or a detach, so that the attachment was still the current one. In a tie of clocks it does not count.
+ * The acknowledgements of a session that must have moved its cursor: appended, and from its attach
+ * to then nobody sent another attach or a detach, so that the attachment was still the current one.
+ * In a tie of clocks it does not count.
  */
 export function durableAcknowledgements(
   notes: readonly WorkNote[],
   sessionId: string,
 ): readonly DurableAcknowledgement[] {
   const facts = notes.filter(
-    (note): note is SurfaceNote & WorkNote => note.note === 'surface-fact' && note.session === sessionId,
+    (note): note is SurfaceNote & WorkNote =>
+      note.note === 'surface-fact' && note.session === sessionId,
   );
   return facts.flatMap(({ fact, phase, attachId, at, seq }) => {
     if (fact !== 'acknowledged' || phase !== 'appended') return [];

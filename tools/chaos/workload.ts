@@ -5,16 +5,22 @@ import type { Random } from './random.js';
 import { durableAcknowledgements, readAllLedgers } from './work-ledger.js';
 import type { Topology } from './topology.js';
 
-/** Part of the conversations that have a surface from the start; the others get one when all is over. */
+/**
+ * Part of the conversations that have a surface from the start; the others get one when all is
+ * over.
+ */
 const SURFACE_SHARE = 0.65;
 /** Conversations brought to rest at a time. */
 const CLOSED_AT_ONCE = 6;
 
-/** Many conversations, some at a time, until it is told to stop; then all of them are brought to rest. */
+/**
+ * Many conversations, some at a time, until it is told to stop; then all of them are brought to
+ * rest.
+ */
 export class Workload {
   readonly conversations: Conversation[] = [];
-  readonly #stop = new AbortController();
-  readonly #lanes: readonly Promise<void>[];
+  private readonly stop = new AbortController();
+  private readonly lanes: readonly Promise<void>[];
 
   constructor(
     private readonly topology: Pick<Topology, 'url' | 'ledgers'>,
@@ -22,7 +28,9 @@ export class Workload {
     /** Conversations at a time. */
     lanes: number,
   ) {
-    this.#lanes = Array.from({ length: lanes }, (_, lane) => this.#run(lane, random.fork(`lane ${lane}`)));
+    this.lanes = Array.from({ length: lanes }, (_, lane) =>
+      this.run(lane, random.fork(`lane ${lane}`)),
+    );
   }
 
   /** Calls made so far. */
@@ -32,8 +40,8 @@ export class Workload {
 
   /** Begins nothing new, waits for what is under way, and finds what is there in the end. */
   async finish(): Promise<readonly ConversationHistory[]> {
-    this.#stop.abort();
-    await Promise.all(this.#lanes);
+    this.stop.abort();
+    await Promise.all(this.lanes);
     const histories: ConversationHistory[] = [];
     const waiting = [...this.conversations];
     const closeNext = async (): Promise<void> => {
@@ -50,12 +58,17 @@ export class Workload {
     }));
   }
 
-  async #run(lane: number, random: Random): Promise<void> {
-    for (let number = 1; !this.#stop.signal.aborted; number++) {
+  private async run(lane: number, random: Random): Promise<void> {
+    for (let number = 1; !this.stop.signal.aborted; number++) {
       const name = `agent-${lane}-${number}`;
-      const conversation = new Conversation(name, this.topology.url, random.fork(name), random.chance(SURFACE_SHARE));
+      const conversation = new Conversation(
+        name,
+        this.topology.url,
+        random.fork(name),
+        random.chance(SURFACE_SHARE),
+      );
       this.conversations.push(conversation);
-      await conversation.run(this.#stop.signal);
+      await conversation.run(this.stop.signal);
     }
   }
 }

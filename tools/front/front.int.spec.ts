@@ -62,10 +62,18 @@ describe('the front passes requests on', () => {
       body: 'hello',
       headers: { 'X-Custom': 'kept', 'X-Forwarded-For': '203.0.113.9' },
     });
-    expect([response.status, response.headers.get('x-own'), await response.text()]).toEqual([201, 'yes', 'made']);
+    expect([response.status, response.headers.get('x-own'), await response.text()]).toEqual([
+      201,
+      'yes',
+      'made',
+    ]);
     expect(seen).toHaveLength(1);
     const [{ request, body } = { request: undefined, body: '' }] = seen;
-    expect([request?.method, request?.url, body]).toEqual(['POST', '/v1/chat/completions?x=%20', 'hello']);
+    expect([request?.method, request?.url, body]).toEqual([
+      'POST',
+      '/v1/chat/completions?x=%20',
+      'hello',
+    ]);
     expect(request?.headers).toMatchObject({
       host: new URL(url).host,
       'x-custom': 'kept',
@@ -78,7 +86,10 @@ describe('the front passes requests on', () => {
     const url = await front(
       await replica((request, response) => void text(request).then((body) => response.end(body))),
     );
-    const chunked = httpRequest(`${url}/v1/x`, { method: 'DELETE', headers: { 'Transfer-Encoding': 'chunked' } });
+    const chunked = httpRequest(`${url}/v1/x`, {
+      method: 'DELETE',
+      headers: { 'Transfer-Encoding': 'chunked' },
+    });
     chunked.write('one ');
     chunked.end('two');
     const [response] = (await once(chunked, 'response')) as [IncomingMessage];
@@ -86,7 +97,10 @@ describe('the front passes requests on', () => {
   });
 
   it('a POST to the next replica when the first refuses the connection', async () => {
-    const url = await front(await refusing(), await replica((_, response) => response.end('served')));
+    const url = await front(
+      await refusing(),
+      await replica((_, response) => response.end('served')),
+    );
     for (let turn = 0; turn < 2; turn++) expect(await (await post(url, 'x')).text()).toBe('served');
   });
 
@@ -153,7 +167,11 @@ describe('the front streams', () => {
       }),
     );
     const caller = new AbortController();
-    const response = await fetch(`${url}/v1/x`, { method: 'POST', body: 'x', signal: caller.signal });
+    const response = await fetch(`${url}/v1/x`, {
+      method: 'POST',
+      body: 'x',
+      signal: caller.signal,
+    });
     await response.body?.getReader().read();
     caller.abort();
     await gone;
@@ -193,7 +211,9 @@ describe('the front passes WebSockets through', () => {
     expect((await once(first, 'close'))[0]).toBe(1006);
 
     const second = new WebSocket(address(url));
-    const [served] = (await Promise.all([once(gateway.sockets, 'connection'), once(second, 'open')]))[0] as [WebSocket];
+    const [served] = (
+      await Promise.all([once(gateway.sockets, 'connection'), once(second, 'open')])
+    )[0] as [WebSocket];
     second.terminate();
     expect((await once(served, 'close'))[0]).toBe(1006);
   });
@@ -201,7 +221,9 @@ describe('the front passes WebSockets through', () => {
   it('and the answer of a service that refuses the upgrade', async () => {
     const refusal: RequestListener = () => undefined;
     const gateway = await replica(refusal, 'gateway');
-    gateway.server.on('upgrade', (_, socket) => socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno'));
+    gateway.server.on('upgrade', (_, socket) =>
+      socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno'),
+    );
     const socket = new WebSocket(address(await front(gateway)));
     socket.on('error', () => undefined);
     const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage];
@@ -211,7 +233,9 @@ describe('the front passes WebSockets through', () => {
   it('and says 503 while no gateway takes connections', async () => {
     const url = await front();
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
-    socket.write('GET /v1/sbp/ws/s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    socket.write(
+      'GET /v1/sbp/ws/s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+    );
     expect(await text(socket)).toMatch(/^HTTP\/1\.1 503 [^]*SBP_UPSTREAM_UNAVAILABLE/);
   });
 });

@@ -8,7 +8,10 @@ import { Replicas } from './replicas.js';
 import type { Replica } from './replicas.js';
 import { serviceOf } from './routes.js';
 
-/** Longer than clients keep an idle connection, so that it is not closed under a request that is on its way. */
+/**
+ * Longer than clients keep an idle connection, so that it is not closed under a request that is on
+ * its way.
+ */
 const KEEP_ALIVE_MS = 75_000;
 
 export interface Front {
@@ -18,9 +21,9 @@ export interface Front {
 }
 
 /**
- * The one address in front of the services, on 127.0.0.1: it chooses the service by path and its replica in turn, and
- * passes event streams and WebSockets through unbuffered. Connections to replicas are kept; Node takes one out of use
- * before the replica's announced keep-alive time ends.
+ * The one address in front of the services, on 127.0.0.1: it chooses the service by path and its
+ * replica in turn, and passes event streams and WebSockets through unbuffered. Connections to
+ * replicas are kept; Node takes one out of use before the replica's announced keep-alive time ends.
  */
 export async function startFront(port: number, replicas: readonly Replica[]): Promise<Front> {
   const choice = new Replicas(replicas);
@@ -65,7 +68,9 @@ function listen(server: Server, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const isTaken = error.code === 'EADDRINUSE';
-      reject(isTaken ? new Error(`Port ${port} is taken by another program.`, { cause: error }) : error);
+      reject(
+        isTaken ? new Error(`Port ${port} is taken by another program.`, { cause: error }) : error,
+      );
     });
     server.listen(port, '127.0.0.1', () => {
       server.removeAllListeners('error');

@@ -1,6 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 
-/** Raw headers: names and values in turn, as Node gives and takes them, in their order and with repeats. */
+/**
+ * Raw headers: names and values in turn, as Node gives and takes them, in their order and with
+ * repeats.
+ */
 type RawHeaders = readonly string[];
 
 const HOP_BY_HOP = new Set([
@@ -17,13 +20,16 @@ const HOP_BY_HOP = new Set([
 
 /** The headers of a message without those that belong to one connection only (RFC 9110, 7.6.1). */
 export function endToEnd(message: IncomingMessage): string[] {
-  const named = (message.headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase());
+  const named = (message.headers.connection ?? '')
+    .split(',')
+    .map((name) => name.trim().toLowerCase());
   return without(message.rawHeaders, (name) => HOP_BY_HOP.has(name) || named.includes(name));
 }
 
 /**
- * What a request carries on: its own end-to-end headers with `Host` as it came, and who asked. The front is the first
- * server that the client meets, so what the client itself claims to have been forwarded is dropped.
+ * What a request carries on: its own end-to-end headers with `Host` as it came, and who asked. The
+ * front is the first server that the client meets, so what the client itself claims to have been
+ * forwarded is dropped.
  */
 export function forwardedHeaders(request: IncomingMessage): string[] {
   const own = without(
@@ -43,7 +49,10 @@ export function forwardedHeaders(request: IncomingMessage): string[] {
   ];
 }
 
-/** How the body's end is told is each connection's own affair, so it is said again, also where there is no body. */
+/**
+ * How the body's end is told is each connection's own affair, so it is said again, also where there
+ * is no body.
+ */
 function bodyFraming({ headers, method }: IncomingMessage): string[] {
   if (headers['transfer-encoding'] !== undefined) return ['Transfer-Encoding', 'chunked'];
   if (headers['content-length'] !== undefined || method === 'GET' || method === 'HEAD') return [];

@@ -9,9 +9,10 @@ import { UNAVAILABLE_STATUS, unavailable } from './unavailable.js';
 type Attempt = 'taken' | 'next';
 
 /**
- * Passes a request to the first of the candidates that takes a connection, and its response back as it comes. A request
- * that could do something is never sent again once a byte of it may have been sent: if its replica breaks off before it
- * answered, the client's connection is broken too, because neither "done" nor "not done, try again" would be true.
+ * Passes a request to the first of the candidates that takes a connection, and its response back as
+ * it comes. A request that could do something is never sent again once a byte of it may have been
+ * sent: if its replica breaks off before it answered, the client's connection is broken too,
+ * because neither "done" nor "not done, try again" would be true.
  */
 export async function proxyRequest(
   agent: Agent,
@@ -28,12 +29,24 @@ export async function proxyRequest(
   response.writeHead(UNAVAILABLE_STATUS, headers).end(body);
 }
 
-function attempt(agent: Agent, replica: Replica, request: IncomingMessage, response: ServerResponse): Promise<Attempt> {
+function attempt(
+  agent: Agent,
+  replica: Replica,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<Attempt> {
   return new Promise((resolve) => {
     let phase: 'unsent' | 'sent' | 'answered' = 'unsent';
     const { hostname, port } = new URL(replica.url);
     const { method, url: path } = request;
-    const upstream = httpRequest({ agent, hostname, port, method, path, headers: forwardedHeaders(request) });
+    const upstream = httpRequest({
+      agent,
+      hostname,
+      port,
+      method,
+      path,
+      headers: forwardedHeaders(request),
+    });
     const onClientGone = (): void => {
       if (!response.writableFinished) upstream.destroy();
     };
@@ -54,7 +67,8 @@ function attempt(agent: Agent, replica: Replica, request: IncomingMessage, respo
     });
     upstream.on('error', () => {
       request.unpipe(upstream);
-      // An answer may come before the whole request was read; what becomes of it is seen by its own end.
+      // An answer may come before the whole request was read; what becomes of it is seen by its own
+      // end.
       if (phase === 'answered') {
         request.resume();
         return;

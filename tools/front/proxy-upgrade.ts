@@ -8,7 +8,10 @@ import { UNAVAILABLE_STATUS, responseHead, unavailable } from './unavailable.js'
 
 type Attempt = 'taken' | 'unsent';
 
-/** Passes a protocol upgrade to the first of the candidates that takes a connection, then every byte both ways. */
+/**
+ * Passes a protocol upgrade to the first of the candidates that takes a connection, then every byte
+ * both ways.
+ */
 export async function proxyUpgrade(
   kind: ServiceKind,
   candidates: readonly Replica[],
@@ -24,11 +27,20 @@ export async function proxyUpgrade(
   }
   const { headers, body } = unavailable(kind);
   client.end(
-    responseHead(UNAVAILABLE_STATUS, undefined, [...Object.entries(headers).flat(), 'Connection', 'close']) + body,
+    responseHead(UNAVAILABLE_STATUS, undefined, [
+      ...Object.entries(headers).flat(),
+      'Connection',
+      'close',
+    ]) + body,
   );
 }
 
-function attempt(replica: Replica, request: IncomingMessage, client: Socket, head: Buffer): Promise<Attempt> {
+function attempt(
+  replica: Replica,
+  request: IncomingMessage,
+  client: Socket,
+  head: Buffer,
+): Promise<Attempt> {
   return new Promise((resolve) => {
     let isSent = false;
     const { hostname, port } = new URL(replica.url);
@@ -38,7 +50,13 @@ function attempt(replica: Replica, request: IncomingMessage, client: Socket, hea
       port,
       method: request.method,
       path: request.url,
-      headers: [...forwardedHeaders(request), 'Connection', 'Upgrade', 'Upgrade', request.headers.upgrade ?? ''],
+      headers: [
+        ...forwardedHeaders(request),
+        'Connection',
+        'Upgrade',
+        'Upgrade',
+        request.headers.upgrade ?? '',
+      ],
     });
     const onClientGone = (): void => {
       upstream.destroy();

@@ -11,7 +11,7 @@ export interface Replica {
 
 /** Hands out replicas of a kind in turn. */
 export class Replicas {
-  readonly #turns = new Map<ServiceKind, number>();
+  private readonly turns = new Map<ServiceKind, number>();
 
   /** @param all is read at each call: it may still grow. */
   constructor(readonly all: readonly Replica[]) {}
@@ -19,8 +19,8 @@ export class Replicas {
   /** Those that serve now, each once, beginning with the one whose turn it is. */
   inTurn(kind: ServiceKind): Replica[] {
     const ready = this.all.filter((replica) => replica.kind === kind && replica.isReady);
-    const turn = this.#turns.get(kind) ?? 0;
-    this.#turns.set(kind, turn + 1);
+    const turn = this.turns.get(kind) ?? 0;
+    this.turns.set(kind, turn + 1);
     const first = ready.length === 0 ? 0 : turn % ready.length;
     return [...ready.slice(first), ...ready.slice(0, first)];
   }

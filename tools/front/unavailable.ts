@@ -4,10 +4,18 @@ import type { ServiceKind } from './routes.js';
 export const UNAVAILABLE_STATUS = 503;
 const RETRY_AFTER_S = '1';
 
-/** The answer while no replica of a kind takes connections. Nothing has reached a service, so a retry is safe. */
-export function unavailable(kind: ServiceKind): { readonly headers: Record<string, string>; readonly body: string } {
+/**
+ * The answer while no replica of a kind takes connections. Nothing has reached a service, so a
+ * retry is safe.
+ */
+export function unavailable(kind: ServiceKind): {
+  readonly headers: Record<string, string>;
+  readonly body: string;
+} {
   const message = `No ${kind} service is available at the moment.`;
-  const body = JSON.stringify({ error: { code: 'SBP_UPSTREAM_UNAVAILABLE', message, detail: null } });
+  const body = JSON.stringify({
+    error: { code: 'SBP_UPSTREAM_UNAVAILABLE', message, detail: null },
+  });
   return {
     headers: {
       'Content-Type': 'application/json; charset=utf-8',
@@ -19,8 +27,13 @@ export function unavailable(kind: ServiceKind): { readonly headers: Record<strin
 }
 
 /** The head of a response as bytes, for a socket that Node's server has given up to us. */
-export function responseHead(status: number, reason: string | undefined, headers: readonly string[]): string {
+export function responseHead(
+  status: number,
+  reason: string | undefined,
+  headers: readonly string[],
+): string {
   const lines = [`HTTP/1.1 ${status} ${reason ?? STATUS_CODES[status] ?? ''}`];
-  for (let at = 0; at + 1 < headers.length; at += 2) lines.push(`${headers[at] ?? ''}: ${headers[at + 1] ?? ''}`);
+  for (let at = 0; at + 1 < headers.length; at += 2)
+    lines.push(`${headers[at] ?? ''}: ${headers[at + 1] ?? ''}`);
   return `${lines.join('\r\n')}\r\n\r\n`;
 }

@@ -4,14 +4,22 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { referencePage } from './reference-page.js';
-import { bodies, clientFrames, logEvents, schemaDocument, serverFrames } from './schema-documents.js';
+import {
+  bodies,
+  clientFrames,
+  logEvents,
+  schemaDocument,
+  serverFrames,
+} from './schema-documents.js';
 
 // This module is run in its built form, below `dist`.
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 const folder = path.join(root, 'docs', 'reference');
 
 const documents: Readonly<Record<string, string>> = {
-  'frames.schema.json': JSON.stringify(schemaDocument('Frames', { ...clientFrames, ...serverFrames })),
+  'frames.schema.json': JSON.stringify(
+    schemaDocument('Frames', { ...clientFrames, ...serverFrames }),
+  ),
   'bodies.schema.json': JSON.stringify(schemaDocument('Bodies and token claims', bodies)),
   'log-events.schema.json': JSON.stringify(schemaDocument('Log events', logEvents)),
   'README.md': referencePage(),
@@ -28,7 +36,12 @@ for (const [name, text] of Object.entries(documents)) {
   if (!isCheck) writeFileSync(file, formatted);
 }
 if (isCheck && differing.length > 0) {
-  process.stderr.write(`Not as generated: ${differing.join(', ')}. Run: node tools/setup/run.mjs generate\n`);
+  process.stderr.write(
+    `Not as generated: ${differing.join(', ')}. Run: node tools/setup/run.mjs generate\n`,
+  );
   process.exitCode = 1;
 }
-if (!isCheck) process.stdout.write(differing.length === 0 ? 'Nothing to write.\n' : `Wrote ${differing.join(', ')}.\n`);
+if (!isCheck)
+  process.stdout.write(
+    differing.length === 0 ? 'Nothing to write.\n' : `Wrote ${differing.join(', ')}.\n`,
+  );

@@ -59,7 +59,11 @@ ${table(
 `;
 }
 
-function fieldTable(kind: string, schemas: Readonly<Record<string, z.ZodType>>, without: readonly string[]): string {
+function fieldTable(
+  kind: string,
+  schemas: Readonly<Record<string, z.ZodType>>,
+  without: readonly string[],
+): string {
   return table(
     [kind, 'fields'],
     Object.entries(schemas).map(([name, schema]) => [`\`${name}\``, fieldsOf(schema, without)]),

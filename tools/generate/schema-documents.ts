@@ -8,7 +8,9 @@ type SchemaDocument = Readonly<Record<string, unknown>>;
 
 /** Every schema that the protocol library exports, under its name. */
 const exported: Schemas = Object.fromEntries(
-  Object.entries(protocol).flatMap(([name, value]) => (value instanceof z.ZodType ? [[name, value]] : [])),
+  Object.entries(protocol).flatMap(([name, value]) =>
+    value instanceof z.ZodType ? [[name, value]] : [],
+  ),
 );
 
 export const clientFrames: Schemas = byType(protocol.ClientFrame.options);
@@ -46,21 +48,30 @@ export function schemaDocument(title: string, schemas: Schemas): SchemaDocument 
   for (const [id, schema] of Object.entries({ ...parts, ...schemas })) registry.add(schema, { id });
   const generated = z.toJSONSchema(registry, { io: 'input', uri: (id) => `#/$defs/${id}` }).schemas;
   const definitions = new Map(
-    Object.entries(generated).map(([id, { $schema: _dialect, $id: _uri, ...definition }]) => [id, definition]),
+    Object.entries(generated).map(([id, { $schema: _dialect, $id: _uri, ...definition }]) => [
+      id,
+      definition,
+    ]),
   );
   const used = reachable(Object.keys(schemas), definitions);
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title,
-    $defs: Object.fromEntries([...definitions].filter(([id]) => used.has(id)).sort(([a], [b]) => (a < b ? -1 : 1))),
+    $defs: Object.fromEntries(
+      [...definitions].filter(([id]) => used.has(id)).sort(([a], [b]) => (a < b ? -1 : 1)),
+    ),
   };
 }
 
-function reachable(from: readonly string[], definitions: ReadonlyMap<string, unknown>): ReadonlySet<string> {
+function reachable(
+  from: readonly string[],
+  definitions: ReadonlyMap<string, unknown>,
+): ReadonlySet<string> {
   const found = new Set(from);
   for (const id of found) {
     const text = JSON.stringify(definitions.get(id));
-    for (const [, next] of text.matchAll(/"#\/\$defs\/([^"]+)"/g)) if (next !== undefined) found.add(next);
+    for (const [, next] of text.matchAll(/"#\/\$defs\/([^"]+)"/g))
+      if (next !== undefined) found.add(next);
   }
   return found;
 }

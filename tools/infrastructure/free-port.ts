@@ -2,8 +2,9 @@ import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
 /**
- * Below the range from which systems take the local ports of outgoing connections (32768 up on Linux): the port of a
- * process that is down for a moment cannot be taken by a connection that somebody opens meanwhile.
+ * Below the range from which systems take the local ports of outgoing connections (32768 up on
+ * Linux): the port of a process that is down for a moment cannot be taken by a connection that
+ * somebody opens meanwhile.
  */
 const LOWEST = 20_000;
 const HIGHEST = 32_000;

@@ -55,7 +55,10 @@ describe('Kafka', () => {
     cleanups.push(() => first.stop({ discard: true }));
     const admin = kafkaClient(first.brokers).admin();
     await admin.connect();
-    await admin.createTopics({ topics: [{ topic: 'kept', numPartitions: 1 }], waitForLeaders: true });
+    await admin.createTopics({
+      topics: [{ topic: 'kept', numPartitions: 1 }],
+      waitForLeaders: true,
+    });
     await admin.disconnect();
     const producer = kafkaClient(first.brokers).producer();
     await producer.connect();
@@ -88,7 +91,10 @@ describe('Kafka', () => {
     const admin = kafkaClient(kafka.brokers).admin();
     await admin.connect();
     cleanups.push(() => admin.disconnect());
-    await admin.createTopics({ topics: [{ topic: 'replicated', replicationFactor: 3 }], waitForLeaders: true });
+    await admin.createTopics({
+      topics: [{ topic: 'replicated', replicationFactor: 3 }],
+      waitForLeaders: true,
+    });
     const { topics } = await admin.fetchTopicMetadata({ topics: ['replicated'] });
     expect(topics[0]?.partitions[0]?.replicas).toHaveLength(3);
   });

@@ -6,10 +6,14 @@ import { MissingProgramError } from './missing-program.js';
 const run = promisify(execFile);
 
 const MINIMUM_JAVA = 17;
-const INSTALL_JAVA = 'on Debian or Ubuntu `apt-get install openjdk-17-jre-headless`, on macOS `brew install openjdk`';
+const INSTALL_JAVA =
+  'on Debian or Ubuntu `apt-get install openjdk-17-jre-headless`, on macOS `brew install openjdk`';
 const INSTALL_MAVEN = 'on Debian or Ubuntu `apt-get install maven`, on macOS `brew install maven`';
 
-/** The `java` of JAVA_HOME or PATH. Throws `MissingProgramError` if there is none, or only an older one. */
+/**
+ * The `java` of JAVA_HOME or PATH. Throws `MissingProgramError` if there is none, or only an older
+ * one.
+ */
 export async function findJava(): Promise<string> {
   const home = process.env['JAVA_HOME'];
   const java = home === undefined || home === '' ? 'java' : path.join(home, 'bin', 'java');
@@ -18,12 +22,16 @@ export async function findJava(): Promise<string> {
     () => undefined,
   );
   if (output === undefined) {
-    throw new MissingProgramError(`Kafka needs Java ${MINIMUM_JAVA} or newer, and none was found: ${INSTALL_JAVA}.`);
+    throw new MissingProgramError(
+      `Kafka needs Java ${MINIMUM_JAVA} or newer, and none was found: ${INSTALL_JAVA}.`,
+    );
   }
   const major = Number(/version "(?:1\.)?(\d+)/.exec(output)?.[1] ?? Number.NaN);
   if (!(major >= MINIMUM_JAVA)) {
     const found = output.split('\n')[0] ?? '';
-    throw new MissingProgramError(`Kafka needs Java ${MINIMUM_JAVA} or newer, found ${found}: ${INSTALL_JAVA}.`);
+    throw new MissingProgramError(
+      `Kafka needs Java ${MINIMUM_JAVA} or newer, found ${found}: ${INSTALL_JAVA}.`,
+    );
   }
   return java;
 }
@@ -35,8 +43,12 @@ export async function runMaven(folder: string, args: readonly string[]): Promise
   } catch (error) {
     const { code, stdout, stderr } = error as { code?: unknown; stdout?: string; stderr?: string };
     if (code === 'ENOENT') {
-      throw new MissingProgramError(`Kafka's jars are downloaded by Maven, and none was found: ${INSTALL_MAVEN}.`);
+      throw new MissingProgramError(
+        `Kafka's jars are downloaded by Maven, and none was found: ${INSTALL_MAVEN}.`,
+      );
     }
-    throw new Error(`mvn ${args.join(' ')} failed:\n${stdout ?? ''}${stderr ?? ''}`, { cause: error });
+    throw new Error(`mvn ${args.join(' ')} failed:\n${stdout ?? ''}${stderr ?? ''}`, {
+      cause: error,
+    });
   }
 }

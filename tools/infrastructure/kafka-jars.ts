@@ -8,8 +8,9 @@ const KAFKA_VERSION = '4.3.0';
 const LOG4J_VERSION = '2.24.3';
 
 /**
- * The folder with the broker's jars, downloaded by Maven at the first call. It lies outside `node_modules`, in
- * `SBP_CACHE_DIR` or `~/.cache/statebridge`, and appears at once and whole: several processes may ask at the same time.
+ * The folder with the broker's jars, downloaded by Maven at the first call. It lies outside
+ * `node_modules`, in `SBP_CACHE_DIR` or `~/.cache/statebridge`, and appears at once and whole:
+ * several processes may ask at the same time.
  *
  * @param say is told what takes long.
  */

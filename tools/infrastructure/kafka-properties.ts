@@ -6,16 +6,22 @@ export interface BrokerAddress {
 }
 
 /**
- * Settings for brokers on one machine: small, on loopback only, with quick failover, and with internal topics that are
- * replicated where there is more than one broker.
+ * Settings for brokers on one machine: small, on loopback only, with quick failover, and with
+ * internal topics that are replicated where there is more than one broker.
  */
-export function brokerProperties(broker: BrokerAddress, cluster: readonly BrokerAddress[], logDir: string): string {
+export function brokerProperties(
+  broker: BrokerAddress,
+  cluster: readonly BrokerAddress[],
+  logDir: string,
+): string {
   const replication = Math.min(cluster.length, 3);
   const minIsr = Math.max(replication - 1, 1);
   return toProperties({
     'process.roles': 'broker,controller',
     'node.id': broker.id,
-    'controller.quorum.voters': cluster.map((each) => `${each.id}@127.0.0.1:${each.controllerPort}`).join(','),
+    'controller.quorum.voters': cluster
+      .map((each) => `${each.id}@127.0.0.1:${each.controllerPort}`)
+      .join(','),
     listeners: `PLAINTEXT://127.0.0.1:${broker.port},CONTROLLER://127.0.0.1:${broker.controllerPort}`,
     'advertised.listeners': `PLAINTEXT://127.0.0.1:${broker.port}`,
     'controller.listener.names': 'CONTROLLER',

@@ -7,10 +7,16 @@ import type { KafkaOptions } from '#libs/kafka';
 const TOPIC = 'statebridge.readiness';
 
 /**
- * Waits until a broker serves: a message is acknowledged and a consumer group is joined. The open port alone says
- * little, its coordinators load for some seconds after it. Rejects when `signal` is aborted.
+ * Waits until a broker serves: a message is acknowledged and a consumer group is joined. The open
+ * port alone says little, its coordinators load for some seconds after it. Rejects when `signal` is
+ * aborted.
  */
-export async function kafkaServes(host: string, port: number, replication: number, signal: AbortSignal): Promise<void> {
+export async function kafkaServes(
+  host: string,
+  port: number,
+  replication: number,
+  signal: AbortSignal,
+): Promise<void> {
   while (!(await isOpen(host, port))) await delay(50, undefined, { signal });
   const kafka: KafkaOptions = {
     brokers: [`${host}:${port}`],
@@ -30,7 +36,11 @@ export async function kafkaServes(host: string, port: number, replication: numbe
 }
 
 async function produce(kafka: KafkaOptions, signal: AbortSignal): Promise<void> {
-  const producer = new OrderedProducer(kafka, { topic: TOPIC, durable: true, maxPendingBytes: 1024 });
+  const producer = new OrderedProducer(kafka, {
+    topic: TOPIC,
+    durable: true,
+    maxPendingBytes: 1024,
+  });
   try {
     await orAborted(producer.send(0, [{ key: null, value: Buffer.from('ready') }]), signal);
   } finally {

@@ -15,7 +15,10 @@ import { kafkaServes } from './kafka-readiness.js';
 const run = promisify(execFile);
 
 export interface KafkaOptions {
-  /** Brokers keep their data and their ports here: a later start on the same folder is the same cluster. */
+  /**
+   * Brokers keep their data and their ports here: a later start on the same folder is the same
+   * cluster.
+   */
   readonly dataDir: string;
   /** 1 or 3; an existing folder keeps what it was made with. */
   readonly brokers?: 1 | 3;
@@ -40,8 +43,8 @@ interface ClusterFile {
 }
 
 /**
- * Starts real brokers without Docker and resolves when they acknowledge messages and let groups join.
- * Throws `MissingProgramError` where Java or Maven must be installed first.
+ * Starts real brokers without Docker and resolves when they acknowledge messages and let groups
+ * join. Throws `MissingProgramError` where Java or Maven must be installed first.
  */
 export async function startKafka(options: KafkaOptions): Promise<KafkaCluster> {
   const say = options.say ?? ((): void => undefined);
@@ -66,7 +69,8 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaCluster> {
 }
 
 const addressOf = (broker: BrokerAddress): string => `127.0.0.1:${broker.port}`;
-const folderOf = (dataDir: string, broker: BrokerAddress): string => path.join(dataDir, `broker-${broker.id}`);
+const folderOf = (dataDir: string, broker: BrokerAddress): string =>
+  path.join(dataDir, `broker-${broker.id}`);
 
 async function clusterOf(dataDir: string, size: number): Promise<ClusterFile> {
   const file = path.join(dataDir, 'cluster.json');

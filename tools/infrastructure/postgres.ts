@@ -15,7 +15,10 @@ import type { Unprivileged } from './unprivileged.js';
 const run = promisify(execFile);
 
 export interface PostgresOptions {
-  /** The server keeps its data and its port here: a later start on the same folder is the same server. */
+  /**
+   * The server keeps its data and its port here: a later start on the same folder is the same
+   * server.
+   */
   readonly dataDir: string;
   readonly logDir?: string;
   /** Do not wait for the disk: only where nobody needs the data after the server was killed. */
@@ -25,7 +28,10 @@ export interface PostgresOptions {
 }
 
 export interface Postgres {
-  /** The administrator's address, with the database `postgres`. The server trusts everybody on loopback. */
+  /**
+   * The administrator's address, with the database `postgres`. The server trusts everybody on
+   * loopback.
+   */
   readonly url: string;
   readonly process: SupervisedProcess;
   /** `discard` kills the server at once: for data that nobody will read again. */
@@ -41,7 +47,9 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   const user = unprivileged([binaries.postgres, cluster]);
   await initialise(binaries, cluster, user, options);
   const url = `postgres://postgres@127.0.0.1:${await portOf(dataDir)}/postgres`;
-  const server = new SupervisedProcess(serverProcess(binaries, dataDir, cluster, url, user, options));
+  const server = new SupervisedProcess(
+    serverProcess(binaries, dataDir, cluster, url, user, options),
+  );
   await server.start();
   return { url, process: server, stop: (stopOptions) => server.stop(stopOptions) };
 }
@@ -95,7 +103,9 @@ function serverProcess(
     unix_socket_directories: '',
     max_connections: '300',
     shared_buffers: '64MB',
-    ...(options.unsafe === true ? { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' } : {}),
+    ...(options.unsafe === true
+      ? { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
+      : {}),
   };
   const [command, ...args] = [
     ...prefix,
@@ -106,7 +116,12 @@ function serverProcess(
   ];
   return {
     name: 'postgres',
-    launch: () => ({ command: command ?? '', args, cwd: '/', ...(prefix.length === 0 ? user : {}) }),
+    launch: () => ({
+      command: command ?? '',
+      args,
+      cwd: '/',
+      ...(prefix.length === 0 ? user : {}),
+    }),
     ready: async ({ signal }) => {
       await answers(url, signal);
       return url;

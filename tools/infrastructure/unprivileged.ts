@@ -12,12 +12,14 @@ export interface Unprivileged {
 }
 
 const USERS = ['postgres', 'nobody'];
-/** The files of the programs that are started may lie in root's home, where no other user can look. */
+/**
+ * The files of the programs that are started may lie in root's home, where no other user can look.
+ */
 const CAPABILITY = '+dac_override';
 
 /**
- * Chooses an ordinary user of this system where we are root. If that user cannot reach one of the `paths`, the program
- * keeps the one capability of root that it needs to do so, through `setpriv`.
+ * Chooses an ordinary user of this system where we are root. If that user cannot reach one of the
+ * `paths`, the program keeps the one capability of root that it needs to do so, through `setpriv`.
  */
 export function unprivileged(paths: readonly string[]): Unprivileged {
   if (process.getuid?.() !== 0) return { user: undefined, prefix: [] };
@@ -53,7 +55,9 @@ function ordinaryUser(): { readonly uid: number; readonly gid: number } {
     const entry = entries.find(([first]) => first === name);
     if (entry !== undefined) return { uid: Number(entry[2]), gid: Number(entry[3]) };
   }
-  throw new MissingProgramError(`Postgres does not run as root, and there is no user ${USERS.join(' or ')}.`);
+  throw new MissingProgramError(
+    `Postgres does not run as root, and there is no user ${USERS.join(' or ')}.`,
+  );
 }
 
 /** Whether every user may pass through all folders above the path. */

@@ -1,13 +1,23 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { say } from './say.mjs';
 
 const SOURCE_ROOTS = ['apps', 'libs', 'tools', 'tests'];
 const CONFIGURATION = ['tsconfig.json', 'tsconfig.build.json', 'package.json', 'package-lock.json'];
 
-/** Compiles the sources into `dist` if any of them changed since the last time that this succeeded. */
+/**
+ * Compiles the sources into `dist` if any of them changed since the last time that this succeeded.
+ */
 export function build(root, node) {
   const sources = SOURCE_ROOTS.flatMap((folder) => filesBelow(path.join(root, folder), isSource));
   const stampFile = path.join(root, 'dist', '.build-stamp');
@@ -22,7 +32,10 @@ export function build(root, node) {
   if (!complete) rmSync(path.join(root, 'dist', 'build.tsbuildinfo'), { force: true });
   removeStaleOutput(root, new Set(sources.map((source) => outputOf(root, source))));
   const compiler = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  const result = spawnSync(node, [compiler, '-p', 'tsconfig.build.json'], { cwd: root, encoding: 'utf8' });
+  const result = spawnSync(node, [compiler, '-p', 'tsconfig.build.json'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
   if (result.status !== 0) {
     process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);
     say('The build failed; the errors are above.');
@@ -53,7 +66,9 @@ function fingerprint(files) {
 /** A deleted source must not live on as a module that can still be imported. */
 function removeStaleOutput(root, wanted) {
   for (const folder of SOURCE_ROOTS) {
-    for (const file of filesBelow(path.join(root, 'dist', folder), (name) => name.endsWith('.js'))) {
+    for (const file of filesBelow(path.join(root, 'dist', folder), (name) =>
+      name.endsWith('.js'),
+    )) {
       if (wanted.has(file)) continue;
       rmSync(file);
       rmSync(`${file}.map`, { force: true });

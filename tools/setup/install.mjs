@@ -5,8 +5,8 @@ import path from 'node:path';
 import { say } from './say.mjs';
 
 /**
- * Makes `node_modules` agree with `package-lock.json`, by `npm ci` and only where it does not agree yet.
- * The stamp lies inside `node_modules`, so that deleting the folder deletes it too.
+ * Makes `node_modules` agree with `package-lock.json`, by `npm ci` and only where it does not agree
+ * yet. The stamp lies inside `node_modules`, so that deleting the folder deletes it too.
  */
 export function install(root) {
   const lockText = readFileSync(path.join(root, 'package-lock.json'), 'utf8');
@@ -17,7 +17,10 @@ export function install(root) {
   writeFileSync(stampFile, stamp);
 }
 
-/** Whether somebody's own `npm install` left exactly what the lockfile names; optional parts may be absent. */
+/**
+ * Whether somebody's own `npm install` left exactly what the lockfile names; optional parts may be
+ * absent.
+ */
 function isInstalledByHand(root, lockText) {
   const installedFile = path.join(root, 'node_modules', '.package-lock.json');
   if (!existsSync(installedFile)) return false;
@@ -27,7 +30,8 @@ function isInstalledByHand(root, lockText) {
     Object.keys(installed).every((name) => name in wanted) &&
     Object.entries(wanted).every(
       ([name, entry]) =>
-        name === '' || (name in installed ? installed[name].version === entry.version : entry.optional === true),
+        name === '' ||
+        (name in installed ? installed[name].version === entry.version : entry.optional === true),
     )
   );
 }

@@ -6,8 +6,9 @@ import { say } from './say.mjs';
 const MINIMUM_MAJOR = 24;
 
 /**
- * The Node that runs everything after set-up: the one in the lockfile, else the running one where it is new enough
- * (a platform without such a package, or a C library that its binary does not fit).
+ * The Node that runs everything after set-up: the one in the lockfile, else the running one where
+ * it is new enough (a platform without such a package, or a C library that its binary does not
+ * fit).
  */
 export function nodeBinary(root) {
   const own = path.join(root, 'node_modules', '.bin', 'node');

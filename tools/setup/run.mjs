@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// Every npm script goes through here: it makes sure that dependencies and build are there, then runs the program.
-// This file and those it imports use no dependency and run on any Node from 18 on.
+// Every npm script goes through here: it makes sure that dependencies and build are there, then
+// runs the program. This file and those it imports use no dependency and run on any Node from 18
+// on.
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from './build.mjs';
@@ -20,7 +21,11 @@ const COMMANDS = {
   bench: { build: true, program: dist('tools/bench/main.js') },
   verify: { build: true, program: [path.join(root, 'tools/setup/verify.mjs')], inRoot: true },
   generate: { build: true, program: dist('tools/generate/main.js') },
-  format: { build: false, program: [...dependency('prettier/bin/prettier.cjs'), '--write', '.'], inRoot: true },
+  format: {
+    build: false,
+    program: [...dependency('prettier/bin/prettier.cjs'), '--write', '.'],
+    inRoot: true,
+  },
   build: { build: true },
 };
 

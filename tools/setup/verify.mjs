@@ -1,4 +1,5 @@
-// All checks, one after the other, each by name; what a failed one says is shown. `--no-tests` leaves out the tests.
+// All checks, one after the other, each by name; what a failed one says is shown. `--no-tests`
+// leaves out the tests.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,17 +13,29 @@ const CHECKS = [
   { name: 'types', args: [dependency('typescript/bin/tsc'), '--noEmit', '-p', 'tsconfig.json'] },
   {
     name: 'boundaries',
-    args: [dependency('dependency-cruiser/bin/dependency-cruise.mjs'), 'apps', 'libs', 'tools', 'tests'],
+    args: [
+      dependency('dependency-cruiser/bin/dependency-cruise.mjs'),
+      'apps',
+      'libs',
+      'tools',
+      'tests',
+    ],
   },
   {
     name: 'generated files',
-    args: ['--enable-source-maps', path.join(root, 'dist', 'tools', 'generate', 'main.js'), '--check'],
+    args: [
+      '--enable-source-maps',
+      path.join(root, 'dist', 'tools', 'generate', 'main.js'),
+      '--check',
+    ],
   },
   { name: 'unused code and dependencies', args: [dependency('knip/bin/knip.js')] },
   { name: 'tests', args: [dependency('vitest/vitest.mjs'), 'run'], isShown: true },
 ];
 
-const checks = CHECKS.filter(({ name }) => name !== 'tests' || !process.argv.includes('--no-tests'));
+const checks = CHECKS.filter(
+  ({ name }) => name !== 'tests' || !process.argv.includes('--no-tests'),
+);
 let failed = 0;
 for (const { name, args, isShown } of checks) {
   const started = Date.now();

@@ -16,7 +16,9 @@ export const USAGE = `usage: npm run stack -- [options]
 `;
 
 /** Throws an `Error` with a message for the user if an option is wrong. */
-export function stackOptions(args: readonly string[]): StackOptions & { readonly rebuild: boolean } {
+export function stackOptions(
+  args: readonly string[],
+): StackOptions & { readonly rebuild: boolean } {
   const { values } = parseArgs({
     args: [...args],
     strict: true,
@@ -29,7 +31,8 @@ export function stackOptions(args: readonly string[]): StackOptions & { readonly
     },
   });
   const port = Number(values.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(`--port ${values.port} is not a port.`);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new Error(`--port ${values.port} is not a port.`);
   return {
     port,
     dataDir: values['data-dir'],
@@ -44,8 +47,10 @@ function replicasOf(list: string): Partial<Record<ServiceKind, number>> {
   for (const part of list.split(',').filter((each) => each !== '')) {
     const [name = '', count = ''] = part.split('=');
     const kind = SERVICE_KINDS.find((each) => each === name);
-    if (kind === undefined) throw new Error(`--replicas: ${name} is not one of ${SERVICE_KINDS.join(', ')}.`);
-    if (!/^\d{1,2}$/.test(count)) throw new Error(`--replicas: ${part} does not say how many, as in ${name}=2.`);
+    if (kind === undefined)
+      throw new Error(`--replicas: ${name} is not one of ${SERVICE_KINDS.join(', ')}.`);
+    if (!/^\d{1,2}$/.test(count))
+      throw new Error(`--replicas: ${part} does not say how many, as in ${name}=2.`);
     replicas[kind] = Number(count);
   }
   return replicas;

@@ -42,7 +42,9 @@ export async function startInfrastructure(options: InfrastructureOptions): Promi
     startPostgres({ dataDir: path.join(dataDir, 'postgres'), logDir, restart }),
   ]);
   const stop = async (): Promise<void> => {
-    const running = [kafka, postgres].flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    const running = [kafka, postgres].flatMap((each) =>
+      each.status === 'fulfilled' ? [each.value] : [],
+    );
     await Promise.all(running.map((each) => each.stop()));
   };
   try {

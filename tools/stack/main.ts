@@ -9,7 +9,8 @@ const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const options = readOptions();
 const interrupted = new Promise<void>((resolve) => {
   // More signals change nothing: a terminal's Ctrl-C may reach us twice, directly and through npm.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => resolve());
 });
 
 try {
@@ -51,13 +52,16 @@ function readOptions(): ReturnType<typeof stackOptions> {
 }
 
 function report(stack: Stack, restart: boolean): void {
-  const line = ({ name, pid, url }: StackEntry): string => `  ${name.padEnd(16)} pid ${String(pid).padEnd(8)} ${url}`;
+  const line = ({ name, pid, url }: StackEntry): string =>
+    `  ${name.padEnd(16)} pid ${String(pid).padEnd(8)} ${url}`;
   for (const entry of stack.list()) print(line(entry));
   print(`The stack is ready: ${stack.url.replace('127.0.0.1', 'localhost')} (Ctrl-C ends it)`);
   stack.onExit(({ name, pid, code, signal, expected }) => {
     if (expected) return;
     const how = signal === null ? `with exit code ${String(code)}` : `by ${signal}`;
-    print(`${name} (pid ${pid}) ended ${how}; ${restart ? 'it is started again' : 'it stays down'}.`);
+    print(
+      `${name} (pid ${pid}) ended ${how}; ${restart ? 'it is started again' : 'it stays down'}.`,
+    );
   });
   stack.onReady((entry) => print(`${entry.name} serves again:\n${line(entry)}`));
 }

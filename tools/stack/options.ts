@@ -23,7 +23,10 @@ export interface StackOptions {
   readonly infrastructure?: ExistingInfrastructure;
   /** Default `<dataDir>/logs`. Each process appends to a file of its own there. */
   readonly logDir?: string;
-  /** Distinguishes the topics of stacks that share a Kafka; default `SBP_KAFKA_TOPIC_PREFIX`, else `sbp`. */
+  /**
+   * Distinguishes the topics of stacks that share a Kafka; default `SBP_KAFKA_TOPIC_PREFIX`, else
+   * `sbp`.
+   */
   readonly topicPrefix?: string;
   /** Distinguishes the databases of stacks that share a Postgres; default `statebridge`. */
   readonly database?: string;
@@ -31,7 +34,10 @@ export interface StackOptions {
   readonly say?: (message: string) => void;
 }
 
-/** The built program of a service. This module lies in `tools/stack`, or in its built form below `dist`. */
+/**
+ * The built program of a service. This module lies in `tools/stack`, or in its built form below
+ * `dist`.
+ */
 export function builtEntry(kind: ServiceKind): string {
   const here = fileURLToPath(import.meta.url);
   const parent = path.resolve(path.dirname(here), '../..');

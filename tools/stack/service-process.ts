@@ -20,7 +20,10 @@ export function runFolder(dataDir: string): string {
   return path.join(dataDir, 'run');
 }
 
-/** One replica of a service. Its port never changes, so that the front finds it again after a restart. */
+/**
+ * One replica of a service. Its port never changes, so that the front finds it again after a
+ * restart.
+ */
 export class ServiceProcess extends SupervisedProcess {
   readonly kind: ServiceKind;
   readonly replica: number;

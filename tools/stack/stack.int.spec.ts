@@ -70,10 +70,16 @@ describe('a stack', () => {
 
   it('gives all services one secret that only the owner can read, and each kind its own settings', async () => {
     const [sessions, completions] = [await ask('/health'), await ask('/v1/chat/completions')];
-    expect(sessions.env['SBP_JWT_SECRET']).toBe(await readFile(path.join(dataDir, 'secret'), 'utf8'));
+    expect(sessions.env['SBP_JWT_SECRET']).toBe(
+      await readFile(path.join(dataDir, 'secret'), 'utf8'),
+    );
     expect(completions.env['SBP_JWT_SECRET']).toBe(sessions.env['SBP_JWT_SECRET']);
     expect((await stat(path.join(dataDir, 'secret'))).mode & 0o777).toBe(0o600);
-    expect(sessions.env).toMatchObject({ SBP_BACKEND: 'kafka', SBP_HOST: '127.0.0.1', STUB_ONLY: 'sessions' });
+    expect(sessions.env).toMatchObject({
+      SBP_BACKEND: 'kafka',
+      SBP_HOST: '127.0.0.1',
+      STUB_ONLY: 'sessions',
+    });
     expect(completions.env).not.toHaveProperty('STUB_ONLY');
   });
 
@@ -89,7 +95,9 @@ describe('a stack', () => {
         resources: [{ type: ConfigResourceTypes.TOPIC, name: topic }],
         includeSynonyms: false,
       });
-      const config = new Map(resources[0]?.configEntries.map((entry) => [entry.configName, entry.configValue]));
+      const config = new Map(
+        resources[0]?.configEntries.map((entry) => [entry.configName, entry.configValue]),
+      );
       expect(config.get('retention.ms')).toBe('-1');
       expect(config.get('cleanup.policy')).toBe('delete');
       expect(config.get('max.message.bytes')).toBe('10485760');
@@ -109,7 +117,11 @@ describe('a stack', () => {
     await stack.whenReady();
     expect(pidOf('completions-1')).not.toBe(pid);
     expect(stack.process('completions-1').url).toBe(url);
-    expect(await stackFile()).toContainEqual({ name: 'completions-1', pid: pidOf('completions-1'), url });
+    expect(await stackFile()).toContainEqual({
+      name: 'completions-1',
+      pid: pidOf('completions-1'),
+      url,
+    });
   });
 
   it('says 503 in the format of the protocol while no replica of a service runs', async () => {
@@ -117,7 +129,9 @@ describe('a stack', () => {
     const response = await fetch(`${stack.url}/v1/sbp/ws/s-1`);
     expect(response.status).toBe(503);
     expect(response.headers.get('retry-after')).toBe('1');
-    expect(await response.json()).toMatchObject({ error: { code: 'SBP_UPSTREAM_UNAVAILABLE', detail: null } });
+    expect(await response.json()).toMatchObject({
+      error: { code: 'SBP_UPSTREAM_UNAVAILABLE', detail: null },
+    });
     await stack.process('gateway-1').start();
   });
 

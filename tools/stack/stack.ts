@@ -17,7 +17,10 @@ import { createTurnsTopic } from './topic.js';
 
 const DEFAULT_PARTITIONS = '12';
 
-/** A running stack. Its services are started, killed and watched by their names: `completions-1`, `gateway-2`. */
+/**
+ * A running stack. Its services are started, killed and watched by their names: `completions-1`,
+ * `gateway-2`.
+ */
 export interface Stack {
   /** The one address in front. */
   readonly url: string;
@@ -30,30 +33,40 @@ export interface Stack {
   list(): StackEntry[];
   /** A service, a broker (`kafka-1`) or `postgres`. Throws if there is none of that name. */
   process(name: string): SupervisedProcess;
-  /** Sends a signal; a killed process comes back by itself unless `restart` is off. False if it does not run. */
+  /**
+   * Sends a signal; a killed process comes back by itself unless `restart` is off. False if it does
+   * not run.
+   */
   kill(name: string, signal: NodeJS.Signals): boolean;
-  /** Ends a service and starts it again, from now on with this added to its settings. Resolves when it serves. */
+  /**
+   * Ends a service and starts it again, from now on with this added to its settings. Resolves when
+   * it serves.
+   */
   restart(name: string, extraEnv?: NodeJS.ProcessEnv): Promise<void>;
   /** Resolves when every process serves. */
   whenReady(): Promise<void>;
   /** Is called at each end of a process, wanted or not. Returns how to stop listening. */
   onExit(listener: (exit: ProcessExit) => void): () => void;
-  /** Is called each time that a process serves again after an end. Returns how to stop listening. */
+  /**
+   * Is called each time that a process serves again after an end. Returns how to stop listening.
+   */
   onReady(listener: (entry: StackEntry) => void): () => void;
   /** Ends everything that was started, the services first, and waits for it. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts Kafka and Postgres (unless given), creates topic and database, then the services, each a process of its own,
- * and the front. Everything ends with this process, however it ends. Throws if another stack runs on the same folder.
+ * Starts Kafka and Postgres (unless given), creates topic and database, then the services, each a
+ * process of its own, and the front. Everything ends with this process, however it ends. Throws if
+ * another stack runs on the same folder.
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const dataDir = path.resolve(options.dataDir);
   await mkdir(dataDir, { recursive: true });
   const lock = path.join(dataDir, 'stack.pid');
   const holder = readPidFile(lock);
-  if (holder !== undefined) throw new Error(`A stack runs on ${dataDir} already (process ${holder.pid}).`);
+  if (holder !== undefined)
+    throw new Error(`A stack runs on ${dataDir} already (process ${holder.pid}).`);
   writePidFile(lock, process.pid);
   let infrastructure: Infrastructure | undefined;
   const services: ServiceProcess[] = [];
@@ -132,7 +145,8 @@ async function settings(
     SBP_PUBLIC_URL: `http://localhost:${port}`,
     ...given,
     ...(options.topicPrefix === undefined ? {} : { SBP_KAFKA_TOPIC_PREFIX: options.topicPrefix }),
-    SBP_JWT_SECRET: given['SBP_JWT_SECRET'] ?? (await sharedSecret(path.join(options.dataDir, 'secret'))),
+    SBP_JWT_SECRET:
+      given['SBP_JWT_SECRET'] ?? (await sharedSecret(path.join(options.dataDir, 'secret'))),
     SBP_BACKEND: 'kafka',
     SBP_KAFKA_BROKERS: kafkaBrokers,
     SBP_POSTGRES_URL: postgresUrl,
@@ -161,7 +175,8 @@ async function serviceProcesses(
     );
   };
   for (const kind of SERVICE_KINDS) {
-    for (let replica = 1; replica <= (options.replicas?.[kind] ?? 1); replica++) await add(kind, replica);
+    for (let replica = 1; replica <= (options.replicas?.[kind] ?? 1); replica++)
+      await add(kind, replica);
   }
   return services;
 }

@@ -1,8 +1,8 @@
 /**
- * Ends what its parent started when the parent is gone, also by SIGKILL. It reads lines from its standard input,
- * which only the parent holds open: `+<pid> <signal>` registers a process, `-<pid>` forgets it, `dir <path>` names a
- * folder to delete in the end. At the end of input everything still registered gets its signal, and SIGKILL when it
- * has not ended after a while.
+ * Ends what its parent started when the parent is gone, also by SIGKILL. It reads lines from its
+ * standard input, which only the parent holds open: `+<pid> <signal>` registers a process, `-<pid>`
+ * forgets it, `dir <path>` names a folder to delete in the end. At the end of input everything
+ * still registered gets its signal, and SIGKILL when it has not ended after a while.
  *
  * It is started from the source as well as from the build, so it imports nothing of ours.
  */

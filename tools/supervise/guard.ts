@@ -6,13 +6,20 @@ import { fileURLToPath } from 'node:url';
 
 let input: Writable | undefined;
 
-/** The guard's one instance is started with the first thing to guard; it ends by itself after this process. */
+/**
+ * The guard's one instance is started with the first thing to guard; it ends by itself after this
+ * process.
+ */
 function guard(): Writable {
   if (input !== undefined) return input;
   const here = fileURLToPath(import.meta.url);
   const script = path.join(path.dirname(here), `guard-process${path.extname(here)}`);
-  const child = spawn(process.execPath, [script], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
-  // The guard is a second line of defence: without it everything works, only a SIGKILL leaves more behind.
+  const child = spawn(process.execPath, [script], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  // The guard is a second line of defence: without it everything works, only a SIGKILL leaves more
+  // behind.
   child.on('error', () => undefined);
   child.stdin.on('error', () => undefined);
   child.unref();

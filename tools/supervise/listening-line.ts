@@ -1,6 +1,9 @@
 import type { StartedProcess } from './supervised-process.js';
 
-/** Waits for the one JSON line with the key `listening` that each of our programs writes when it serves. */
+/**
+ * Waits for the one JSON line with the key `listening` that each of our programs writes when it
+ * serves.
+ */
 export function listeningLine({ lines }: StartedProcess): Promise<string> {
   return new Promise((resolve) => {
     const onLine = (line: string): void => {

@@ -31,8 +31,8 @@ export function readPidFile(file: string): ProcessIdentity | undefined {
 }
 
 /**
- * Ends what an earlier start left behind, and waits for its end, so that its files and ports are free again. It gets
- * `signal`, and is killed if that does not end it.
+ * Ends what an earlier start left behind, and waits for its end, so that its files and ports are
+ * free again. It gets `signal`, and is killed if that does not end it.
  */
 export async function endLeftover(file: string, signal: NodeJS.Signals): Promise<void> {
   const leftover = readPidFile(file);
@@ -41,7 +41,8 @@ export async function endLeftover(file: string, signal: NodeJS.Signals): Promise
     await waitWhile(() => isRunning(leftover), GRACE_MS);
     if (isRunning(leftover)) process.kill(leftover.pid, 'SIGKILL');
     while (isRunning(leftover)) await delay(POLL_MS);
-    // Its parent is gone: until the system has collected it, programs that look for its id (Postgres) still find it.
+    // Its parent is gone: until the system has collected it, programs that look for its id
+    // (Postgres) still find it.
     await waitWhile(() => isKnown(leftover.pid), GRACE_MS);
   }
   removePidFile(file);

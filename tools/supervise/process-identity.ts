@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * A process as the system knows it: ids are given again after a process ended, an id with its start time is not.
- * `startTime` is in clock ticks since boot, and undefined where the system has no /proc.
+ * A process as the system knows it: ids are given again after a process ended, an id with its start
+ * time is not. `startTime` is in clock ticks since boot, and undefined where the system has no
+ * /proc.
  */
 export interface ProcessIdentity {
   readonly pid: number;
@@ -13,7 +14,10 @@ export function identityOf(pid: number): ProcessIdentity {
   return { pid, startTime: startTimeOf(pid) };
 }
 
-/** Whether exactly this process still runs; false where that cannot be known, so that no stranger is ever killed. */
+/**
+ * Whether exactly this process still runs; false where that cannot be known, so that no stranger is
+ * ever killed.
+ */
 export function isRunning(identity: ProcessIdentity): boolean {
   return identity.startTime !== undefined && startTimeOf(identity.pid) === identity.startTime;
 }

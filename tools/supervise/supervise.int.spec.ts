@@ -6,7 +6,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { SupervisedProcess, endLeftover, listeningLine, readPidFile, writePidFile } from './index.js';
+import {
+  SupervisedProcess,
+  endLeftover,
+  listeningLine,
+  readPidFile,
+  writePidFile,
+} from './index.js';
 import type { ProcessExit, ProcessSpec } from './index.js';
 
 const loop = fileURLToPath(new URL('./stubs/loop.ts', import.meta.url));
@@ -102,7 +108,10 @@ describe('a supervised process', () => {
 
   it('that ends before it is ready fails the start, with its last words', async () => {
     const child = supervised({
-      launch: () => ({ command: process.execPath, args: ['-e', 'console.error("no such setting"); process.exit(3)'] }),
+      launch: () => ({
+        command: process.execPath,
+        args: ['-e', 'console.error("no such setting"); process.exit(3)'],
+      }),
     });
     await expect(child.start()).rejects.toThrow(/ended before it was ready[^]*no such setting/);
   });
@@ -129,11 +138,16 @@ describe('what an earlier start left behind', () => {
 
 describe('the guard', () => {
   it('ends what is registered, and deletes the folder, when its parent is gone', async () => {
-    const [kept, forgotten] = [supervised({ pidFile: path.join(dataDir, 'a') }), supervised({ restart: false })];
+    const [kept, forgotten] = [
+      supervised({ pidFile: path.join(dataDir, 'a') }),
+      supervised({ restart: false }),
+    ];
     await Promise.all([kept.start(), forgotten.start()]);
     const folder = await mkdtemp(path.join(dataDir, 'folder-'));
     const process_ = spawn(process.execPath, [guard], { stdio: ['pipe', 'ignore', 'inherit'] });
-    process_.stdin.write(`+${kept.pid} SIGTERM\n+${forgotten.pid} SIGTERM\n-${kept.pid}\ndir ${folder}\n`);
+    process_.stdin.write(
+      `+${kept.pid} SIGTERM\n+${forgotten.pid} SIGTERM\n-${kept.pid}\ndir ${folder}\n`,
+    );
     const ended = once(forgotten.events, 'exit');
     // As the system does when the parent ends, however it ends.
     process_.stdin.end();

@@ -30,8 +30,9 @@ export interface ProcessSpec {
   /** Asked before each start, so that a restart may differ from the first start. */
   readonly launch: () => Launch;
   /**
-   * Resolves with the process's address once it serves; called for each start. Lines are what the process writes to its
-   * standard output. It may poll until `signal` is aborted, which happens when the process ends before it is ready.
+   * Resolves with the process's address once it serves; called for each start. Lines are what the
+   * process writes to its standard output. It may poll until `signal` is aborted, which happens
+   * when the process ends before it is ready.
    */
   readonly ready: (started: StartedProcess) => Promise<string>;
   readonly logFile: string;
@@ -69,22 +70,27 @@ interface Events {
 
 type Phase =
   | { readonly type: 'idle' }
-  | { readonly type: 'running'; readonly child: ChildProcess; readonly since: number; readonly abort: AbortController }
+  | {
+      readonly type: 'running';
+      readonly child: ChildProcess;
+      readonly since: number;
+      readonly abort: AbortController;
+    }
   | { readonly type: 'waiting'; readonly abort: AbortController };
 
 /**
- * One process that is kept running. It lives in its own process group, so that a terminal's Ctrl-C reaches only us, who
- * then end everything in order; the guard ends it if we cannot.
+ * One process that is kept running. It lives in its own process group, so that a terminal's Ctrl-C
+ * reaches only us, who then end everything in order; the guard ends it if we cannot.
  */
 export class SupervisedProcess {
   readonly events = new EventEmitter<Events>();
   readonly name: string;
-  #phase: Phase = { type: 'idle' };
-  #stopping = false;
-  #isReady = false;
-  #url = '';
-  #pid = 0;
-  #backoffMs = FIRST_BACKOFF_MS;
+  private phase: Phase = { type: 'idle' };
+  private stopping = false;
+  private ready = false;
+  private lastUrl = '';
+  private lastPid = 0;
+  private backoffMs = FIRST_BACKOFF_MS;
 
   constructor(readonly spec: ProcessSpec) {
     this.name = spec.name;
@@ -93,48 +99,56 @@ export class SupervisedProcess {
 
   /** The pid of the running process, else of the last one; 0 before the first start. */
   get pid(): number {
-    return this.#pid;
+    return this.lastPid;
   }
 
   /** The address that the last start reported; it stays while the process is down. */
   get url(): string {
-    return this.#url;
+    return this.lastUrl;
   }
 
   get isReady(): boolean {
-    return this.#isReady;
+    return this.ready;
   }
 
   /** The running child, for its channel; undefined while it is down. */
   get child(): ChildProcess | undefined {
-    return this.#phase.type === 'running' ? this.#phase.child : undefined;
+    return this.phase.type === 'running' ? this.phase.child : undefined;
   }
 
-  /** Starts it and waits until it serves. Throws, with the end of its log, if it ends or stays silent before that. */
+  /**
+   * Starts it and waits until it serves. Throws, with the end of its log, if it ends or stays
+   * silent before that.
+   */
   async start(): Promise<void> {
-    this.#stopping = false;
+    this.stopping = false;
     await endLeftover(this.spec.pidFile, this.spec.stopSignal);
-    await this.#launch();
+    await this.begin();
   }
 
   /** Resolves when the process serves, also after restarts; at once if it does. */
   async whenReady(): Promise<void> {
-    if (!this.#isReady) await once(this.events, 'ready');
+    if (!this.ready) await once(this.events, 'ready');
   }
 
-  /** Sends a signal and nothing else: with a restart policy it comes back. False if it does not run. */
+  /**
+   * Sends a signal and nothing else: with a restart policy it comes back. False if it does not run.
+   */
   kill(signal: NodeJS.Signals): boolean {
-    return this.#phase.type === 'running' && this.#phase.child.kill(signal);
+    return this.phase.type === 'running' && this.phase.child.kill(signal);
   }
 
-  /** Asks it to end, waits for the end, and keeps it down. `discard` kills it at once: its data is not needed again. */
+  /**
+   * Asks it to end, waits for the end, and keeps it down. `discard` kills it at once: its data is
+   * not needed again.
+   */
   async stop(options: { readonly discard?: boolean } = {}): Promise<void> {
-    this.#stopping = true;
-    const phase = this.#phase;
+    this.stopping = true;
+    const phase = this.phase;
     if (phase.type === 'idle') return;
     if (phase.type === 'waiting') {
       phase.abort.abort();
-      this.#phase = { type: 'idle' };
+      this.phase = { type: 'idle' };
       return;
     }
     const { child } = phase;
@@ -152,7 +166,7 @@ export class SupervisedProcess {
     await this.start();
   }
 
-  async #launch(): Promise<void> {
+  private async begin(): Promise<void> {
     const { spec } = this;
     const launch = spec.launch();
     mkdirSync(path.dirname(spec.logFile), { recursive: true });
@@ -178,30 +192,36 @@ export class SupervisedProcess {
     }
     const { pid } = child;
     const abort = new AbortController();
-    this.#phase = { type: 'running', child, since: Date.now(), abort };
-    this.#pid = pid;
+    this.phase = { type: 'running', child, since: Date.now(), abort };
+    this.lastPid = pid;
     guardProcess(pid, spec.stopSignal);
     writePidFile(spec.pidFile, pid);
     child.on('error', () => undefined);
     child.on('message', (message) => this.events.emit('message', message));
-    child.once('exit', (code, signal) => this.#ended(pid, code, signal, abort));
+    child.once('exit', (code, signal) => this.ended(pid, code, signal, abort));
     child.once('close', () => log.end());
-    await this.#awaitReady({ child, lines, signal: abort.signal }, abort);
+    await this.awaitReady({ child, lines, signal: abort.signal }, abort);
   }
 
-  async #awaitReady(started: StartedProcess, abort: AbortController): Promise<void> {
+  private async awaitReady(started: StartedProcess, abort: AbortController): Promise<void> {
     const { spec } = this;
     const timeout = new AbortController();
     const failed = Promise.race([
       once(abort.signal, 'abort').then(() => `ended before it was ready`),
-      delay(spec.readyTimeoutMs, `was not ready after ${spec.readyTimeoutMs / 1000} s`, { signal: timeout.signal }),
+      delay(spec.readyTimeoutMs, `was not ready after ${spec.readyTimeoutMs / 1000} s`, {
+        signal: timeout.signal,
+      }),
     ]);
     const ready = spec.ready(started);
     try {
-      const outcome = await Promise.race([ready.then((url) => ({ url })), failed.then((reason) => ({ reason }))]);
-      if ('reason' in outcome) throw new Error(`${spec.name} ${outcome.reason}.\n${lastLines(spec.logFile)}`);
-      this.#url = outcome.url;
-      this.#isReady = true;
+      const outcome = await Promise.race([
+        ready.then((url) => ({ url })),
+        failed.then((reason) => ({ reason })),
+      ]);
+      if ('reason' in outcome)
+        throw new Error(`${spec.name} ${outcome.reason}.\n${lastLines(spec.logFile)}`);
+      this.lastUrl = outcome.url;
+      this.ready = true;
       this.events.emit('ready');
     } catch (error) {
       ready.catch(() => undefined);
@@ -213,32 +233,38 @@ export class SupervisedProcess {
     }
   }
 
-  #ended(pid: number, code: number | null, signal: NodeJS.Signals | null, abort: AbortController): void {
+  private ended(
+    pid: number,
+    code: number | null,
+    signal: NodeJS.Signals | null,
+    abort: AbortController,
+  ): void {
     const { spec } = this;
-    const wasReady = this.#isReady;
-    const since = this.#phase.type === 'running' ? this.#phase.since : Date.now();
-    this.#phase = { type: 'idle' };
-    this.#isReady = false;
+    const wasReady = this.ready;
+    const since = this.phase.type === 'running' ? this.phase.since : Date.now();
+    this.phase = { type: 'idle' };
+    this.ready = false;
     abort.abort();
     forgetProcess(pid);
     removePidFile(spec.pidFile);
-    const expected = this.#stopping;
+    const expected = this.stopping;
     this.events.emit('exit', { name: spec.name, pid, code, signal, expected });
     // Before it was first ready, the caller of `start` gets the error and decides.
-    if (expected || !spec.restart || (!wasReady && this.#url === '')) return;
-    if (Date.now() - since > SETTLED_MS) this.#backoffMs = FIRST_BACKOFF_MS;
-    void this.#startAgain(this.#backoffMs);
-    this.#backoffMs = Math.min(this.#backoffMs * 2, LONGEST_BACKOFF_MS);
+    if (expected || !spec.restart || (!wasReady && this.lastUrl === '')) return;
+    if (Date.now() - since > SETTLED_MS) this.backoffMs = FIRST_BACKOFF_MS;
+    void this.startAgain(this.backoffMs);
+    this.backoffMs = Math.min(this.backoffMs * 2, LONGEST_BACKOFF_MS);
   }
 
-  async #startAgain(afterMs: number): Promise<void> {
+  private async startAgain(afterMs: number): Promise<void> {
     const abort = new AbortController();
-    this.#phase = { type: 'waiting', abort };
+    this.phase = { type: 'waiting', abort };
     try {
       await delay(afterMs, undefined, { signal: abort.signal });
-      await this.#launch();
+      await this.begin();
     } catch {
-      // Stopped while waiting; or ended or killed before it was ready, and then its own end starts it again.
+      // Stopped while waiting; or ended or killed before it was ready, and then its own end starts
+      // it again.
     }
   }
 }

@@ -14,7 +14,8 @@ export function completionsService(settings: Settings): ServiceSpec {
         implicitSession: settings.implicitSession !== 'off',
         othersDead: storage.exclusive,
         onProblem: (what, error) => logger.error({ err: error }, what),
-        onAdopted: (session, turn) => logger.warn({ session, turn }, 'A turn of a dead process goes on here'),
+        onAdopted: (session, turn) =>
+          logger.warn({ session, turn }, 'A turn of a dead process goes on here'),
       }),
     ],
     onMessage: (app) => {

@@ -5,7 +5,10 @@ import type { ServiceSpec, Settings } from '#libs/runtime';
 import { foreignRequest } from '#libs/runtime';
 
 /** The gateway: holds the surfaces' WebSockets. */
-export function gatewayService(settings: Settings, options: GatewayModuleOptions = {}): ServiceSpec {
+export function gatewayService(
+  settings: Settings,
+  options: GatewayModuleOptions = {},
+): ServiceSpec {
   return {
     name: 'gateway',
     present: true,

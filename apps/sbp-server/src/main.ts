@@ -1,6 +1,13 @@
 import { serveDemoModel } from '#libs/llm';
 import { SBP_LEVEL, SBP_VERSION } from '#libs/protocol';
-import { addressOf, parseDemoModelSettings, parseSettings, rebuild, runService, startProblem } from '#libs/runtime';
+import {
+  addressOf,
+  parseDemoModelSettings,
+  parseSettings,
+  rebuild,
+  runService,
+  startProblem,
+} from '#libs/runtime';
 import { createLogger } from '#libs/telemetry';
 import { sbpServer } from './service.js';
 
@@ -34,7 +41,9 @@ try {
       process.stdout.write(USAGE);
       break;
     default:
-      process.stderr.write(`${command === undefined ? '' : `Unknown command: ${command}\n\n`}${USAGE}`);
+      process.stderr.write(
+        `${command === undefined ? '' : `Unknown command: ${command}\n\n`}${USAGE}`,
+      );
       process.exitCode = 2;
   }
 } catch (error) {
@@ -46,12 +55,17 @@ async function start(): Promise<void> {
   await runService((settings) => sbpServer(settings), argv, {
     onListening: (app, { backend, llm }) => {
       const port = new URL(addressOf(app)).port;
-      const storage = backend.type === 'embedded' ? 'embedded (SQLite, single-process)' : 'kafka (Kafka and Postgres)';
+      const storage =
+        backend.type === 'embedded'
+          ? 'embedded (SQLite, single-process)'
+          : 'kafka (Kafka and Postgres)';
       process.stdout.write(
         `→ SBP reference server v${SBP_VERSION} running on http://localhost:${port}\n` +
           `→ Backend: ${storage}\n` +
           `→ Conformance level: ${SBP_LEVEL}\n` +
-          (llm === null ? '→ Model: the built-in demo model; set SBP_LLM_BASE_URL for a real one\n' : ''),
+          (llm === null
+            ? '→ Model: the built-in demo model; set SBP_LLM_BASE_URL for a real one\n'
+            : ''),
       );
     },
   });

@@ -18,7 +18,8 @@ export function sbpServer(
     name: 'sbp-server',
     present: services.some((service) => service.present),
     reads: services.some((service) => service.reads),
-    modules: (components, publicUrl) => services.flatMap((service) => service.modules(components, publicUrl)),
+    modules: (components, publicUrl) =>
+      services.flatMap((service) => service.modules(components, publicUrl)),
     prepare: (app) => {
       for (const service of services) service.prepare?.(app);
     },

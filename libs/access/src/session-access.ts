@@ -8,7 +8,10 @@ import { Freshness, SessionReads } from '#libs/store';
 /** Who sends a request. */
 export interface Credential {
   readonly principal: string;
-  /** The session of a valid `X-Session-Token`: it permits everything on that session and nothing else. */
+  /**
+   * The session of a valid `X-Session-Token`: it permits everything on that session and nothing
+   * else.
+   */
   readonly tokenSession: string | null;
 }
 
@@ -25,25 +28,38 @@ export class SessionAccess {
   async authenticate(headers: IncomingHttpHeaders): Promise<Credential> {
     const header = headers[HEADERS.sessionToken];
     const token = typeof header === 'string' ? header : header?.[0];
-    if (token === undefined || token === '') return { principal: ANONYMOUS_PRINCIPAL, tokenSession: null };
+    if (token === undefined || token === '')
+      return { principal: ANONYMOUS_PRINCIPAL, tokenSession: null };
     const verdict = await this.tokens.verify(token);
-    if (verdict.type === 'valid') return { principal: ANONYMOUS_PRINCIPAL, tokenSession: verdict.sessionId };
+    if (verdict.type === 'valid')
+      return { principal: ANONYMOUS_PRINCIPAL, tokenSession: verdict.sessionId };
     const problem = verdict.type === 'expired' ? 'has expired' : 'is not one of this server';
-    throw new SbpError('SBP_UNAUTHORIZED', `X-Session-Token ${problem}. Use the one of the session's last answer.`, {
-      param: 'X-Session-Token',
-    });
+    throw new SbpError(
+      'SBP_UNAUTHORIZED',
+      `X-Session-Token ${problem}. Use the one of the session's last answer.`,
+      {
+        param: 'X-Session-Token',
+      },
+    );
   }
 
   /**
-   * The session as of everything acknowledged [A5], if the credential may use it: a token its own, a principal all its own.
-   * `param` names where the request gives the id.
-   * @throws SbpError SBP_FORBIDDEN for another session's token; SBP_SESSION_NOT_FOUND, also for another principal's session
+   * The session as of everything acknowledged [A5], if the credential may use it: a token its own,
+   * a principal all its own. `param` names where the request gives the id.
+   * @throws SbpError SBP_FORBIDDEN for another session's token; SBP_SESSION_NOT_FOUND, also for
+   *   another principal's session
    */
   async authorise(sessionId: string, credential: Credential, param: string): Promise<OpenSession> {
     if (credential.tokenSession !== null && credential.tokenSession !== sessionId) {
-      throw new SbpError('SBP_FORBIDDEN', `X-Session-Token belongs to another session than ${param} names.`, { param });
+      throw new SbpError(
+        'SBP_FORBIDDEN',
+        `X-Session-Token belongs to another session than ${param} names.`,
+        { param },
+      );
     }
-    const missing = new SbpError('SBP_SESSION_NOT_FOUND', `No session with ID ${sessionId}.`, { param });
+    const missing = new SbpError('SBP_SESSION_NOT_FOUND', `No session with ID ${sessionId}.`, {
+      param,
+    });
     if ((await this.freshness.settle(sessionId)) === 'absent') throw missing;
     const state = await this.reads.state(sessionId);
     if (state.phase !== 'open') throw missing;

@@ -12,27 +12,28 @@ export type RoamingTokenVerdict =
 
 /** Roaming tokens: each refers to one exported bundle, on any server that shares the secret. */
 export class RoamingTokens {
-  readonly #key: KeyObject;
+  private readonly key: KeyObject;
 
   /** `secret`: the bytes that `loadSecret` gave. */
   constructor(secret: Uint8Array) {
-    this.#key = signingKey(secret);
+    this.key = signingKey(secret);
   }
 
   issue({ sub, sid, iat, exp, iss, cid }: RoamingClaims): Promise<string> {
-    return signClaims(this.#key, { sub, sid, iat, exp, iss, cid });
+    return signClaims(this.key, { sub, sid, iat, exp, iss, cid });
   }
 
   /**
-   * Says what a text is worth as a roaming token; never rejects for what the text is. Whether the export was consumed is not
-   * in the token.
+   * Says what a text is worth as a roaming token; never rejects for what the text is. Whether the
+   * export was consumed is not in the token.
    */
   async verify(token: string): Promise<RoamingTokenVerdict> {
-    const signed = await verifySignature(this.#key, token);
+    const signed = await verifySignature(this.key, token);
     // One secret signs both kinds: a session token says its use, a roaming token has none.
     if (signed.type === 'invalid' || 'use' in signed.claims) return { type: 'invalid' };
     const claims = RoamingClaims.safeParse(signed.claims);
-    if (!claims.success || claims.data.exp - claims.data.iat > LONGEST_LIFETIME_SECONDS) return { type: 'invalid' };
+    if (!claims.success || claims.data.exp - claims.data.iat > LONGEST_LIFETIME_SECONDS)
+      return { type: 'invalid' };
     return { type: signed.type, claims: claims.data };
   }
 }

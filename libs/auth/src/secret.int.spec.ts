@@ -1,5 +1,13 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -39,7 +47,9 @@ describe('the secret', () => {
     // Plain Node strips the types of this one file, which imports nothing of ours.
     const script = `import(${JSON.stringify(path.join(import.meta.dirname, 'secret.ts'))}).then(({ loadSecret }) =>
       console.log(Buffer.from(loadSecret({ secret: null, dataDir: ${JSON.stringify(dataDir)} })).toString()))`;
-    const starts = Array.from({ length: 6 }, () => promisify(execFile)(process.execPath, ['--eval', script]));
+    const starts = Array.from({ length: 6 }, () =>
+      promisify(execFile)(process.execPath, ['--eval', script]),
+    );
     const secrets = (await Promise.all(starts)).map(({ stdout }) => stdout.trim());
     expect(secrets[0]).toHaveLength(43);
     expect(new Set(secrets)).toEqual(new Set([readFileSync(file(), 'utf8').trim()]));
@@ -47,7 +57,9 @@ describe('the secret', () => {
   });
 
   it('is refused with advice when it is too short', () => {
-    expect(() => loadSecret({ secret: 'fifteen-bytes..', dataDir })).toThrow(/^SBP_JWT_SECRET has 15 bytes .*openssl/);
+    expect(() => loadSecret({ secret: 'fifteen-bytes..', dataDir })).toThrow(
+      /^SBP_JWT_SECRET has 15 bytes .*openssl/,
+    );
     expect(loadSecret({ secret: 'sixteen-bytes...', dataDir })).toHaveLength(16);
   });
 

@@ -15,7 +15,9 @@ import path from 'node:path';
 const LEAST_BYTES = 16;
 const FILE_NAME = 'secret';
 
-/** The secret that signs tokens cannot be used; the message says where it came from and what to do. */
+/**
+ * The secret that signs tokens cannot be used; the message says where it came from and what to do.
+ */
 export class UnusableSecret extends Error {
   override readonly name = 'UnusableSecret';
 }
@@ -28,22 +30,33 @@ export interface SecretSource {
 }
 
 /**
- * The secret that signs all tokens of this deployment: the given one, else the one kept in the data directory (file `secret`,
- * mode 0600), made at the first start. Processes that start at once agree on one. The file's text, set as `SBP_JWT_SECRET`
- * elsewhere, gives the same secret. Throws `UnusableSecret`.
+ * The secret that signs all tokens of this deployment: the given one, else the one kept in the data
+ * directory (file `secret`, mode 0600), made at the first start. Processes that start at once agree
+ * on one. The file's text, set as `SBP_JWT_SECRET` elsewhere, gives the same secret. Throws
+ * `UnusableSecret`.
  */
 export function loadSecret({ secret, dataDir }: SecretSource): Uint8Array {
   if (secret !== null)
-    return usable(secret, 'SBP_JWT_SECRET', 'Set a longer one, for example by `openssl rand -hex 32`.');
+    return usable(
+      secret,
+      'SBP_JWT_SECRET',
+      'Set a longer one, for example by `openssl rand -hex 32`.',
+    );
   const file = path.resolve(dataDir, FILE_NAME);
   const kept = readKept(file) ?? create(file);
-  return usable(kept, file, 'Remove the file to get a new secret; tokens that were given out end with the old one.');
+  return usable(
+    kept,
+    file,
+    'Remove the file to get a new secret; tokens that were given out end with the old one.',
+  );
 }
 
 function usable(text: string, name: string, advice: string): Uint8Array {
   const bytes = Buffer.from(text, 'utf8');
   if (bytes.length >= LEAST_BYTES) return bytes;
-  throw new UnusableSecret(`${name} has ${bytes.length} bytes and needs at least ${LEAST_BYTES}. ${advice}`);
+  throw new UnusableSecret(
+    `${name} has ${bytes.length} bytes and needs at least ${LEAST_BYTES}. ${advice}`,
+  );
 }
 
 function readKept(file: string): string | null {
@@ -57,7 +70,10 @@ function readKept(file: string): string | null {
   return readFileSync(file, 'utf8').trim();
 }
 
-/** The file appears whole or not at all, and the first of several processes wins: a hard link never replaces a file. */
+/**
+ * The file appears whole or not at all, and the first of several processes wins: a hard link never
+ * replaces a file.
+ */
 function create(file: string): string {
   const folder = path.dirname(file);
   mkdirSync(folder, { recursive: true, mode: 0o700 });

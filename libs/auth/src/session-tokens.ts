@@ -18,24 +18,30 @@ export type SessionTokenVerdict =
 
 /** Session tokens: each permits everything on its one session, for 30 days, and nothing else. */
 export class SessionTokens {
-  readonly #key: KeyObject;
+  private readonly key: KeyObject;
 
   /** `secret`: the bytes that `loadSecret` gave, the same in every process of a deployment. */
   constructor(secret: Uint8Array) {
-    this.#key = signingKey(secret);
+    this.key = signingKey(secret);
   }
 
   /** A new token, different from every other one; the earlier ones of the session stay valid. */
   async issue(sessionId: string): Promise<IssuedSessionToken> {
     const iat = Math.floor(Date.now() / 1000);
     const exp = iat + LIFETIME_SECONDS;
-    const token = await signClaims(this.#key, { sid: sessionId, use: 'session', iat, exp, jti: randomUUID() });
+    const token = await signClaims(this.key, {
+      sid: sessionId,
+      use: 'session',
+      iat,
+      exp,
+      jti: randomUUID(),
+    });
     return { token, expiresAt: new Date(exp * 1000) };
   }
 
   /** Says what a text is worth as a session token; never rejects for what the text is. */
   async verify(token: string): Promise<SessionTokenVerdict> {
-    const signed = await verifySignature(this.#key, token);
+    const signed = await verifySignature(this.key, token);
     if (signed.type === 'invalid') return signed;
     const claims = SessionClaims.safeParse(signed.claims);
     return claims.success ? { type: signed.type, sessionId: claims.data.sid } : { type: 'invalid' };

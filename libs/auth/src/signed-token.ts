@@ -21,7 +21,10 @@ export function signingKey(secret: Uint8Array): KeyObject {
 }
 
 /** Signs claims as a compact JWT whose header is exactly `{"alg":"HS256","typ":"JWT"}`. */
-export function signClaims(key: KeyObject, claims: Readonly<Record<string, unknown>>): Promise<string> {
+export function signClaims(
+  key: KeyObject,
+  claims: Readonly<Record<string, unknown>>,
+): Promise<string> {
   return new SignJWT({ ...claims }).setProtectedHeader({ alg: ALGORITHM, typ: 'JWT' }).sign(key);
 }
 
@@ -29,7 +32,10 @@ export function signClaims(key: KeyObject, claims: Readonly<Record<string, unkno
 export async function verifySignature(key: KeyObject, token: string): Promise<SignedClaims> {
   if (token.length > MAX_TOKEN_LENGTH) return { type: 'invalid' };
   try {
-    const { payload } = await jwtVerify(token, key, { algorithms: [ALGORITHM], requiredClaims: ['iat', 'exp'] });
+    const { payload } = await jwtVerify(token, key, {
+      algorithms: [ALGORITHM],
+      requiredClaims: ['iat', 'exp'],
+    });
     return { type: 'valid', claims: payload };
   } catch (error) {
     // Times are checked after the signature, so these claims are ours.

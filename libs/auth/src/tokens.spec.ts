@@ -21,7 +21,8 @@ const roamingClaims = (lifetime = 3600, iat = now()) => ({
 });
 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
-const decode = (part: string | undefined) => JSON.parse(Buffer.from(part ?? '', 'base64url').toString()) as unknown;
+const decode = (part: string | undefined) =>
+  JSON.parse(Buffer.from(part ?? '', 'base64url').toString()) as unknown;
 const withParts = (token: string, change: (parts: [string, string, string]) => string[]) =>
   change(token.split('.') as [string, string, string]).join('.');
 
@@ -66,7 +67,11 @@ describe('session tokens', () => {
     [
       'a token with a changed claim',
       (t) =>
-        withParts(t, ([h, , s]) => [h, encode({ sid: randomUUID(), use: 'session', iat: now(), exp: now() + 99 }), s]),
+        withParts(t, ([h, , s]) => [
+          h,
+          encode({ sid: randomUUID(), use: 'session', iat: now(), exp: now() + 99 }),
+          s,
+        ]),
     ],
     ['a token without signature', (t) => withParts(t, ([h, p]) => [h, p, ''])],
     ['alg none', (t) => withParts(t, ([, p]) => [encode({ alg: 'none', typ: 'JWT' }), p, ''])],
@@ -77,7 +82,9 @@ describe('session tokens', () => {
     ['more than 8192 characters', (t) => t + 'A'.repeat(8192)],
     ['non-ASCII text', () => '€.€.€'],
   ])('refuses %s', async (_what, forge) => {
-    expect(await session.verify(forge((await session.issue(sid)).token))).toEqual({ type: 'invalid' });
+    expect(await session.verify(forge((await session.issue(sid)).token))).toEqual({
+      type: 'invalid',
+    });
   });
 
   it('refuses a token signed by the right secret with another algorithm', async () => {
@@ -110,7 +117,11 @@ describe('any text', () => {
     fc.jsonValue().map((value) => encode(value)),
     fc
       .record(
-        { alg: fc.constantFrom('HS256', 'none', 'RS256', 1), crit: fc.jsonValue(), b64: fc.boolean() },
+        {
+          alg: fc.constantFrom('HS256', 'none', 'RS256', 1),
+          crit: fc.jsonValue(),
+          b64: fc.boolean(),
+        },
         { requiredKeys: [] },
       )
       .map((header) => encode(header)),
@@ -144,7 +155,9 @@ describe('roaming tokens', () => {
 
   it('is no longer than seven days valid, whatever it says', async () => {
     expect((await roaming.verify(await roaming.issue(roamingClaims(604_800)))).type).toBe('valid');
-    expect((await roaming.verify(await roaming.issue(roamingClaims(604_801)))).type).toBe('invalid');
+    expect((await roaming.verify(await roaming.issue(roamingClaims(604_801)))).type).toBe(
+      'invalid',
+    );
   });
 
   // [SBP-L3-04]

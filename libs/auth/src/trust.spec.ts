@@ -90,7 +90,10 @@ describe('loopback addresses', () => {
     expect(isLoopbackAddress(address)).toBe(true);
   });
 
-  it.each(['0.0.0.0', '::', '192.168.0.1', '::ffff:10.0.0.1', 'localhost', ''])('%s is none', (address) => {
-    expect(isLoopbackAddress(address)).toBe(false);
-  });
+  it.each(['0.0.0.0', '::', '192.168.0.1', '::ffff:10.0.0.1', 'localhost', ''])(
+    '%s is none',
+    (address) => {
+      expect(isLoopbackAddress(address)).toBe(false);
+    },
+  );
 });

@@ -13,8 +13,8 @@ export function isLoopbackAddress(address: string): boolean {
 const AUTHORITY = /^(?:\[(?<ipv6>[0-9a-f:.]+)\]|(?<name>[a-z0-9._-]+))(?::\d{1,5})?$/i;
 
 /**
- * Whether a `Host` header names this machine by a loopback name, with any port. A page that reaches a local server by DNS
- * rebinding carries its own name there.
+ * Whether a `Host` header names this machine by a loopback name, with any port. A page that reaches
+ * a local server by DNS rebinding carries its own name there.
  */
 export function checkHost(host: string | undefined): boolean {
   const { ipv6, name } = AUTHORITY.exec(host ?? '')?.groups ?? {};
@@ -28,8 +28,8 @@ function isLoopbackName(name: string): boolean {
 }
 
 /**
- * Whether a web page of this origin may talk to the server: a loopback one, or one of `allowed` (as `https://app.example`).
- * No `Origin` means no web page. `null` (a sandbox, a file) is foreign.
+ * Whether a web page of this origin may talk to the server: a loopback one, or one of `allowed` (as
+ * `https://app.example`). No `Origin` means no web page. `null` (a sandbox, a file) is foreign.
  */
 export function checkOrigin(origin: string | undefined, allowed: readonly string[]): boolean {
   if (origin === undefined) return true;

@@ -4,7 +4,10 @@ export abstract class CompletionsOptions {
   abstract readonly track: 'opt-in' | 'always';
   /** Whether a request that names no session belongs to its agent's live one. */
   abstract readonly implicitSession: boolean;
-  /** Whether every other process of this installation is known to be dead: embedded, the file lock proves it. */
+  /**
+   * Whether every other process of this installation is known to be dead: embedded, the file lock
+   * proves it.
+   */
   abstract readonly othersDead: boolean;
   /** Told of faults that no caller can be told of. */
   abstract readonly onProblem: (what: string, error: unknown) => void;

@@ -15,9 +15,9 @@ import { TurnRunner } from './turn/turn-runner.js';
 import { TurnService } from './turn/turn-service.js';
 
 /**
- * Completions. From global modules it takes EventLog, Mailbox, Claims, Processes, ProcessIdentity, Heartbeat, Freshness,
- * SessionReads, SessionAccess, SessionTokens, ChatModel and PriceList. Whoever holds the process' mailbox passes its messages
- * to `LiveTurns`.
+ * Completions. From global modules it takes EventLog, Mailbox, Claims, Processes, ProcessIdentity,
+ * Heartbeat, Freshness, SessionReads, SessionAccess, SessionTokens, ChatModel and PriceList.
+ * Whoever holds the process' mailbox passes its messages to `LiveTurns`.
  */
 @Module({})
 export class CompletionsModule {

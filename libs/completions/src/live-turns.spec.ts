@@ -38,7 +38,9 @@ class SlowMailbox extends Mailbox {
 
   /** What one watcher has been sent. */
   texts(attachId = 'a1'): string[] {
-    return this.sent.flatMap(({ message }) => (message.attach_id === attachId ? [message.text] : []));
+    return this.sent.flatMap(({ message }) =>
+      message.attach_id === attachId ? [message.text] : [],
+    );
   }
 }
 
@@ -76,7 +78,15 @@ describe('a watcher', () => {
     expect(mailbox.sent).toMatchObject([
       {
         to: gateway,
-        message: { type: 'live', session_id: 's1', turn_id: 't1', epoch: 7, attach_id: 'a1', offset: 2, text: 'llo' },
+        message: {
+          type: 'live',
+          session_id: 's1',
+          turn_id: 't1',
+          epoch: 7,
+          attach_id: 'a1',
+          offset: 2,
+          text: 'llo',
+        },
       },
     ]);
     await mailbox.flush();
@@ -193,11 +203,14 @@ describe('a watcher', () => {
 });
 
 describe('a watch', () => {
-  it.each([{ session_id: 's2' }, { turn_id: 't2' }, { epoch: 6 }])('of another attempt (%j) is ignored', (other) => {
-    begin().append('Hello');
-    live.accept(watch(other));
-    expect(mailbox.sent).toEqual([]);
-  });
+  it.each([{ session_id: 's2' }, { turn_id: 't2' }, { epoch: 6 }])(
+    'of another attempt (%j) is ignored',
+    (other) => {
+      begin().append('Hello');
+      live.accept(watch(other));
+      expect(mailbox.sent).toEqual([]);
+    },
+  );
 
   it('is the only message that concerns a runner', () => {
     begin();

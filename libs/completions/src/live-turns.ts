@@ -5,7 +5,9 @@ import type { ProcessAddress } from '#libs/protocol';
 
 /** UTF-16 code units in one live message. */
 const MAX_SLICE = 256 * 1024;
-/** Gateways that may watch one turn at a time: one surface, and those that are just being replaced. */
+/**
+ * Gateways that may watch one turn at a time: one surface, and those that are just being replaced.
+ */
 const MAX_WATCHERS = 4;
 
 interface Watcher {
@@ -14,7 +16,10 @@ interface Watcher {
   sent: number;
 }
 
-/** The text of one attempt at a turn while it runs, and the gateways that watch it. Losable: the committed turn repairs it. */
+/**
+ * The text of one attempt at a turn while it runs, and the gateways that watch it. Losable: the
+ * committed turn repairs it.
+ */
 export class LiveTurn {
   readonly begunAt = performance.now();
   private text = '';
@@ -52,7 +57,9 @@ export class LiveTurn {
     this.pump(watcher, true);
   }
 
-  /** Sends what a watcher lacks; what comes while one message is being sent is merged into the next. */
+  /**
+   * Sends what a watcher lacks; what comes while one message is being sent is merged into the next.
+   */
   private pump(watcher: Watcher, answer = false): void {
     if (this.pumping.has(watcher)) return;
     this.pumping.add(watcher);
@@ -82,7 +89,10 @@ export class LiveTurn {
     this.pumping.delete(watcher);
   }
 
-  /** The last place up to `end` that is not between the halves of a surrogate pair: nobody is sent half a character. */
+  /**
+   * The last place up to `end` that is not between the halves of a surrogate pair: nobody is sent
+   * half a character.
+   */
   private boundary(end: number): number {
     const place = Math.min(end, this.text.length);
     const before = this.text.charCodeAt(place - 1);
@@ -116,8 +126,8 @@ export class LiveTurns {
   }
 
   /**
-   * Gives up the attempts whose claim is not among those held. `askedAt` (monotonic ms): when the database was asked; attempts
-   * begun later are not judged.
+   * Gives up the attempts whose claim is not among those held. `askedAt` (monotonic ms): when the
+   * database was asked; attempts begun later are not judged.
    */
   keepOnly(held: ReadonlySet<string>, askedAt: number): void {
     for (const [id, turn] of this.turns) if (turn.begunAt < askedAt && !held.has(id)) turn.drop();

@@ -1,6 +1,16 @@
-import type { LogEventOf, Message, ProcessAddress, TurnError, TurnStatus, Usage } from '#libs/protocol';
+import type {
+  LogEventOf,
+  Message,
+  ProcessAddress,
+  TurnError,
+  TurnStatus,
+  Usage,
+} from '#libs/protocol';
 
-/** What an event changes outside the state row: turns and what is looked up by other keys. Each is written as it stands. */
+/**
+ * What an event changes outside the state row: turns and what is looked up by other keys. Each is
+ * written as it stands.
+ */
 export type Change =
   | {
       readonly type: 'session-opened';
@@ -39,12 +49,18 @@ export type Change =
       readonly error: TurnError | null;
     }
   | { readonly type: 'turn-owed'; readonly turnId: string; readonly seq: number }
-  | { readonly type: 'session-exported'; readonly data: LogEventOf<'session.exported'>['data']; readonly at: string };
+  | {
+      readonly type: 'session-exported';
+      readonly data: LogEventOf<'session.exported'>['data'];
+      readonly at: string;
+    };
 
 /** What one event made of a session. */
 export interface Evolution<S> {
   readonly state: S;
   readonly changes: readonly Change[];
-  /** Who should look at the session now: the gateways whose surface has something new to see [A8]. */
+  /**
+   * Who should look at the session now: the gateways whose surface has something new to see [A8].
+   */
   readonly poke: readonly ProcessAddress[];
 }

@@ -42,10 +42,21 @@ const start: PlainCommand = {
   opener: { principal: 'anonymous', agentId: 'agent' },
 };
 const output = { messages: [assistant('Hi.')], modelUsed: 'demo-1', usage: null, costUsd: null };
-const complete: PlainCommand = { type: 'CompleteTurn', attempt, output, checkpointEvery: 1, caller: 'connected' };
+const complete: PlainCommand = {
+  type: 'CompleteTurn',
+  attempt,
+  output,
+  checkpointEvery: 1,
+  caller: 'connected',
+};
 const opened = [sessionOpened(10), turnStarted(10)] as const;
 const completed = [...opened, turnCompleted(10)] as const;
-const attach: PlainCommand = { type: 'AttachSurface', attachId: ATTACH, gateway: GATEWAY, context: {} };
+const attach: PlainCommand = {
+  type: 'AttachSurface',
+  attachId: ATTACH,
+  gateway: GATEWAY,
+  context: {},
+};
 
 describe('StartTurn', () => {
   it('of a session that is not open opens it at the same epoch, in the same append', () => {
@@ -83,8 +94,13 @@ describe('StartTurn', () => {
   });
 
   it('of an open session is the turn’s start alone', () => {
-    const decision = given(...completed).when({ ...start, attempt: { turnId: OTHER_TURN, epoch: 20 } });
-    expect(decision).toMatchObject({ events: [{ type: 'turn.started', turn_id: OTHER_TURN, epoch: 20 }] });
+    const decision = given(...completed).when({
+      ...start,
+      attempt: { turnId: OTHER_TURN, epoch: 20 },
+    });
+    expect(decision).toMatchObject({
+      events: [{ type: 'turn.started', turn_id: OTHER_TURN, epoch: 20 }],
+    });
     expect(decision.type === 'events' && decision.events).toHaveLength(1);
   });
 
@@ -98,7 +114,9 @@ describe('StartTurn', () => {
 
   it('after a claim that was taken over before the opening still opens', () => {
     const decision = given(turnAdopted(5)).when(start);
-    expect(decision).toMatchObject({ events: [{ type: 'session.opened' }, { type: 'turn.started' }] });
+    expect(decision).toMatchObject({
+      events: [{ type: 'session.opened' }, { type: 'turn.started' }],
+    });
   });
 });
 
@@ -139,8 +157,21 @@ describe('CompleteTurn', () => {
       const [event] = decision.type === 'events' ? decision.events : [];
       return event?.type === 'turn.completed' && event.data.snapshot_id !== null;
     };
-    expect([0, 1, 2, 3, 4].map((steps) => snapshots(steps, 1))).toEqual([true, true, true, true, true]);
-    expect([0, 1, 2, 3, 4, 5].map((steps) => snapshots(steps, 3))).toEqual([false, false, true, false, false, true]);
+    expect([0, 1, 2, 3, 4].map((steps) => snapshots(steps, 1))).toEqual([
+      true,
+      true,
+      true,
+      true,
+      true,
+    ]);
+    expect([0, 1, 2, 3, 4, 5].map((steps) => snapshots(steps, 3))).toEqual([
+      false,
+      false,
+      true,
+      false,
+      false,
+      true,
+    ]);
   });
 
   it('counts completed turns only: failed ones bring no checkpoint nearer', () => {
@@ -169,13 +200,21 @@ describe('commands that become one fact each', () => {
     ],
     [
       { type: 'CancelTurn', attempt, error: FAILURE, caller: 'connected' },
-      { type: 'turn.cancelled', turn_id: TURN, epoch: 10, data: { error: FAILURE, caller: 'connected' } },
+      {
+        type: 'turn.cancelled',
+        turn_id: TURN,
+        epoch: 10,
+        data: { error: FAILURE, caller: 'connected' },
+      },
     ],
     [
       { type: 'ReportUndelivered', turnId: TURN },
       { type: 'turn.undelivered', turn_id: TURN, data: {} },
     ],
-    [attach, { type: 'surface.attached', data: { attach_id: ATTACH, gateway: GATEWAY, context: {} } }],
+    [
+      attach,
+      { type: 'surface.attached', data: { attach_id: ATTACH, gateway: GATEWAY, context: {} } },
+    ],
     [
       { type: 'DetachSurface', attachId: ATTACH, reason: 'closed' },
       { type: 'surface.detached', data: { attach_id: ATTACH, reason: 'closed' } },
@@ -193,20 +232,28 @@ describe('commands that become one fact each', () => {
     const envelope = { id: id(1), schema: 1, session_id: SESSION, occurred_at: instant(5) };
     expect(decision).toEqual({ type: 'events', events: [{ ...envelope, ...fact }] });
     // What is decided can be read back from the log.
-    expect(decision.type === 'events' && LogEvent.parse(decision.events[0])).toEqual({ ...envelope, ...fact });
+    expect(decision.type === 'events' && LogEvent.parse(decision.events[0])).toEqual({
+      ...envelope,
+      ...fact,
+    });
   });
 });
 
 describe('AttachSurface while surfaces take over from one another', () => {
   const takeovers = (count: number) =>
-    Array.from({ length: count + 1 }, (_, index) => surfaceAttached(id(100 + index), { at: instant(index * 100) }));
+    Array.from({ length: count + 1 }, (_, index) =>
+      surfaceAttached(id(100 + index), { at: instant(index * 100) }),
+    );
   const again: PlainCommand = { ...attach, attachId: OTHER_ATTACH };
   const last = TAKEOVER_LIMIT * 100;
 
   // [SBP-L2-23]
   it('is refused after five takeovers within ten seconds', () => {
     const log = given(...completed, ...takeovers(TAKEOVER_LIMIT));
-    expect(log.when(again, instant(last))).toEqual({ type: 'refused', reason: 'too-many-takeovers' });
+    expect(log.when(again, instant(last))).toEqual({
+      type: 'refused',
+      reason: 'too-many-takeovers',
+    });
     expect(log.when(again, instant(100 + TAKEOVER_WINDOW_MS - 1)).type).toBe('refused');
   });
 
@@ -216,7 +263,9 @@ describe('AttachSurface while surfaces take over from one another', () => {
   });
 
   it('is taken after fewer, and after attaches that took nothing over', () => {
-    expect(given(...completed, ...takeovers(TAKEOVER_LIMIT - 1)).when(again, instant(last)).type).toBe('events');
+    expect(
+      given(...completed, ...takeovers(TAKEOVER_LIMIT - 1)).when(again, instant(last)).type,
+    ).toBe('events');
     const peaceful = takeovers(TAKEOVER_LIMIT * 2).flatMap((attached) => [
       attached,
       surfaceDetached(attached.data.attach_id),
@@ -229,7 +278,8 @@ describe('a turn whose runners die', () => {
   // [SBP-L2-02]
   it('is gone on with by three adopters, and given up by the fourth [A6]', () => {
     const adopted = (times: number) =>
-      given(...opened, ...Array.from({ length: times }, (_, index) => turnAdopted(20 + index))).session.turn;
+      given(...opened, ...Array.from({ length: times }, (_, index) => turnAdopted(20 + index)))
+        .session.turn;
     const verdicts = [0, 1, 2, 3, 4].map((times) => {
       const turn = adopted(times);
       return turn !== null && mustGiveUp(turn);

@@ -12,7 +12,10 @@ import type { OpenTurn, SessionState } from './session-state.js';
 import { TAKEOVER_LIMIT, TAKEOVER_WINDOW_MS } from './session-state.js';
 import type { TranscriptUpdate } from './transcript/transcript.js';
 
-/** What every command brings along: whose session, when, and the ids of the events that it may become. */
+/**
+ * What every command brings along: whose session, when, and the ids of the events that it may
+ * become.
+ */
 interface Issued {
   readonly sessionId: string;
   /** ISO 8601. */
@@ -93,7 +96,10 @@ export type Decision =
       readonly reason: 'too-many-takeovers';
     };
 
-/** Turns a command into the facts to append, in one atomic append. Pure: time and ids come with the command. */
+/**
+ * Turns a command into the facts to append, in one atomic append. Pure: time and ids come with the
+ * command.
+ */
 export function decide(command: Command, state: SessionState): Decision {
   const fact = () => ({
     id: command.newId(),
@@ -122,7 +128,10 @@ export function decide(command: Command, state: SessionState): Decision {
         },
       };
       if (state.phase === 'open') return events(started);
-      return events({ ...fact(), type: 'session.opened', epoch, data: { principal, agent_id: agentId } }, started);
+      return events(
+        { ...fact(), type: 'session.opened', epoch, data: { principal, agent_id: agentId } },
+        started,
+      );
     }
     case 'AdoptTurn':
       return events({
@@ -159,7 +168,8 @@ export function decide(command: Command, state: SessionState): Decision {
     case 'ReportUndelivered':
       return events({ ...fact(), type: 'turn.undelivered', turn_id: command.turnId, data: {} });
     case 'AttachSurface': {
-      if (tooManyTakeovers(state, command.at)) return { type: 'refused', reason: 'too-many-takeovers' };
+      if (tooManyTakeovers(state, command.at))
+        return { type: 'refused', reason: 'too-many-takeovers' };
       const { attachId: attach_id, gateway, context } = command;
       return events({ ...fact(), type: 'surface.attached', data: { attach_id, gateway, context } });
     }
@@ -184,7 +194,10 @@ function events(...facts: [LogEvent, ...LogEvent[]]): Extract<Decision, { type: 
   return { type: 'events', events: facts };
 }
 
-function attemptFields({ turnId, epoch }: Attempt): { readonly turn_id: string; readonly epoch: number } {
+function attemptFields({ turnId, epoch }: Attempt): {
+  readonly turn_id: string;
+  readonly epoch: number;
+} {
   return { turn_id: turnId, epoch };
 }
 
@@ -195,7 +208,10 @@ function tooManyTakeovers(state: SessionState, at: string): boolean {
   return oldest !== undefined && Date.parse(at) - Date.parse(oldest) < TAKEOVER_WINDOW_MS;
 }
 
-/** How often a turn is run again; the adopter after that fails it: one that kills its runner must not kill them all [A6]. */
+/**
+ * How often a turn is run again; the adopter after that fails it: one that kills its runner must
+ * not kill them all [A6].
+ */
 export const MAX_ADOPTIONS = 3;
 
 /** Whether the turn was taken over so often that it must fail now. */

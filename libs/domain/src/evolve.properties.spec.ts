@@ -23,7 +23,10 @@ const move: fc.Arbitrary<Move> = fc.oneof(
     }),
     3,
   ),
-  often(fc.record({ type: fc.constant('adopt' as const), stale: fc.boolean(), known: fc.boolean() }), 2),
+  often(
+    fc.record({ type: fc.constant('adopt' as const), stale: fc.boolean(), known: fc.boolean() }),
+    2,
+  ),
   often(
     fc.record({
       type: fc.constant('end' as const),
@@ -37,7 +40,14 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   often(fc.record({ type: fc.constant('undelivered' as const), turn: back }), 2),
   often(fc.record({ type: fc.constant('attach' as const), gateway: fc.nat({ max: 2 }) }), 2),
   often(fc.record({ type: fc.constant('detach' as const), attach: fc.nat({ max: 2 }) }), 1),
-  often(fc.record({ type: fc.constant('acknowledge' as const), attach: fc.nat({ max: 1 }), seq: fc.nat() }), 2),
+  often(
+    fc.record({
+      type: fc.constant('acknowledge' as const),
+      attach: fc.nat({ max: 1 }),
+      seq: fc.nat(),
+    }),
+    2,
+  ),
   often(fc.record({ type: fc.constant('export' as const) }), 1),
   often(fc.record({ type: fc.constant('copy' as const), event: fc.nat() }), 1),
 );
@@ -67,7 +77,10 @@ function written(changes: readonly Change[]): readonly Change[] {
   });
 }
 
-function of<T extends Change['type']>(changes: readonly Change[], type: T): readonly Extract<Change, { type: T }>[] {
+function of<T extends Change['type']>(
+  changes: readonly Change[],
+  type: T,
+): readonly Extract<Change, { type: T }>[] {
   return changes.filter((change): change is Extract<Change, { type: T }> => change.type === type);
 }
 
@@ -78,7 +91,11 @@ describe('the fold of any log', () => {
         fc.pre(events.length > 0);
         const index = copied % events.length;
         const place = index + 1 + (later % (events.length - index));
-        const repeated = [...events.slice(0, place), events[index] as LogEvent, ...events.slice(place)];
+        const repeated = [
+          ...events.slice(0, place),
+          events[index] as LogEvent,
+          ...events.slice(place),
+        ];
         const [once, twice] = [fold(events), fold(repeated)];
         expect(twice.state).toEqual(once.state);
         expect(written(twice.changes)).toEqual(written(once.changes));
@@ -93,7 +110,11 @@ describe('the fold of any log', () => {
         fc.pre(events.length > 0);
         const start = from % events.length;
         const end = Math.min(events.length, start + 1 + (length % 20));
-        const repeated = [...events.slice(0, end), ...events.slice(start, end), ...events.slice(end)];
+        const repeated = [
+          ...events.slice(0, end),
+          ...events.slice(start, end),
+          ...events.slice(end),
+        ];
         expect(fold(repeated).state).toEqual(fold(events).state);
         expect(written(fold(repeated).changes)).toEqual(written(fold(events).changes));
       }),
@@ -141,7 +162,9 @@ describe('the fold of any log', () => {
             : [],
         );
         const head = state.phase === 'open' ? state.head : 0;
-        expect(owed.map(({ seq }) => seq)).toEqual(Array.from({ length: head }, (_, index) => index + 1));
+        expect(owed.map(({ seq }) => seq)).toEqual(
+          Array.from({ length: head }, (_, index) => index + 1),
+        );
         expect(new Set(owed.map(({ turnId }) => turnId)).size).toBe(head);
       }),
     );
@@ -155,7 +178,9 @@ describe('the fold of any log', () => {
         const ended = of(changes, 'turn-ended').map(({ turnId }) => turnId);
         const open = state.phase === 'open' && state.turn !== null ? [state.turn.turnId] : [];
         expect([...ended, ...open]).toEqual(started);
-        expect(of(changes, 'turn-started').map(({ number }) => number)).toEqual(started.map((_, index) => index + 1));
+        expect(of(changes, 'turn-started').map(({ number }) => number)).toEqual(
+          started.map((_, index) => index + 1),
+        );
         if (state.phase === 'open') expect(state.turns).toBe(started.length);
       }),
     );
@@ -211,9 +236,12 @@ describe('the fold of any log', () => {
         const all = states(events);
         for (const [index, event] of events.entries()) {
           const holders = [all[index], all[index + 1]].flatMap((state) =>
-            state?.phase === 'open' && state.surface.type === 'attached' ? [state.surface.attachment.gateway] : [],
+            state?.phase === 'open' && state.surface.type === 'attached'
+              ? [state.surface.attachment.gateway]
+              : [],
           );
-          for (const gateway of evolve(all[index] ?? initialState, event).poke) expect(holders).toContainEqual(gateway);
+          for (const gateway of evolve(all[index] ?? initialState, event).poke)
+            expect(holders).toContainEqual(gateway);
         }
       }),
     );

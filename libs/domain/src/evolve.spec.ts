@@ -66,7 +66,11 @@ describe('a session', () => {
     surfaceAcknowledged(1),
     sessionExported(id(1)),
   ])('does not come to be by $type', (event) => {
-    expect(given().whenLogged(event)).toMatchObject({ state: { phase: 'unopened', epoch: 0 }, changes: [], poke: [] });
+    expect(given().whenLogged(event)).toMatchObject({
+      state: { phase: 'unopened', epoch: 0 },
+      changes: [],
+      poke: [],
+    });
   });
 
   it('that an adopter gave up before it was opened is not opened by the late opener [A6]', () => {
@@ -91,7 +95,11 @@ describe('owned facts [A3]', () => {
       turnFailed(10),
       turnCancelled(10),
     ]) {
-      expect(given(...opened, turnAdopted(20)).whenLogged(late)).toMatchObject({ state, changes: [], poke: [] });
+      expect(given(...opened, turnAdopted(20)).whenLogged(late)).toMatchObject({
+        state,
+        changes: [],
+        poke: [],
+      });
     }
   });
 
@@ -123,7 +131,12 @@ describe('owned facts [A3]', () => {
 describe('an adoption', () => {
   it('makes the attempt the adopter’s: the old runner’s end does not count, the new one’s does', () => {
     const log = given(...opened, turnAdopted(20, { runner: processAt(7) }));
-    expect(log.session.turn).toMatchObject({ epoch: 20, runner: processAt(7), adoptions: 1, number: 1 });
+    expect(log.session.turn).toMatchObject({
+      epoch: 20,
+      runner: processAt(7),
+      adoptions: 1,
+      number: 1,
+    });
     const { session, changes } = log.whenLogged(turnCompleted(10), turnCompleted(20));
     expect(session.turn).toBeNull();
     expect(changes).toHaveLength(1);
@@ -148,7 +161,12 @@ describe('an adoption', () => {
 
 describe('a turn that is started at a higher epoch while one is open', () => {
   const log = given(...opened);
-  const next = turnStarted(20, { turn: OTHER_TURN, keeps: 1, messages: [user('Again')], at: instant(9) });
+  const next = turnStarted(20, {
+    turn: OTHER_TURN,
+    keeps: 1,
+    messages: [user('Again')],
+    at: instant(9),
+  });
 
   it('ends that one as cancelled, owed since nobody told its caller', () => {
     const { session, changes } = log.whenLogged(next);
@@ -163,7 +181,13 @@ describe('a turn that is started at a higher epoch while one is open', () => {
       }),
       expect.objectContaining({ type: 'turn-started', turnId: OTHER_TURN, number: 2, epoch: 20 }),
     ]);
-    expect(session).toMatchObject({ head: 1, turns: 2, steps: 0, turn: { turnId: OTHER_TURN }, messages: 2 });
+    expect(session).toMatchObject({
+      head: 1,
+      turns: 2,
+      steps: 0,
+      turn: { turnId: OTHER_TURN },
+      messages: 2,
+    });
   });
 
   it('makes the late end of the superseded one count for nothing', () => {
@@ -174,9 +198,16 @@ describe('a turn that is started at a higher epoch while one is open', () => {
 
 describe('messages of the transcript', () => {
   it('are what a turn keeps, what it brings and what it answers', () => {
-    const second = turnStarted(20, { turn: OTHER_TURN, keeps: 2, messages: [user('a'), user('b')] });
+    const second = turnStarted(20, {
+      turn: OTHER_TURN,
+      keeps: 2,
+      messages: [user('a'), user('b')],
+    });
     expect(given(...completed).whenLogged(second).session.messages).toBe(4);
-    const answer = turnCompleted(20, { turn: OTHER_TURN, messages: [assistant('c'), assistant('d')] });
+    const answer = turnCompleted(20, {
+      turn: OTHER_TURN,
+      messages: [assistant('c'), assistant('d')],
+    });
     expect(given(...completed, second, answer).session.messages).toBe(6);
   });
 
@@ -185,7 +216,9 @@ describe('messages of the transcript', () => {
   });
 
   it('are never more than there are, whatever a turn says it keeps', () => {
-    const { session } = given(...completed).whenLogged(turnStarted(20, { turn: OTHER_TURN, keeps: 99 }));
+    const { session } = given(...completed).whenLogged(
+      turnStarted(20, { turn: OTHER_TURN, keeps: 99 }),
+    );
     expect(session.messages).toBe(3);
   });
 });
@@ -228,8 +261,12 @@ describe('what is owed to surfaces', () => {
     ['gone', 'detached', 'failed', true],
     ['gone', 'detached', 'cancelled', true],
   ])('caller %s, surface %s, turn %s: %s', (caller, surface, status, owed) => {
-    const { session, changes } = given(...opened, ...surfaces[surface]).whenLogged(ends[status](10, { caller }));
-    expect(changes).toEqual([expect.objectContaining({ type: 'turn-ended', status, seq: owed ? 1 : null })]);
+    const { session, changes } = given(...opened, ...surfaces[surface]).whenLogged(
+      ends[status](10, { caller }),
+    );
+    expect(changes).toEqual([
+      expect.objectContaining({ type: 'turn-ended', status, seq: owed ? 1 : null }),
+    ]);
     expect(queuedTurns(session)).toBe(owed ? 1 : 0);
     expect(session.unowed).toEqual(owed ? [] : [TURN]);
   });
@@ -257,14 +294,23 @@ describe('what is owed to surfaces', () => {
       },
     ]);
     expect(given(...opened).whenLogged(turnFailed(10)).changes).toEqual([
-      expect.objectContaining({ status: 'failed', error: FAILURE, messages: [], modelUsed: null, costUsd: null }),
+      expect.objectContaining({
+        status: 'failed',
+        error: FAILURE,
+        messages: [],
+        modelUsed: null,
+        costUsd: null,
+      }),
     ]);
   });
 });
 
 describe('an undelivered answer', () => {
   it('gets the next seq, once', () => {
-    const { session, changes, poke } = given(...completed).whenLogged(turnUndelivered(), turnUndelivered());
+    const { session, changes, poke } = given(...completed).whenLogged(
+      turnUndelivered(),
+      turnUndelivered(),
+    );
     expect(changes).toEqual([{ type: 'turn-owed', turnId: TURN, seq: 1 }]);
     expect(session).toMatchObject({ head: 1, unowed: [] });
     expect(poke).toEqual([]);
@@ -273,7 +319,10 @@ describe('an undelivered answer', () => {
   it('changes nothing where the turn is owed anyway, still open, or unknown', () => {
     for (const log of [given(...opened, turnCompleted(10, { caller: 'gone' })), given(...opened)]) {
       expect(log.whenLogged(turnUndelivered())).toMatchObject({ state: log.state, changes: [] });
-      expect(log.whenLogged(turnUndelivered(id(77)))).toMatchObject({ state: log.state, changes: [] });
+      expect(log.whenLogged(turnUndelivered(id(77)))).toMatchObject({
+        state: log.state,
+        changes: [],
+      });
     }
   });
 
@@ -284,13 +333,21 @@ describe('an undelivered answer', () => {
 });
 
 describe('an attachment', () => {
-  const attached = [...completed, surfaceAttached(ATTACH, { at: instant(4), context: { locale: 'de' } })];
+  const attached = [
+    ...completed,
+    surfaceAttached(ATTACH, { at: instant(4), context: { locale: 'de' } }),
+  ];
 
   it('is the session’s surface, with the gateway that holds it', () => {
     const { session, poke } = given(...completed).whenLogged(...attached.slice(3));
     expect(session.surface).toEqual({
       type: 'attached',
-      attachment: { attachId: ATTACH, gateway: GATEWAY, context: { locale: 'de' }, attachedAt: instant(4) },
+      attachment: {
+        attachId: ATTACH,
+        gateway: GATEWAY,
+        context: { locale: 'de' },
+        attachedAt: instant(4),
+      },
     });
     expect(poke).toEqual([GATEWAY]);
   });
@@ -313,7 +370,9 @@ describe('an attachment', () => {
     const late = log.whenLogged(surfaceDetached(ATTACH), surfaceAcknowledged(1, ATTACH));
     expect(late).toMatchObject({ state: log.state, changes: [], poke: [] });
     expect(log.whenLogged(surfaceAcknowledged(1, OTHER_ATTACH)).session.cursor).toBe(1);
-    expect(log.whenLogged(surfaceDetached(OTHER_ATTACH)).session.surface).toEqual({ type: 'detached' });
+    expect(log.whenLogged(surfaceDetached(OTHER_ATTACH)).session.surface).toEqual({
+      type: 'detached',
+    });
   });
 
   it('does not come back by a late copy of its attach', () => {
@@ -327,13 +386,18 @@ describe('an attachment', () => {
   });
 
   it('after a detach is no takeover', () => {
-    const { session } = given(...attached, surfaceDetached()).whenLogged(surfaceAttached(OTHER_ATTACH));
+    const { session } = given(...attached, surfaceDetached()).whenLogged(
+      surfaceAttached(OTHER_ATTACH),
+    );
     expect(session.takeovers).toEqual([]);
   });
 
   it('with no context at all counts as an empty one', () => {
     const bare = surfaceAttached();
-    const { session } = given(...completed).whenLogged({ ...bare, data: { ...bare.data, context: null } });
+    const { session } = given(...completed).whenLogged({
+      ...bare,
+      data: { ...bare.data, context: null },
+    });
     expect(session.surface).toMatchObject({ attachment: { context: {} } });
   });
 });
@@ -357,8 +421,12 @@ describe('an acknowledgement', () => {
 
   it('never moves it back, and never past what exists', () => {
     const log = given(...owed, surfaceAcknowledged(2, ATTACH, { at: instant(2) }));
-    expect(log.whenLogged(surfaceAcknowledged(1, ATTACH, { at: instant(7) })).state).toEqual(log.state);
-    expect(log.whenLogged(surfaceAcknowledged(3, ATTACH, { at: instant(7) })).state).toEqual(log.state);
+    expect(log.whenLogged(surfaceAcknowledged(1, ATTACH, { at: instant(7) })).state).toEqual(
+      log.state,
+    );
+    expect(log.whenLogged(surfaceAcknowledged(3, ATTACH, { at: instant(7) })).state).toEqual(
+      log.state,
+    );
   });
 
   it('of no surface, or of an unknown one, counts for nothing', () => {

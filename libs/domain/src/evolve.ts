@@ -5,15 +5,17 @@ import { TAKEOVER_LIMIT, remember } from './session-state.js';
 import { acknowledge, isOwed } from './surfaces/tether.js';
 
 /**
- * The fold: what one fact makes of a session [A4]. It decides every race by log order alone [A3]: an owned fact below the
- * session's epoch does not count, a start or adoption must be above it, the end of a turn must be of the attempt that is
- * open, and a free fact counts once by the ids in it. So a late copy of any event changes nothing.
+ * The fold: what one fact makes of a session [A4]. It decides every race by log order alone [A3]:
+ * an owned fact below the session's epoch does not count, a start or adoption must be above it, the
+ * end of a turn must be of the attempt that is open, and a free fact counts once by the ids in it.
+ * So a late copy of any event changes nothing.
  */
 export function evolve(state: SessionState, event: LogEvent): Evolution<SessionState> {
   if (state.phase === 'unopened') return evolveUnopened(state, event);
   const next = evolveOpen(state, event);
   if (next === null) return nothing(state);
-  // What changes nothing here (an old acknowledgement, an export) does not touch the session: its copies come late.
+  // What changes nothing here (an old acknowledgement, an export) does not touch the session: its
+  // copies come late.
   if (next.state === state) return next;
   return { ...next, state: { ...next.state, updatedAt: event.occurred_at } };
 }
@@ -26,9 +28,12 @@ function evolveUnopened(state: SessionState, event: LogEvent): Evolution<Session
   switch (event.type) {
     case 'session.opened':
       return event.epoch > state.epoch ? opened(state, event) : nothing(state);
-    // Raises the epoch even where nothing was opened: a late opening by the process that was given up must not count.
+    // Raises the epoch even where nothing was opened: a late opening by the process that was given
+    // up must not count.
     case 'turn.adopted':
-      return event.epoch > state.epoch ? nothing({ phase: 'unopened', epoch: event.epoch }) : nothing(state);
+      return event.epoch > state.epoch
+        ? nothing({ phase: 'unopened', epoch: event.epoch })
+        : nothing(state);
     case 'turn.started':
     case 'turn.completed':
     case 'turn.failed':
@@ -46,7 +51,8 @@ function opened(state: SessionState, event: LogEventOf<'session.opened'>): Evolu
   const { principal, agent_id: agentId } = event.data;
   const session: OpenSession = {
     phase: 'open',
-    // The turn that comes with the opening has the same epoch and must still be above the session's.
+    // The turn that comes with the opening has the same epoch and must still be above the
+    // session's.
     epoch: state.epoch,
     openedEpoch: event.epoch,
     principal,
@@ -94,7 +100,11 @@ function evolveOpen(session: OpenSession, event: LogEvent): Evolution<OpenSessio
       return session.attachIds.includes(event.data.attach_id) ? null : attached(session, event);
     case 'surface.detached':
       return isCurrent(session, event.data.attach_id)
-        ? { state: { ...session, surface: { type: 'detached' } }, changes: [], poke: pokeSurface(session) }
+        ? {
+            state: { ...session, surface: { type: 'detached' } },
+            changes: [],
+            poke: pokeSurface(session),
+          }
         : null;
     case 'surface.acknowledged':
       return isCurrent(session, event.data.attach_id)
@@ -141,18 +151,27 @@ function started(session: OpenSession, event: LogEventOf<'turn.started'>): Evolu
 
 /** A start of a higher epoch ends the turn that was open; no writer has to say so. */
 function supersede(session: OpenSession, turn: OpenTurn, at: string): Evolution<OpenSession> {
-  const error: TurnError = { code: 'SBP_TURN_CANCELLED', message: 'Another turn was started in its place.' };
+  const error: TurnError = {
+    code: 'SBP_TURN_CANCELLED',
+    message: 'Another turn was started in its place.',
+  };
   return close(session, turn, { status: 'cancelled', caller: 'unknown', error, at });
 }
 
 function adopted(session: OpenSession, event: LogEventOf<'turn.adopted'>): Evolution<OpenSession> {
   const { turn } = session;
-  // The epoch rises even where the turn is unknown or ended: what its dead runner still sends must not count.
-  if (turn?.turnId !== event.turn_id) return { state: { ...session, epoch: event.epoch }, changes: [], poke: [] };
+  // The epoch rises even where the turn is unknown or ended: what its dead runner still sends must
+  // not count.
+  if (turn?.turnId !== event.turn_id)
+    return { state: { ...session, epoch: event.epoch }, changes: [], poke: [] };
   const { runner } = event.data;
   const adoptions = turn.adoptions + 1;
   return {
-    state: { ...session, epoch: event.epoch, turn: { ...turn, epoch: event.epoch, runner, adoptions } },
+    state: {
+      ...session,
+      epoch: event.epoch,
+      turn: { ...turn, epoch: event.epoch, runner, adoptions },
+    },
     changes: [{ type: 'turn-adopted', turnId: turn.turnId, epoch: event.epoch, runner, adoptions }],
     poke: pokeSurface(session),
   };
@@ -203,7 +222,8 @@ function close(session: OpenSession, turn: OpenTurn, ending: Ending): Evolution<
       unowed: owed ? session.unowed : remember(session.unowed, turn.turnId),
       steps,
       messages: session.messages + (output?.messages.length ?? 0),
-      checkpoint: snapshotId === null ? session.checkpoint : { snapshotId, at: ending.at, step: steps },
+      checkpoint:
+        snapshotId === null ? session.checkpoint : { snapshotId, at: ending.at, step: steps },
     },
     changes: [
       {
@@ -233,7 +253,10 @@ function undelivered(session: OpenSession, turnId: string): Evolution<OpenSessio
   };
 }
 
-function attached(session: OpenSession, event: LogEventOf<'surface.attached'>): Evolution<OpenSession> {
+function attached(
+  session: OpenSession,
+  event: LogEventOf<'surface.attached'>,
+): Evolution<OpenSession> {
   const { attach_id: attachId, gateway, context } = event.data;
   const takesOver = session.surface.type === 'attached';
   return {
@@ -244,7 +267,9 @@ function attached(session: OpenSession, event: LogEventOf<'surface.attached'>): 
         attachment: { attachId, gateway, context: context ?? {}, attachedAt: event.occurred_at },
       },
       attachIds: remember(session.attachIds, attachId),
-      takeovers: takesOver ? remember(session.takeovers, event.occurred_at, TAKEOVER_LIMIT) : session.takeovers,
+      takeovers: takesOver
+        ? remember(session.takeovers, event.occurred_at, TAKEOVER_LIMIT)
+        : session.takeovers,
     },
     changes: [],
     poke: [...pokeSurface(session), gateway],

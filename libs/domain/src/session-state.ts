@@ -23,7 +23,10 @@ export interface Attachment {
   readonly attachedAt: string;
 }
 
-/** Whether a surface is there; only a surface that was ever there makes the Tether keep what callers received. */
+/**
+ * Whether a surface is there; only a surface that was ever there makes the Tether keep what callers
+ * received.
+ */
 export type SurfacePresence =
   | { readonly type: 'never' }
   | { readonly type: 'detached' }
@@ -40,7 +43,10 @@ interface Numbered {
   readonly epoch: number;
 }
 
-/** An id of which the log holds no opening: at most a claim was taken over. It is no session to anybody. */
+/**
+ * An id of which the log holds no opening: at most a claim was taken over. It is no session to
+ * anybody.
+ */
 export interface UnopenedSession extends Numbered {
   readonly phase: 'unopened';
 }
@@ -70,7 +76,10 @@ export interface OpenSession extends Numbered {
   readonly attachIds: readonly string[];
   /** When a surface took over from an attached one: the last few, newest last. */
   readonly takeovers: readonly string[];
-  /** The last turns that ended without a `seq`, newest last: what `turn.undelivered` can still make owed. */
+  /**
+   * The last turns that ended without a `seq`, newest last: what `turn.undelivered` can still make
+   * owed.
+   */
   readonly unowed: readonly string[];
 }
 
@@ -79,7 +88,9 @@ export type SessionState = UnopenedSession | OpenSession;
 
 export const initialState: SessionState = { phase: 'unopened', epoch: 0 };
 
-/** How many ids the state remembers of attachments and of unowed turns; older ones are forgotten. */
+/**
+ * How many ids the state remembers of attachments and of unowed turns; older ones are forgotten.
+ */
 export const REMEMBERED = 64;
 
 /** How many takeovers within `TAKEOVER_WINDOW_MS` make a further attach be refused for a while. */

@@ -52,9 +52,9 @@ export class ConsumerPositions {
   }
 
   /**
-   * Moves a consumer over a batch, as the first statement of the transaction that holds the batch's effects. False: the
-   * consumer does not stand where the batch begins, so another has read it; the transaction must then do nothing. One that is
-   * reading it now is waited for [A4].
+   * Moves a consumer over a batch, as the first statement of the transaction that holds the batch's
+   * effects. False: the consumer does not stand where the batch begins, so another has read it; the
+   * transaction must then do nothing. One that is reading it now is waited for [A4].
    */
   async advance(transaction: EntityManager, batch: LogBatch): Promise<boolean> {
     const { consumer, partition, from, next } = batch;

@@ -6,21 +6,36 @@ import { LIMITS } from '#libs/protocol';
 import type { Database } from '#libs/sql';
 import { sql } from '#libs/sql';
 import { ConsumerPositions } from './consumer-positions.js';
-import type { EventLog, LogBatch, LogReader, LogRecord, LogSubscription } from './ports/event-log.js';
+import type {
+  EventLog,
+  LogBatch,
+  LogReader,
+  LogRecord,
+  LogSubscription,
+} from './ports/event-log.js';
 import { transactionalReader } from './transactional-reader.js';
 
 export interface LogUnderTest {
   readonly log: EventLog;
-  /** Where readers keep positions and effects; opened with the event log's entities and migrations, and migrated. */
+  /**
+   * Where readers keep positions and effects; opened with the event log's entities and migrations,
+   * and migrated.
+   */
   readonly database: Database;
-  /** Closes the log, with the database where it is in it, and opens the same storage again, as a new process would. */
+  /**
+   * Closes the log, with the database where it is in it, and opens the same storage again, as a new
+   * process would.
+   */
   reopen(): Promise<LogUnderTest>;
   close(): Promise<void>;
 }
 
 const WAIT = { timeout: 30_000, interval: 20 };
 
-/** What every adapter of `EventLog` promises. Each test has sessions and consumers of its own, so the log may be shared. */
+/**
+ * What every adapter of `EventLog` promises. Each test has sessions and consumers of its own, so
+ * the log may be shared.
+ */
 export function describeEventLog(name: string, makeLog: () => Promise<LogUnderTest>): void {
   describe(`event log: ${name}`, () => {
     let current: LogUnderTest;
@@ -51,13 +66,18 @@ export function describeEventLog(name: string, makeLog: () => Promise<LogUnderTe
       return (await recordsOf(sessionId)).map(({ event }) => event?.id);
     }
 
-    async function append(...events: [LogEvent, ...LogEvent[]]): Promise<{ partition: number; offset: number }> {
+    async function append(
+      ...events: [LogEvent, ...LogEvent[]]
+    ): Promise<{ partition: number; offset: number }> {
       const outcome = await current.log.append(events);
       if (outcome.type !== 'appended') throw new Error(`not appended: ${outcome.detail}`);
       return outcome.position;
     }
 
-    /** A consumer that notes each event of `sessionId` in a table, in one transaction with its position. */
+    /**
+     * A consumer that notes each event of `sessionId` in a table, in one transaction with its
+     * position.
+     */
     function noting(sessionId: string, consumer: string, options: NotingOptions = {}): LogReader {
       let seen = 0;
       return transactionalReader({
@@ -67,7 +87,9 @@ export function describeEventLog(name: string, makeLog: () => Promise<LogUnderTe
         positions: new ConsumerPositions(current.database),
         effects: async (batch, transaction) => {
           for (const event of eventsOf(batch, sessionId)) {
-            await sql(transaction)`INSERT INTO contract_effects VALUES (${consumer}, ${event.id}, ${(seen += 1)})`;
+            await sql(
+              transaction,
+            )`INSERT INTO contract_effects VALUES (${consumer}, ${event.id}, ${(seen += 1)})`;
           }
           await options.effects?.(batch, transaction);
         },
@@ -83,7 +105,10 @@ export function describeEventLog(name: string, makeLog: () => Promise<LogUnderTe
       return rows.map(({ event_id }) => event_id);
     }
 
-    async function whileReading<T>(reader: LogReader, work: (subscription: LogSubscription) => Promise<T>): Promise<T> {
+    async function whileReading<T>(
+      reader: LogReader,
+      work: (subscription: LogSubscription) => Promise<T>,
+    ): Promise<T> {
       const subscription = await current.log.subscribe(reader);
       try {
         return await work(subscription);
@@ -96,7 +121,10 @@ export function describeEventLog(name: string, makeLog: () => Promise<LogUnderTe
       await vi.waitFor(async () => expect(await noted(consumer)).toEqual(ids(events)), WAIT);
     }
 
-    /** A consumer that begins at the present end of a session's partition, and at the beginning of the others. */
+    /**
+     * A consumer that begins at the present end of a session's partition, and at the beginning of
+     * the others.
+     */
     async function consumerFromNow(sessionId: string): Promise<string> {
       const consumer = randomUUID();
       const partition = partitionOf(sessionId);
@@ -123,7 +151,9 @@ export function describeEventLog(name: string, makeLog: () => Promise<LogUnderTe
 
       for (const session of sessions) {
         const mine = events.filter((event) => event.session_id === session);
-        const offsets = positions.filter((_, n) => events[n]?.session_id === session).map(({ offset }) => offset);
+        const offsets = positions
+          .filter((_, n) => events[n]?.session_id === session)
+          .map(({ offset }) => offset);
         expect(await idsOf(session)).toEqual(ids(mine));
         expect((await recordsOf(session)).map(({ position }) => position.offset)).toEqual(offsets);
         expect(offsets).toEqual([...offsets].sort((a, b) => a - b));
@@ -185,7 +215,10 @@ export function describeEventLog(name: string, makeLog: () => Promise<LogUnderTe
       const seen: LogRecord[] = [];
       for await (const batch of reading) seen.push(...batch);
       expect(eventsOf({ records: seen }, session).map(({ id }) => id)).toEqual([later.id]);
-      for await (const batch of current.log.read(early.partition, await current.log.end(early.partition))) {
+      for await (const batch of current.log.read(
+        early.partition,
+        await current.log.end(early.partition),
+      )) {
         expect(batch).toEqual([]);
       }
     });
@@ -277,7 +310,9 @@ export function describeEventLog(name: string, makeLog: () => Promise<LogUnderTe
       expect(stored.length).toBeGreaterThanOrEqual(3);
       expect(new Set(stored)).toEqual(new Set([begin]));
       expect(left).toEqual([]);
-      expect(problems.filter((problem) => problem instanceof Error && problem.message === 'no room')).toHaveLength(2);
+      expect(
+        problems.filter((problem) => problem instanceof Error && problem.message === 'no room'),
+      ).toHaveLength(2);
     });
 
     it('asks a stale reader for its position again, and goes on from there', async () => {
@@ -317,11 +352,17 @@ export function describeEventLog(name: string, makeLog: () => Promise<LogUnderTe
       const other = await current.log.subscribe(noting(session, consumer, { batchSize: 5 }));
       try {
         for (const event of events) await append(event);
-        await vi.waitFor(async () => expect((await noted(consumer)).sort()).toEqual(ids(events).sort()), WAIT);
+        await vi.waitFor(
+          async () => expect((await noted(consumer)).sort()).toEqual(ids(events).sort()),
+          WAIT,
+        );
       } finally {
         await Promise.all([one.close(), other.close()]);
       }
-      const position = await new ConsumerPositions(current.database).load(consumer, partitionOf(session));
+      const position = await new ConsumerPositions(current.database).load(
+        consumer,
+        partitionOf(session),
+      );
       expect(position).toBe(await current.log.end(partitionOf(session)));
     });
 
@@ -335,7 +376,10 @@ export function describeEventLog(name: string, makeLog: () => Promise<LogUnderTe
       await whileReading(noting(session, consumer), async () => {
         await first.close();
         await append(events[1]);
-        await vi.waitFor(async () => expect((await noted(consumer)).sort()).toEqual(ids(events).sort()), WAIT);
+        await vi.waitFor(
+          async () => expect((await noted(consumer)).sort()).toEqual(ids(events).sort()),
+          WAIT,
+        );
       });
     });
 
@@ -396,7 +440,10 @@ export function describeEventLog(name: string, makeLog: () => Promise<LogUnderTe
       gate.resolve(undefined);
       await closed;
       expect(await noted(consumer)).toEqual([event.id]);
-      const position = await new ConsumerPositions(current.database).load(consumer, partitionOf(session));
+      const position = await new ConsumerPositions(current.database).load(
+        consumer,
+        partitionOf(session),
+      );
       expect(position).toBe(await current.log.end(partitionOf(session)));
     });
 

@@ -87,7 +87,14 @@ describe('schema of the event log', () => {
     };
     const first = await append();
     const positions = new ConsumerPositions(database);
-    const batch = { consumer: 'c', partition: 0, from: 0, next: first + 1, records: [], live: true };
+    const batch = {
+      consumer: 'c',
+      partition: 0,
+      from: 0,
+      next: first + 1,
+      records: [],
+      live: true,
+    };
     await database.write((transaction) => positions.advance(transaction, batch));
 
     await database.dropAll(LOG_TABLES);

@@ -5,7 +5,10 @@ import { ConsumerPositionRow, ConsumerPositions1780000000002 } from './consumer-
 /** Tables that hold the log itself: a rebuild must keep them (`Database.dropAll`). */
 export const LOG_TABLES: readonly string[] = ['log_records'];
 
-/** On SQLite the log is in the database; beside Postgres it is in Kafka. Consumers' positions are in both. */
+/**
+ * On SQLite the log is in the database; beside Postgres it is in Kafka. Consumers' positions are in
+ * both.
+ */
 export function eventLogEntities(dialect: Dialect): readonly EntityClass[] {
   return dialect === 'sqlite' ? [LogRecordRow, ConsumerPositionRow] : [ConsumerPositionRow];
 }

@@ -3,7 +3,10 @@ import type { Database } from '#libs/sql';
 import type { ConsumerPositions } from './consumer-positions.js';
 import type { LogBatch, LogReader } from './ports/event-log.js';
 
-/** Something to do once a batch's transaction has committed; not done if the process dies in between. */
+/**
+ * Something to do once a batch's transaction has committed; not done if the process dies in
+ * between.
+ */
 export type AfterCommit = (action: () => void) => void;
 
 export interface TransactionalReaderOptions {
@@ -11,13 +14,23 @@ export interface TransactionalReaderOptions {
   readonly batchSize: number;
   readonly database: Database;
   readonly positions: ConsumerPositions;
-  /** Writes the batch's effects; a throw undoes them, and the position with them. Must not wait for another `write`. */
-  readonly effects: (batch: LogBatch, transaction: EntityManager, afterCommit: AfterCommit) => Promise<void>;
+  /**
+   * Writes the batch's effects; a throw undoes them, and the position with them. Must not wait for
+   * another `write`.
+   */
+  readonly effects: (
+    batch: LogBatch,
+    transaction: EntityManager,
+    afterCommit: AfterCommit,
+  ) => Promise<void>;
   readonly onProblem: (problem: string, error?: unknown) => void;
   readonly onCommitted?: (batch: LogBatch) => void;
 }
 
-/** A reader whose position moves in the transaction of its effects: each record has its effect exactly once [A4]. */
+/**
+ * A reader whose position moves in the transaction of its effects: each record has its effect
+ * exactly once [A4].
+ */
 export function transactionalReader(options: TransactionalReaderOptions): LogReader {
   const { consumer, batchSize, database, positions, effects, onProblem, onCommitted } = options;
 

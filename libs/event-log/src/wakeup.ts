@@ -1,25 +1,27 @@
-/** Lets one loop sleep until it is told that there may be work; a call before the sleep is not lost. */
+/**
+ * Lets one loop sleep until it is told that there may be work; a call before the sleep is not lost.
+ */
 export class Wakeup {
-  #called = false;
-  #wake: (() => void) | undefined;
+  private called = false;
+  private wake: (() => void) | undefined;
 
   call(): void {
-    this.#called = true;
-    this.#wake?.();
+    this.called = true;
+    this.wake?.();
   }
 
   /** Resolves at a call since the last `sleep`, or after `ms`. */
   async sleep(ms: number): Promise<void> {
-    if (!this.#called) {
+    if (!this.called) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, ms);
-        this.#wake = () => {
+        this.wake = () => {
           clearTimeout(timer);
           resolve();
         };
       });
-      this.#wake = undefined;
+      this.wake = undefined;
     }
-    this.#called = false;
+    this.called = false;
   }
 }

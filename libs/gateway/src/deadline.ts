@@ -1,4 +1,7 @@
-/** What a promise came to, or `late` if it took longer than `ms`; it goes on, and its later rejection is nobody's. */
+/**
+ * What a promise came to, or `late` if it took longer than `ms`; it goes on, and its later
+ * rejection is nobody's.
+ */
 export async function within<T>(promise: Promise<T>, ms: number): Promise<T | 'late'> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<'late'>((resolve) => {

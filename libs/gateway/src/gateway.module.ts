@@ -16,9 +16,10 @@ export interface GatewayModuleOptions {
 }
 
 /**
- * The gateway service. From global modules it takes EventLog, Mailbox, SurfaceReads, SessionReads, Freshness, ProcessIdentity
- * and SessionTokens; the log and the database must outlive `onModuleDestroy`. The application needs a `SurfaceWsAdapter`, and
- * whoever holds the process's mailbox passes its messages to `SurfaceInbox`.
+ * The gateway service. From global modules it takes EventLog, Mailbox, SurfaceReads, SessionReads,
+ * Freshness, ProcessIdentity and SessionTokens; the log and the database must outlive
+ * `onModuleDestroy`. The application needs a `SurfaceWsAdapter`, and whoever holds the process's
+ * mailbox passes its messages to `SurfaceInbox`.
  */
 @Module({})
 export class GatewayModule {

@@ -1,7 +1,10 @@
 import { LIMITS } from '#libs/protocol';
 import { STAY_MS } from '#libs/domain';
 
-/** How long the parts of a surface's connection may take, in ms; a provider, so that tests need not wait. */
+/**
+ * How long the parts of a surface's connection may take, in ms; a provider, so that tests need not
+ * wait.
+ */
 export class SurfaceTimings {
   /** From the upgrade to the first frame. */
   readonly firstFrame: number = LIMITS.attachTimeoutMs;
@@ -17,7 +20,10 @@ export class SurfaceTimings {
   readonly write: number = 10_000;
   /** The slowest reader that is waited for, in bytes per ms. */
   readonly slowestReader: number = 64;
-  /** How long a socket stays open for the log to acknowledge its DETACH, and a shutdown waits for all of them. */
+  /**
+   * How long a socket stays open for the log to acknowledge its DETACH, and a shutdown waits for
+   * all of them.
+   */
   readonly detach: number = 5_000;
   /** Before a detach that the log was too busy for is tried again. */
   readonly retry: number = 1_000;

@@ -10,13 +10,16 @@ it('gives every key the partition that the default partitioner gives it', () => 
     fc.oneof(fc.uuid(), fc.string({ unit: 'binary' })),
     fc.integer({ min: 1, max: 200 }),
     (key, partitions) => {
-      const partitionMetadata = Array.from({ length: partitions }, (_, partitionId): PartitionMetadata => ({
-        partitionId,
-        leader: 1,
-        partitionErrorCode: 0,
-        replicas: [],
-        isr: [],
-      }));
+      const partitionMetadata = Array.from(
+        { length: partitions },
+        (_, partitionId): PartitionMetadata => ({
+          partitionId,
+          leader: 1,
+          partitionErrorCode: 0,
+          replicas: [],
+          isr: [],
+        }),
+      );
       const chosen = partitioner({ topic: 't', partitionMetadata, message: { key, value: null } });
       expect(partitionOfKey(key, partitions)).toBe(chosen);
     },

@@ -1,6 +1,6 @@
 /**
- * The partition that Kafka's default partitioner gives a key: murmur2 of its UTF-8 bytes, as the Java client and kafkajs's
- * `DefaultPartitioner` compute it.
+ * The partition that Kafka's default partitioner gives a key: murmur2 of its UTF-8 bytes, as the
+ * Java client and kafkajs's `DefaultPartitioner` compute it.
  */
 export function partitionOfKey(key: string, partitions: number): number {
   return (murmur2(Buffer.from(key)) & 0x7fffffff) % partitions;

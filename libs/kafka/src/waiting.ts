@@ -8,8 +8,16 @@ class Stalled extends Error {
   }
 }
 
-/** `work`, or a rejection with `Stalled`, or one when aborted; the work itself is not stopped by either. */
-export async function within<T>(ms: number, what: string, work: Promise<T>, signal?: AbortSignal): Promise<T> {
+/**
+ * `work`, or a rejection with `Stalled`, or one when aborted; the work itself is not stopped by
+ * either.
+ */
+export async function within<T>(
+  ms: number,
+  what: string,
+  work: Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
   const interrupted = Promise.withResolvers<never>();
   const timer = setTimeout(() => interrupted.reject(new Stalled(what, ms)), ms);
   const onAbort = (): void => interrupted.reject(new Error(`${what} was stopped`));
@@ -24,7 +32,10 @@ export async function within<T>(ms: number, what: string, work: Promise<T>, sign
   }
 }
 
-/** Waits 100 ms after the first failure in a row, doubling up to a second; ends early, without an error, when aborted. */
+/**
+ * Waits 100 ms after the first failure in a row, doubling up to a second; ends early, without an
+ * error, when aborted.
+ */
 export async function backOff(failures: number, signal?: AbortSignal): Promise<void> {
   const ms = Math.min(100 * 2 ** Math.max(0, failures - 1), 1000);
   await sleep(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);

@@ -29,7 +29,9 @@ export function describeChatModel(
       expect(response.status).toBe(200);
       expect(response.headers['content-type']).toBe('application/json');
       const { message, usage, model } = readCompletion(JSON.parse(await textOf(response)));
-      expect(message.content).toBe("I am StateBridge's built-in demo model, not a real LLM. You sent");
+      expect(message.content).toBe(
+        "I am StateBridge's built-in demo model, not a real LLM. You sent",
+      );
       expect(usage).toMatchObject({ prompt_tokens: 2, completion_tokens: 12 });
       expect(model).toBe('some/model');
     });
@@ -52,10 +54,14 @@ export function describeChatModel(
     });
 
     it('passes an error status on with its body and headers', async () => {
-      const response = await (await start({ fail: { type: 'status', status: 429, every: 1 } })).complete(request({}));
+      const response = await (
+        await start({ fail: { type: 'status', status: 429, every: 1 } })
+      ).complete(request({}));
       expect(response.status).toBe(429);
       expect(response.headers['retry-after']).toBe('1');
-      expect(JSON.parse(await textOf(response))).toMatchObject({ error: { type: 'rate_limit_error' } });
+      expect(JSON.parse(await textOf(response))).toMatchObject({
+        error: { type: 'rate_limit_error' },
+      });
     });
 
     it('rejects with UpstreamUnavailable when no head comes', async () => {
@@ -103,7 +109,8 @@ export function describeChatModel(
       const reason = new Error('gone');
       const response = await model.complete(request({ stream: true }, caller.signal));
       const reading = (async () => {
-        for await (const bytes of response.body) if (bytes.length > 0) setImmediate(() => caller.abort(reason));
+        for await (const bytes of response.body)
+          if (bytes.length > 0) setImmediate(() => caller.abort(reason));
       })();
       await expect(reading).rejects.toBe(reason);
     });
@@ -124,7 +131,11 @@ function request(
   fields: Readonly<Record<string, unknown>>,
   signal = new AbortController().signal,
 ): { body: Uint8Array; signal: AbortSignal } {
-  const body = { model: 'some/model', messages: [{ role: 'user', content: 'Hello there' }], ...fields };
+  const body = {
+    model: 'some/model',
+    messages: [{ role: 'user', content: 'Hello there' }],
+    ...fields,
+  };
   return { body: Buffer.from(JSON.stringify(body)), signal };
 }
 

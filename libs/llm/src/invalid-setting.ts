@@ -1,4 +1,7 @@
-/** A setting or option that cannot be used. The message begins with the name under which the user gave it. */
+/**
+ * A setting or option that cannot be used. The message begins with the name under which the user
+ * gave it.
+ */
 export class InvalidSetting extends Error {
   override readonly name = 'InvalidSetting';
 

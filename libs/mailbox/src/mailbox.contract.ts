@@ -15,7 +15,10 @@ export interface MailboxesUnderTest {
 const WAIT = { timeout: 30_000, interval: 5 };
 
 /** What every adapter of `Mailbox` promises. */
-export function describeMailbox(name: string, makeMailboxes: () => Promise<MailboxesUnderTest>): void {
+export function describeMailbox(
+  name: string,
+  makeMailboxes: () => Promise<MailboxesUnderTest>,
+): void {
   describe(`mailbox: ${name}`, () => {
     let mailboxes: MailboxesUnderTest;
     let slots = 0;
@@ -28,9 +31,14 @@ export function describeMailbox(name: string, makeMailboxes: () => Promise<Mailb
       await mailboxes.close();
     });
 
-    const newAddress = (slot = (slots += 1)): ProcessAddress => ({ slot, incarnation: randomUUID() });
+    const newAddress = (slot = (slots += 1)): ProcessAddress => ({
+      slot,
+      incarnation: randomUUID(),
+    });
 
-    async function listen(address: ProcessAddress): Promise<{ got: MailboxMessage[]; close: () => Promise<void> }> {
+    async function listen(
+      address: ProcessAddress,
+    ): Promise<{ got: MailboxMessage[]; close: () => Promise<void> }> {
       const got: MailboxMessage[] = [];
       const inbox = await mailboxes.receiver.receive(address, (message) => got.push(message));
       return { got, close: () => inbox.close() };

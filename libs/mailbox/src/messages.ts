@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import { ProcessAddress } from '#libs/protocol';
 
-/** A gateway asks a runner for a turn's text from `offset` on. Offsets between processes count UTF-16 code units. */
+/**
+ * A gateway asks a runner for a turn's text from `offset` on. Offsets between processes count
+ * UTF-16 code units.
+ */
 const Watch = z.object({
   type: z.literal('watch'),
   session_id: z.string(),
@@ -28,4 +31,7 @@ const Poke = z.object({ type: z.literal('poke'), session_id: z.string() });
 
 export const MailboxMessage = z.discriminatedUnion('type', [Watch, Live, Poke]);
 export type MailboxMessage = Readonly<z.infer<typeof MailboxMessage>>;
-export type MailboxMessageOf<T extends MailboxMessage['type']> = Extract<MailboxMessage, { type: T }>;
+export type MailboxMessageOf<T extends MailboxMessage['type']> = Extract<
+  MailboxMessage,
+  { type: T }
+>;

@@ -3,7 +3,9 @@ import { CLOSE } from './frames/close-codes.js';
 import type { ErrorCode } from './errors.js';
 import { ERRORS, SbpError } from './errors.js';
 
-/** Section 9 of the contract: code, HTTP status, and what OpenAI's clients are told on their path. */
+/**
+ * Section 9 of the contract: code, HTTP status, and what OpenAI's clients are told on their path.
+ */
 const TABLE: readonly (readonly [ErrorCode, number, string, boolean])[] = [
   ['SBP_SESSION_NOT_FOUND', 404, 'invalid_request_error', false],
   ['SBP_TOKEN_EXPIRED', 410, 'invalid_request_error', false],
@@ -28,17 +30,22 @@ describe('error table', () => {
   });
 
   // [SBP-ERR-01] [SBP-ERR-02]
-  it.each(TABLE)('gives %s status %i, and says to OpenAI clients: %s, retry %s', (code, status, type, retry) => {
-    const error = new SbpError(code, 'What is wrong.');
-    expect(error.status('control')).toBe(status);
-    expect(error.status('completions')).toBe(code === 'SBP_INVALID_REQUEST' ? 400 : status);
-    expect(error.body('control')).toEqual({ error: { code, message: 'What is wrong.', detail: null } });
-    expect(error.body('completions')).toEqual({
-      error: { code, message: 'What is wrong.', detail: null, type, param: null },
-    });
-    expect(error.headers()).toEqual(retry ? {} : { 'x-should-retry': 'false' });
-    expect(ERRORS[code].advice).toMatch(/\.$/);
-  });
+  it.each(TABLE)(
+    'gives %s status %i, and says to OpenAI clients: %s, retry %s',
+    (code, status, type, retry) => {
+      const error = new SbpError(code, 'What is wrong.');
+      expect(error.status('control')).toBe(status);
+      expect(error.status('completions')).toBe(code === 'SBP_INVALID_REQUEST' ? 400 : status);
+      expect(error.body('control')).toEqual({
+        error: { code, message: 'What is wrong.', detail: null },
+      });
+      expect(error.body('completions')).toEqual({
+        error: { code, message: 'What is wrong.', detail: null, type, param: null },
+      });
+      expect(error.headers()).toEqual(retry ? {} : { 'x-should-retry': 'false' });
+      expect(ERRORS[code].advice).toMatch(/\.$/);
+    },
+  );
 
   it('tells the wrong field, the detail, and when to come again', () => {
     const cause = new Error('no more');

@@ -1,28 +1,99 @@
 /**
- * The one error table: what a code means over HTTP, whether sending the same again can help, and what the caller should do.
- * OpenAI's client libraries pick their exception from the status and `type`.
+ * The one error table: what a code means over HTTP, whether sending the same again can help, and
+ * what the caller should do. OpenAI's client libraries pick their exception from the status and
+ * `type`.
  */
 export const ERRORS = {
-  SBP_SESSION_NOT_FOUND: { status: 404, type: 'invalid_request_error', retry: false, advice: 'Check the session id.' },
-  SBP_TOKEN_EXPIRED: { status: 410, type: 'invalid_request_error', retry: false, advice: 'Export the session again.' },
-  SBP_TOKEN_CONSUMED: { status: 410, type: 'invalid_request_error', retry: false, advice: 'Export the session again.' },
-  SBP_TOKEN_INVALID: { status: 422, type: 'invalid_request_error', retry: false, advice: 'Check the roaming token.' },
+  SBP_SESSION_NOT_FOUND: {
+    status: 404,
+    type: 'invalid_request_error',
+    retry: false,
+    advice: 'Check the session id.',
+  },
+  SBP_TOKEN_EXPIRED: {
+    status: 410,
+    type: 'invalid_request_error',
+    retry: false,
+    advice: 'Export the session again.',
+  },
+  SBP_TOKEN_CONSUMED: {
+    status: 410,
+    type: 'invalid_request_error',
+    retry: false,
+    advice: 'Export the session again.',
+  },
+  SBP_TOKEN_INVALID: {
+    status: 422,
+    type: 'invalid_request_error',
+    retry: false,
+    advice: 'Check the roaming token.',
+  },
   SBP_TOKEN_INTEGRITY: {
     status: 422,
     type: 'invalid_request_error',
     retry: false,
     advice: 'Export the session again.',
   },
-  SBP_INVALID_UUID: { status: 422, type: 'invalid_request_error', retry: false, advice: 'Send a UUID.' },
-  SBP_INVALID_REQUEST: { status: 422, type: 'invalid_request_error', retry: false, advice: 'Correct the named field.' },
-  SBP_SESSION_CONFLICT: { status: 409, type: 'invalid_request_error', retry: false, advice: 'Read the session first.' },
-  SBP_TURN_CANCELLED: { status: 409, type: 'invalid_request_error', retry: false, advice: 'Send the turn again.' },
-  SBP_UNAUTHORIZED: { status: 401, type: 'authentication_error', retry: false, advice: 'Send a valid credential.' },
-  SBP_FORBIDDEN: { status: 403, type: 'permission_error', retry: false, advice: 'Use a credential of this session.' },
-  SBP_PAYLOAD_TOO_LARGE: { status: 413, type: 'invalid_request_error', retry: false, advice: 'Send less.' },
-  SBP_RATE_LIMITED: { status: 429, type: 'rate_limit_error', retry: true, advice: 'Wait as Retry-After says.' },
-  SBP_UPSTREAM_UNAVAILABLE: { status: 503, type: 'api_error', retry: true, advice: 'Try again later.' },
-  SBP_INTERNAL: { status: 500, type: 'api_error', retry: true, advice: 'Try again; report it if it stays.' },
+  SBP_INVALID_UUID: {
+    status: 422,
+    type: 'invalid_request_error',
+    retry: false,
+    advice: 'Send a UUID.',
+  },
+  SBP_INVALID_REQUEST: {
+    status: 422,
+    type: 'invalid_request_error',
+    retry: false,
+    advice: 'Correct the named field.',
+  },
+  SBP_SESSION_CONFLICT: {
+    status: 409,
+    type: 'invalid_request_error',
+    retry: false,
+    advice: 'Read the session first.',
+  },
+  SBP_TURN_CANCELLED: {
+    status: 409,
+    type: 'invalid_request_error',
+    retry: false,
+    advice: 'Send the turn again.',
+  },
+  SBP_UNAUTHORIZED: {
+    status: 401,
+    type: 'authentication_error',
+    retry: false,
+    advice: 'Send a valid credential.',
+  },
+  SBP_FORBIDDEN: {
+    status: 403,
+    type: 'permission_error',
+    retry: false,
+    advice: 'Use a credential of this session.',
+  },
+  SBP_PAYLOAD_TOO_LARGE: {
+    status: 413,
+    type: 'invalid_request_error',
+    retry: false,
+    advice: 'Send less.',
+  },
+  SBP_RATE_LIMITED: {
+    status: 429,
+    type: 'rate_limit_error',
+    retry: true,
+    advice: 'Wait as Retry-After says.',
+  },
+  SBP_UPSTREAM_UNAVAILABLE: {
+    status: 503,
+    type: 'api_error',
+    retry: true,
+    advice: 'Try again later.',
+  },
+  SBP_INTERNAL: {
+    status: 500,
+    type: 'api_error',
+    retry: true,
+    advice: 'Try again; report it if it stays.',
+  },
 } as const satisfies Record<string, ErrorRow>;
 
 interface ErrorRow {
@@ -62,13 +133,18 @@ export class SbpError extends Error {
 
   /** The HTTP status; a bad request on the OpenAI path is 400, as its clients expect. */
   status(path: 'completions' | 'control'): number {
-    return path === 'completions' && this.code === 'SBP_INVALID_REQUEST' ? 400 : ERRORS[this.code].status;
+    return path === 'completions' && this.code === 'SBP_INVALID_REQUEST'
+      ? 400
+      : ERRORS[this.code].status;
   }
 
   /** The body of the answer; on the completions path with OpenAI's `type` and `param`. */
   body(path: 'completions' | 'control'): ErrorBody {
     const error = { code: this.code, message: this.message, detail: this.detail };
-    return { error: path === 'control' ? error : { ...error, type: ERRORS[this.code].type, param: this.param } };
+    return {
+      error:
+        path === 'control' ? error : { ...error, type: ERRORS[this.code].type, param: this.param },
+    };
   }
 
   /** The response headers that tell a client whether and when to try again. */

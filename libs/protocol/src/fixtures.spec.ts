@@ -16,7 +16,9 @@ type Folder = 'events' | 'frames' | 'bodies';
 const root = new URL('../fixtures/', import.meta.url);
 
 function fixtures(folder: Folder, name: string, kind: 'accept' | 'refuse'): readonly Fixture[] {
-  return JSON.parse(readFileSync(new URL(`${folder}/${name}.v1.${kind}.json`, root), 'utf8')) as Fixture[];
+  return JSON.parse(
+    readFileSync(new URL(`${folder}/${name}.v1.${kind}.json`, root), 'utf8'),
+  ) as Fixture[];
 }
 
 /** What bodies, frames and events are made of; they are tested as parts of those. */
@@ -33,14 +35,27 @@ const PARTS = new Set([
   'Uuid',
 ]);
 
-const events = new Map(LogEvent.options.map((schema) => [schema.shape.type.value as string, schema]));
-const frames = new Map<string, z.ZodType>(
-  [...ClientFrame.options, ...ServerFrame.options].map((schema) => [schema.shape.type.value, schema]),
+const events = new Map(
+  LogEvent.options.map((schema) => [schema.shape.type.value as string, schema]),
 );
-const messages = new Set<unknown>([LogEvent, ClientFrame, ServerFrame, ...events.values(), ...frames.values()]);
+const frames = new Map<string, z.ZodType>(
+  [...ClientFrame.options, ...ServerFrame.options].map((schema) => [
+    schema.shape.type.value,
+    schema,
+  ]),
+);
+const messages = new Set<unknown>([
+  LogEvent,
+  ClientFrame,
+  ServerFrame,
+  ...events.values(),
+  ...frames.values(),
+]);
 const bodies = new Map(
   Object.entries(protocol).flatMap(([name, value]) =>
-    value instanceof z.ZodType && !PARTS.has(name) && !messages.has(value) ? [[name, value] as const] : [],
+    value instanceof z.ZodType && !PARTS.has(name) && !messages.has(value)
+      ? [[name, value] as const]
+      : [],
   ),
 );
 
@@ -50,7 +65,10 @@ describe.each<[Folder, ReadonlyMap<string, z.ZodType>]>([
   ['bodies', bodies],
 ])('fixtures of %s', (folder, schemas) => {
   it('are there for each schema, to accept and to refuse, and for nothing else', () => {
-    const expected = [...schemas.keys()].flatMap((name) => [`${name}.v1.accept.json`, `${name}.v1.refuse.json`]);
+    const expected = [...schemas.keys()].flatMap((name) => [
+      `${name}.v1.accept.json`,
+      `${name}.v1.refuse.json`,
+    ]);
     expect(readdirSync(new URL(`${folder}/`, root)).sort()).toEqual(expected.sort());
   });
 
@@ -79,25 +97,41 @@ describe('a record of the log', () => {
   it.each([...events.keys()])('of type %s that breaks its schema is reported', (type) => {
     for (const { value, why } of fixtures('events', type, 'refuse')) {
       const isOtherVersion = why === 'schema: another version';
-      expect(decodeEvent(JSON.stringify(value)).type, why).toBe(isOtherVersion ? 'unknown' : 'malformed');
+      expect(decodeEvent(JSON.stringify(value)).type, why).toBe(
+        isOtherVersion ? 'unknown' : 'malformed',
+      );
     }
   });
 
   it('of a later type or version is passed over', () => {
     const [first] = fixtures('events', 'turn.adopted', 'accept');
     const value = first?.value as object;
-    expect(decodeEvent(JSON.stringify({ ...value, type: 'turn.queued' }))).toEqual({ type: 'unknown' });
-    expect(decodeEvent(JSON.stringify({ ...value, schema: 2, data: 'of another form' }))).toEqual({ type: 'unknown' });
+    expect(decodeEvent(JSON.stringify({ ...value, type: 'turn.queued' }))).toEqual({
+      type: 'unknown',
+    });
+    expect(decodeEvent(JSON.stringify({ ...value, schema: 2, data: 'of another form' }))).toEqual({
+      type: 'unknown',
+    });
     expect(decodeEvent('{"type":"weather.changed","schema":7}')).toEqual({ type: 'unknown' });
   });
 
-  it.each(['', '{', 'null', '[]', '7', '{}', '{"type":"turn.adopted"}', '{"type":1,"schema":1}', '{"schema":1}'])(
-    'that is no event (%s) is reported with what is wrong',
-    (text) => {
-      const decoded = decodeEvent(text);
-      expect(decoded).toMatchObject({ type: 'malformed', problem: expect.stringMatching(/./) as string });
-    },
-  );
+  it.each([
+    '',
+    '{',
+    'null',
+    '[]',
+    '7',
+    '{}',
+    '{"type":"turn.adopted"}',
+    '{"type":1,"schema":1}',
+    '{"schema":1}',
+  ])('that is no event (%s) is reported with what is wrong', (text) => {
+    const decoded = decodeEvent(text);
+    expect(decoded).toMatchObject({
+      type: 'malformed',
+      problem: expect.stringMatching(/./) as string,
+    });
+  });
 });
 
 describe('a surface context', () => {

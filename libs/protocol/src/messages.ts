@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * One message of a conversation, in OpenAI's form. Content is a string, a list of parts, or null; every field that is not
- * named here (names, refusals, audio, provider extras) is kept as it came.
+ * One message of a conversation, in OpenAI's form. Content is a string, a list of parts, or null;
+ * every field that is not named here (names, refusals, audio, provider extras) is kept as it came.
  */
 export const Message = z.looseObject({
   role: z.enum(['system', 'developer', 'user', 'assistant', 'tool', 'function']),

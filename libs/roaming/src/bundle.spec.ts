@@ -16,7 +16,12 @@ const entry = { turnId: TURN, createdAt: AT };
 const transcript: Transcript = {
   system: [{ role: 'system', content: 'Be brief.' }],
   entries: [
-    { ...entry, message: { role: 'user', content: 'x'.repeat(600), name: 'Ada' }, modelUsed: null, costUsd: null },
+    {
+      ...entry,
+      message: { role: 'user', content: 'x'.repeat(600), name: 'Ada' },
+      modelUsed: null,
+      costUsd: null,
+    },
     { ...entry, message: { role: 'assistant', content: 'y' }, modelUsed: 'm', costUsd: 1e-7 },
   ],
   unanswered: 0,
@@ -25,7 +30,10 @@ const transcript: Transcript = {
   totalCostUsd: 1e-7,
 };
 
-/** JSON with sorted keys and no spaces: canonical for what has no number that JavaScript would write otherwise. */
+/**
+ * JSON with sorted keys and no spaces: canonical for what has no number that JavaScript would write
+ * otherwise.
+ */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (value === null || typeof value !== 'object') return value;
@@ -43,7 +51,11 @@ describe('a bundle', () => {
     expect(Bundle.parse(bundle)).toEqual(bundle);
     expect(bundle.messages.map(({ role }) => role)).toEqual(['system', 'user', 'assistant']);
     expect(bundle.messages[1]).toMatchObject({ name: 'Ada', model_used: null, created_at: AT });
-    expect(bundle.session).toMatchObject({ agent_external_id: 'ada', step_count: 1, status: 'running' });
+    expect(bundle.session).toMatchObject({
+      agent_external_id: 'ada',
+      step_count: 1,
+      status: 'running',
+    });
     expect(bundle.session.last_task).toBe('x'.repeat(500));
     expect(bundle.metadata).toEqual({ export_id: EXPORT, message_count: 3, total_cost_usd: 1e-7 });
   });

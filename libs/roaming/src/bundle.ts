@@ -15,11 +15,23 @@ export interface BundleRequest {
 /** The last task of a bundle is cut at this many characters. */
 const TASK_LENGTH = 500;
 
-/** A session's state as it leaves this server: the same again from the same turns, whenever it is made. */
-export function makeBundle(request: BundleRequest, session: OpenSession, transcript: Transcript): Bundle {
+/**
+ * A session's state as it leaves this server: the same again from the same turns, whenever it is
+ * made.
+ */
+export function makeBundle(
+  request: BundleRequest,
+  session: OpenSession,
+  transcript: Transcript,
+): Bundle {
   const { system, entries, steps, turnNumber, totalCostUsd } = transcript;
   const messages = [
-    ...system.map((message) => ({ ...message, model_used: null, cost_usd: null, created_at: session.createdAt })),
+    ...system.map((message) => ({
+      ...message,
+      model_used: null,
+      cost_usd: null,
+      created_at: session.createdAt,
+    })),
     ...entries.map(({ message, modelUsed, costUsd, createdAt }) => ({
       ...message,
       model_used: modelUsed,
@@ -43,7 +55,11 @@ export function makeBundle(request: BundleRequest, session: OpenSession, transcr
     messages,
     memory: null,
     state_snapshot: null,
-    metadata: { export_id: request.exportId, message_count: messages.length, total_cost_usd: totalCostUsd },
+    metadata: {
+      export_id: request.exportId,
+      message_count: messages.length,
+      total_cost_usd: totalCostUsd,
+    },
   };
 }
 

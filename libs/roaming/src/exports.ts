@@ -21,8 +21,15 @@ export class Exports {
     private readonly options: RoamingOptions,
   ) {}
 
-  /** Answers after its own projection [A5]. @throws SbpError SBP_UPSTREAM_UNAVAILABLE when that takes too long */
-  async export(sessionId: string, session: OpenSession, request: ExportRequest): Promise<ExportResponse> {
+  /**
+   * Answers after its own projection [A5]. @throws SbpError SBP_UPSTREAM_UNAVAILABLE when that
+   * takes too long
+   */
+  async export(
+    sessionId: string,
+    session: OpenSession,
+    request: ExportRequest,
+  ): Promise<ExportResponse> {
     const exportId = randomUUID();
     const label = request.label ?? null;
     const now = new Date();
@@ -63,14 +70,22 @@ export class Exports {
     at: string,
     exported: LogEventOf<'session.exported'>['data'],
   ): Promise<void> {
-    const decision = decide({ type: 'ExportSession', sessionId, at, newId: randomUUID, exported }, session);
-    if (decision.type === 'refused') throw new SbpError('SBP_SESSION_CONFLICT', 'The session cannot be exported now.');
+    const decision = decide(
+      { type: 'ExportSession', sessionId, at, newId: randomUUID, exported },
+      session,
+    );
+    if (decision.type === 'refused')
+      throw new SbpError('SBP_SESSION_CONFLICT', 'The session cannot be exported now.');
     const appended = await this.log.append(decision.events);
     if (appended.type === 'rejected') throw new SbpError('SBP_PAYLOAD_TOO_LARGE', appended.detail);
     if (!(await this.freshness.reached(appended.position))) {
-      throw new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The export was recorded but is not readable yet. Export again.', {
-        retryAfter: 1,
-      });
+      throw new SbpError(
+        'SBP_UPSTREAM_UNAVAILABLE',
+        'The export was recorded but is not readable yet. Export again.',
+        {
+          retryAfter: 1,
+        },
+      );
     }
   }
 }

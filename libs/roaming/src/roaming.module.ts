@@ -4,7 +4,10 @@ import { Exports } from './exports.js';
 import { RoamingController } from './roaming.controller.js';
 import { RoamingOptions } from './roaming-options.js';
 
-/** Roaming. From global modules it takes EventLog, Freshness, SessionReads, SessionAccess and RoamingTokens. */
+/**
+ * Roaming. From global modules it takes EventLog, Freshness, SessionReads, SessionAccess and
+ * RoamingTokens.
+ */
 @Module({})
 export class RoamingModule {
   static register(options: RoamingOptions): DynamicModule {

@@ -22,7 +22,10 @@ function scene(onlyProcess: ProcessAddress | null) {
   const log = {
     append: (events: Append): Promise<AppendOutcome> => {
       appended.push(events);
-      return Promise.resolve({ type: 'appended', position: { partition: 0, offset: appended.length } });
+      return Promise.resolve({
+        type: 'appended',
+        position: { partition: 0, offset: appended.length },
+      });
     },
   } as unknown as EventLog;
   const onProblem = (what: string): void => void problems.push(what);
@@ -32,7 +35,9 @@ function scene(onlyProcess: ProcessAddress | null) {
 }
 
 describe('a surface whose gateway is silent', () => {
-  beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] }));
+  beforeEach(
+    () => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] }),
+  );
   afterEach(() => void vi.useRealTimers());
 
   // [SBP-L2-25]

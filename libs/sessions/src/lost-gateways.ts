@@ -48,7 +48,12 @@ export class LostGateways implements OnModuleInit, OnModuleDestroy {
     await Promise.all(
       lost.map(async ({ sessionId, attachId }) => {
         const issued = { sessionId, at: new Date().toISOString(), newId: randomUUID };
-        const detach = { ...issued, type: 'DetachSurface', attachId, reason: 'gateway_lost' } as const;
+        const detach = {
+          ...issued,
+          type: 'DetachSurface',
+          attachId,
+          reason: 'gateway_lost',
+        } as const;
         const decision = decide(detach, initialState);
         if (decision.type === 'events') await this.log.append(decision.events);
       }),

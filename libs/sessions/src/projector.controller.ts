@@ -5,7 +5,10 @@ import { BatchContext, HandlerErrors, LogConsumer } from '#libs/event-log';
 import { Mailbox } from '#libs/mailbox';
 import { PROJECTOR, Projection } from '#libs/store';
 
-/** Folds the log into the read models [A4], and pokes the gateways whose surfaces have something new to see [A8]. */
+/**
+ * Folds the log into the read models [A4], and pokes the gateways whose surfaces have something new
+ * to see [A8].
+ */
 @Controller()
 @UseFilters(HandlerErrors)
 export class ProjectorController {

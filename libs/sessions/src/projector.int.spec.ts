@@ -38,7 +38,10 @@ import { ProjectorController } from './projector.controller.js';
 class InterruptedProjection extends Projection {
   failures = 0;
 
-  override async apply(transaction: EntityManager, events: readonly LogEvent[]): Promise<readonly PokeTarget[]> {
+  override async apply(
+    transaction: EntityManager,
+    events: readonly LogEvent[],
+  ): Promise<readonly PokeTarget[]> {
     const pokes = await super.apply(transaction, events);
     if (this.failures-- > 0) throw new Error('killed before the commit');
     return pokes;
@@ -88,10 +91,15 @@ async function start({ batchSize = 100 } = {}): Promise<void> {
   })
   class ProjectorModule {}
 
-  const app = await NestFactory.create(ProjectorModule, new FastifyAdapter(), { logger: false, abortOnError: false });
+  const app = await NestFactory.create(ProjectorModule, new FastifyAdapter(), {
+    logger: false,
+    abortOnError: false,
+  });
   const positions = new ConsumerPositions(database);
   const onProblem = (): void => undefined;
-  app.connectMicroservice({ strategy: new EventLogTransport({ log, database, positions, batchSize, onProblem }) });
+  app.connectMicroservice({
+    strategy: new EventLogTransport({ log, database, positions, batchSize, onProblem }),
+  });
   await app.startAllMicroservices();
   apps.push(app);
 }
@@ -114,7 +122,9 @@ async function append(events: readonly LogEvent[]): Promise<void> {
 }
 
 const folded = (events: readonly LogEvent[]) =>
-  vi.waitFor(async () => expect(await reads.state(SESSION)).toEqual(fold(events).state), { timeout: 20_000 });
+  vi.waitFor(async () => expect(await reads.state(SESSION)).toEqual(fold(events).state), {
+    timeout: 20_000,
+  });
 
 describe('the projector', () => {
   it('folds what stands in the log, and what comes', async () => {
@@ -149,7 +159,9 @@ describe('the projector', () => {
     await append([sessionOpened(10), turnStarted(10)]);
     await start();
     await append([surfaceAttached()]);
-    await vi.waitFor(() => expect(pokes).toEqual([{ type: 'poke', session_id: SESSION }]), { timeout: 20_000 });
+    await vi.waitFor(() => expect(pokes).toEqual([{ type: 'poke', session_id: SESSION }]), {
+      timeout: 20_000,
+    });
     expect(await reads.state(SESSION)).toMatchObject({ surface: { type: 'attached' } });
   });
 

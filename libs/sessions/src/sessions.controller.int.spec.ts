@@ -31,15 +31,22 @@ beforeAll(async () => {
   store = await openTestStore('sqlite');
   const reads = new SessionReads(store.database);
   const log = { partitionOf: () => 0, end: () => Promise.resolve(0) };
-  const freshness = new Freshness(store.database, log, new ProjectionProgress(() => Promise.resolve(0)));
+  const freshness = new Freshness(
+    store.database,
+    log,
+    new ProjectionProgress(() => Promise.resolve(0)),
+  );
   controller = new SessionsController(new SessionAccess(tokens, freshness, reads), reads);
 });
 afterAll(() => store.close());
 beforeEach(() => store.clear());
 
 const request = (token?: string): FastifyRequest =>
-  ({ headers: token === undefined ? {} : { 'x-session-token': token } }) as unknown as FastifyRequest;
-const session = (sessionId: string = SESSION, token?: string) => controller.session(sessionId, request(token));
+  ({
+    headers: token === undefined ? {} : { 'x-session-token': token },
+  }) as unknown as FastifyRequest;
+const session = (sessionId: string = SESSION, token?: string) =>
+  controller.session(sessionId, request(token));
 const opened = [
   sessionOpened(10, { at: instant(0) }),
   turnStarted(10, { messages: [user('one')], at: instant(1) }),
@@ -70,12 +77,21 @@ describe('GET a session', () => {
 
   it('shows the turn in flight', async () => {
     await store.fold(...opened);
-    expect(await session()).toMatchObject({ status: 'running', turn_in_flight: TURN, step_count: 0, message_count: 1 });
+    expect(await session()).toMatchObject({
+      status: 'running',
+      turn_in_flight: TURN,
+      step_count: 0,
+      message_count: 1,
+    });
   });
 
   it('shows the surface, and what waits for it', async () => {
     const context = { device_type: 'mobile', surface_id: 'phone' };
-    await store.fold(...opened, surfaceAttached(undefined, { context, at: instant(1) }), turnCompleted(10));
+    await store.fold(
+      ...opened,
+      surfaceAttached(undefined, { context, at: instant(1) }),
+      turnCompleted(10),
+    );
     const surface = { surface_id: 'phone', device_type: 'mobile', attached_at: instant(1) };
     expect(await session()).toMatchObject({ status: 'running', surface, queued_turns: 1 });
     await store.fold(surfaceAcknowledged(1));
@@ -84,7 +100,11 @@ describe('GET a session', () => {
 
   it('shows one whose surface is gone as suspended, unless a turn runs: that is computed, and blocks nothing', async () => {
     await store.fold(...answered, surfaceAttached(), surfaceDetached());
-    expect(await session()).toMatchObject({ status: 'suspended', status_reason: 'surface_gone', surface: null });
+    expect(await session()).toMatchObject({
+      status: 'suspended',
+      status_reason: 'surface_gone',
+      surface: null,
+    });
     await store.fold(turnStarted(20, { turn: id(9) }));
     expect(await session()).toMatchObject({ status: 'running', status_reason: null });
   });
@@ -96,7 +116,10 @@ describe('GET a session', () => {
 
   it('refuses what is no UUID, no session, and another’s', async () => {
     await store.fold(...answered);
-    await expect(session('abc')).rejects.toMatchObject({ code: 'SBP_INVALID_UUID', param: 'session_id' });
+    await expect(session('abc')).rejects.toMatchObject({
+      code: 'SBP_INVALID_UUID',
+      param: 'session_id',
+    });
     await expect(session(id(99))).rejects.toMatchObject({ code: 'SBP_SESSION_NOT_FOUND' });
     const opening = sessionOpened(10, { session: id(2) });
     const others = { ...opening, data: { ...opening.data, principal: 'somebody' } };
@@ -171,7 +194,13 @@ describe('GET its messages', () => {
 
   it('refuses a query that makes no sense', async () => {
     await store.fold(...answered);
-    await expect(messages({ limit: '0' })).rejects.toMatchObject({ code: 'SBP_INVALID_REQUEST', param: 'limit' });
-    await expect(messages({ after: 'x' })).rejects.toMatchObject({ code: 'SBP_INVALID_REQUEST', param: 'after' });
+    await expect(messages({ limit: '0' })).rejects.toMatchObject({
+      code: 'SBP_INVALID_REQUEST',
+      param: 'limit',
+    });
+    await expect(messages({ after: 'x' })).rejects.toMatchObject({
+      code: 'SBP_INVALID_REQUEST',
+      param: 'after',
+    });
   });
 });

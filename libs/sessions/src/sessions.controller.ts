@@ -16,7 +16,10 @@ export class SessionsController {
   ) {}
 
   @Get()
-  async session(@Param('session_id') id: string, @Req() request: FastifyRequest): Promise<SessionResponse> {
+  async session(
+    @Param('session_id') id: string,
+    @Req() request: FastifyRequest,
+  ): Promise<SessionResponse> {
     const sessionId = requireUuid(id, 'session_id');
     return sessionResponse(sessionId, await this.authorise(sessionId, request));
   }
@@ -49,7 +52,11 @@ export class SessionsController {
   }
 
   private async authorise(sessionId: string, request: FastifyRequest): Promise<OpenSession> {
-    return this.access.authorise(sessionId, await this.access.authenticate(request.headers), 'session_id');
+    return this.access.authorise(
+      sessionId,
+      await this.access.authenticate(request.headers),
+      'session_id',
+    );
   }
 }
 

@@ -6,8 +6,8 @@ import { SessionsController } from './sessions.controller.js';
 import { SessionsOptions } from './sessions-options.js';
 
 /**
- * The session API and the projector. From global modules it takes EventLog, Mailbox, Projection, Processes, SessionReads and
- * SessionAccess; the application needs an `EventLogTransport`.
+ * The session API and the projector. From global modules it takes EventLog, Mailbox, Projection,
+ * Processes, SessionReads and SessionAccess; the application needs an `EventLogTransport`.
  */
 @Module({})
 export class SessionsModule {

@@ -5,7 +5,17 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import type { EntityManager, MigrationInterface, QueryRunner } from 'typeorm';
 import { Column, Entity, PrimaryColumn, Table } from 'typeorm';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  inject,
+  it,
+  vi,
+} from 'vitest';
 import type { Database } from './database.js';
 import { openPostgres } from './postgres.js';
 import { openSqlite } from './sqlite.js';
@@ -84,7 +94,9 @@ function insert(id: string, size = 1) {
 }
 
 async function noteIds(database: Database): Promise<string[]> {
-  const { rows } = await database.read((reader) => sql(reader)<{ id: string }>`SELECT id FROM notes ORDER BY id`);
+  const { rows } = await database.read(
+    (reader) => sql(reader)<{ id: string }>`SELECT id FROM notes ORDER BY id`,
+  );
   return rows.map(({ id }) => id);
 }
 
@@ -129,7 +141,12 @@ describe.each([
         }),
       ),
     );
-    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected', 'fulfilled']);
+    expect(outcomes.map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'rejected',
+      'rejected',
+      'fulfilled',
+    ]);
     expect(outcomes[0]).toMatchObject({ value: 'a' });
     expect(await noteIds(database)).toEqual(['a', 'd']);
   });
@@ -181,11 +198,17 @@ describe.each([
       await insert('b', 7)(transaction);
 
       const all = ['a', 'b', 'c'];
-      expect(await sql(transaction)`UPDATE notes SET body = ${"it's"} WHERE id IN (${all})`).toEqual({
+      expect(
+        await sql(transaction)`UPDATE notes SET body = ${"it's"} WHERE id IN (${all})`,
+      ).toEqual({
         rows: [],
         affected: 2,
       });
-      expect(await sql(transaction)`UPDATE notes SET size = size - ${1} WHERE id = ${'b'} RETURNING id, size`).toEqual({
+      expect(
+        await sql(
+          transaction,
+        )`UPDATE notes SET size = size - ${1} WHERE id = ${'b'} RETURNING id, size`,
+      ).toEqual({
         rows: [{ id: 'b', size: 6 }],
         affected: 1,
       });
@@ -193,7 +216,9 @@ describe.each([
         rows: [{ n: 0 }],
         affected: 1,
       });
-      expect(await sql(transaction)`SELECT id, body FROM ${raw('notes')} WHERE size = ${BIG}`).toEqual({
+      expect(
+        await sql(transaction)`SELECT id, body FROM ${raw('notes')} WHERE size = ${BIG}`,
+      ).toEqual({
         rows: [{ id: 'a', body: "it's" }],
         affected: 1,
       });
@@ -210,15 +235,21 @@ describe.each([
       ['a', 1, null],
       ['b', 2, 'text'],
     ];
-    await database.writeOne((writer) => sql(writer)`INSERT INTO notes (id, size, body) VALUES ${tuples(notes)}`);
-    const { rows } = await database.read((reader) => sql(reader)`SELECT id, size, body FROM notes ORDER BY id`);
+    await database.writeOne(
+      (writer) => sql(writer)`INSERT INTO notes (id, size, body) VALUES ${tuples(notes)}`,
+    );
+    const { rows } = await database.read(
+      (reader) => sql(reader)`SELECT id, size, body FROM notes ORDER BY id`,
+    );
     expect(rows.map(({ id, size, body }) => [id, size, body])).toEqual(notes);
   });
 
   it('has a clock in whole milliseconds that moves within a transaction', async () => {
     await database.write(async (transaction) => {
       const now = async (): Promise<number> => {
-        const { rows } = await sql(transaction)<{ now: number }>`SELECT ${raw(database.nowMs)} AS now`;
+        const { rows } = await sql(transaction)<{
+          now: number;
+        }>`SELECT ${raw(database.nowMs)} AS now`;
         return rows[0]?.now ?? Number.NaN;
       };
       const first = await now();
@@ -363,6 +394,8 @@ describe('database on postgres', () => {
   });
 
   it('rejects where no server is', async () => {
-    await expect(openPostgres({ ...schema, url: 'postgres://127.0.0.1:1/none' })).rejects.toThrow('ECONNREFUSED');
+    await expect(openPostgres({ ...schema, url: 'postgres://127.0.0.1:1/none' })).rejects.toThrow(
+      'ECONNREFUSED',
+    );
   });
 });

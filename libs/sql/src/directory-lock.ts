@@ -16,8 +16,9 @@ export class DirectoryInUse extends Error {
 }
 
 /**
- * Takes a directory (made if missing) for this process, or throws `DirectoryInUse` at once.
- * The lock is a transaction held open on a small SQLite file: the operating system ends it with the process.
+ * Takes a directory (made if missing) for this process, or throws `DirectoryInUse` at once. The
+ * lock is a transaction held open on a small SQLite file: the operating system ends it with the
+ * process.
  */
 export async function lockDirectory(directory: string): Promise<DirectoryLock> {
   await mkdir(directory, { recursive: true });

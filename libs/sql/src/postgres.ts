@@ -30,7 +30,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
     parseInt8: true,
     extra: { keepAlive: true },
     poolErrorHandler: () => {
-      // An idle connection that was lost; the pool has let go of it, and whoever needs one next gets it, or the error.
+      // An idle connection that was lost; the pool has let go of it, and whoever needs one next
+      // gets it, or the error.
     },
   });
   return new PostgresDatabase(dataSource);
@@ -56,7 +57,10 @@ class PostgresDatabase extends Database {
     return statement(this.dataSource.manager);
   }
 
-  /** Processes that start at once wait for one another here; the lock ends with the transaction, however that ends. */
+  /**
+   * Processes that start at once wait for one another here; the lock ends with the transaction,
+   * however that ends.
+   */
   migrate(): Promise<void> {
     return this.write(async (transaction) => {
       await sql(transaction)`SELECT pg_advisory_xact_lock(${SCHEMA_LOCK})`;

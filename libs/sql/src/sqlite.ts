@@ -8,7 +8,10 @@ import { Database } from './database.js';
 import { sql } from './statement.js';
 import { WriteLane } from './write-lane.js';
 
-/** How long a statement waits for a lock: only another program that looks into the file can hold one. In ms. */
+/**
+ * How long a statement waits for a lock: only another program that looks into the file can hold
+ * one. In ms.
+ */
 const BUSY_TIMEOUT = 5_000;
 
 export interface SqliteOptions extends Schema {
@@ -16,16 +19,25 @@ export interface SqliteOptions extends Schema {
   readonly file: string;
 }
 
-/** Opens the one file of an embedded server and brings its tables up to date. Hold the directory by `lockDirectory` first. */
+/**
+ * Opens the one file of an embedded server and brings its tables up to date. Hold the directory by
+ * `lockDirectory` first.
+ */
 export async function openSqlite({ file, entities, migrations }: SqliteOptions): Promise<Database> {
   await mkdir(dirname(file), { recursive: true });
-  const shared = { type: 'better-sqlite3' as const, database: file, entities: [...entities], timeout: BUSY_TIMEOUT };
+  const shared = {
+    type: 'better-sqlite3' as const,
+    database: file,
+    entities: [...entities],
+    timeout: BUSY_TIMEOUT,
+  };
   const writer = await openDataSource({
     ...shared,
     migrations: [...migrations],
     enableWAL: true,
     // [A2]: a commit is on the disk when it returns, also if the machine loses its power.
-    prepareDatabase: (connection: SqliteFile.Database) => void connection.pragma('synchronous = FULL'),
+    prepareDatabase: (connection: SqliteFile.Database) =>
+      void connection.pragma('synchronous = FULL'),
   });
   let database: SqliteDatabase;
   try {
@@ -47,19 +59,19 @@ export async function openSqlite({ file, entities, migrations }: SqliteOptions):
 class SqliteDatabase extends Database {
   readonly dialect = 'sqlite';
   readonly nowMs = `CAST(ROUND(unixepoch('subsec') * 1000) AS INTEGER)`;
-  readonly #lane: WriteLane;
-  #closed = false;
+  private readonly lane: WriteLane;
+  private closed = false;
 
   constructor(
     private readonly writer: DataSource,
     private readonly reader: DataSource,
   ) {
     super();
-    this.#lane = new WriteLane(
+    this.lane = new WriteLane(
       () => writer.createQueryRunner(),
       async () => {
         if (writer.isInitialized) await writer.destroy();
-        if (!this.#closed) await writer.initialize();
+        if (!this.closed) await writer.initialize();
       },
     );
   }
@@ -69,7 +81,7 @@ class SqliteDatabase extends Database {
   }
 
   write<T>(work: (transaction: EntityManager) => Promise<T>): Promise<T> {
-    return this.#closed ? Promise.reject(new Error('The database is closed.')) : this.#lane.run(work);
+    return this.closed ? Promise.reject(new Error('The database is closed.')) : this.lane.run(work);
   }
 
   migrate(): Promise<void> {
@@ -90,8 +102,8 @@ class SqliteDatabase extends Database {
 
   /** Waits for the writes that have begun. */
   async close(): Promise<void> {
-    this.#closed = true;
-    await this.#lane.idle();
+    this.closed = true;
+    await this.lane.idle();
     if (this.reader.isInitialized) await this.reader.destroy();
     if (this.writer.isInitialized) await this.writer.destroy();
   }

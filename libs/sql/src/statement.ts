@@ -2,7 +2,10 @@ import type { EntityManager } from 'typeorm';
 
 type Scalar = string | number | bigint | boolean | null | Buffer;
 
-/** Text that belongs to the statement itself, such as `database.nowMs`; never what came from outside. */
+/**
+ * Text that belongs to the statement itself, such as `database.nowMs`; never what came from
+ * outside.
+ */
 export class RawSql {
   constructor(readonly text: string) {}
 }
@@ -13,8 +16,8 @@ export class SqlTuples {
 }
 
 /**
- * A value is a parameter (a `null` is text); an array is a list of parameters, for `IN (…)`; `SqlTuples` are lists in
- * parentheses; `RawSql` is text.
+ * A value is a parameter (a `null` is text); an array is a list of parameters, for `IN (…)`;
+ * `SqlTuples` are lists in parentheses; `RawSql` is text.
  */
 export type SqlValue = Scalar | RawSql | SqlTuples | readonly Scalar[];
 
@@ -34,20 +37,28 @@ export function raw(text: string): RawSql {
   return new RawSql(text);
 }
 
-/** The rows of an `INSERT`, at least one, each in the order of its columns: sql(tx)`INSERT INTO t (a, b) VALUES ${tuples([[1, 2]])}`. */
+/**
+ * The rows of an `INSERT`, at least one, each in the order of its columns: sql(tx)`INSERT INTO t
+ * (a, b) VALUES ${tuples([[1, 2]])}`.
+ */
 export function tuples(rows: readonly (readonly Scalar[])[]): SqlTuples {
   return new SqlTuples(rows);
 }
 
 /**
- * One parametrised statement, in the transaction or reader given: sql(tx)<{ epoch: number }>`SELECT epoch FROM …`.
+ * One parametrised statement, in the transaction or reader given: sql(tx)<{ epoch: number }>`SELECT
+ * epoch FROM …`.
  *
- * The same result on both dialects: TypeORM's own `sql` tag runs in transactions too, but yields `[rows, count]` for an
- * UPDATE … RETURNING on Postgres, the rows alone on SQLite, and no count at all of an INSERT. 64-bit integers are numbers, times are for the
- * caller to keep as ms, JSON as text. A name that holds upper case or is a keyword must be quoted.
+ * The same result on both dialects: TypeORM's own `sql` tag runs in transactions too, but yields
+ * `[rows, count]` for an UPDATE … RETURNING on Postgres, the rows alone on SQLite, and no count at
+ * all of an INSERT. 64-bit integers are numbers, times are for the caller to keep as ms, JSON as
+ * text. A name that holds upper case or is a keyword must be quoted.
  */
 export function sql(manager: EntityManager): SqlTag {
-  return async <Row>(strings: TemplateStringsArray, ...values: readonly SqlValue[]): Promise<SqlResult<Row>> => {
+  return async <Row>(
+    strings: TemplateStringsArray,
+    ...values: readonly SqlValue[]
+  ): Promise<SqlResult<Row>> => {
     const { text, parameters } = build(manager, strings, values);
     const runner = manager.queryRunner ?? manager.dataSource.createQueryRunner();
     try {
@@ -70,7 +81,8 @@ function build(manager: EntityManager, strings: TemplateStringsArray, values: re
   };
   const piece = (value: SqlValue): string => {
     if (value instanceof RawSql) return value.text;
-    if (value instanceof SqlTuples) return value.rows.map((row) => `(${row.map(parameter).join(', ')})`).join(', ');
+    if (value instanceof SqlTuples)
+      return value.rows.map((row) => `(${row.map(parameter).join(', ')})`).join(', ');
     if (isList(value)) return value.length === 0 ? 'NULL' : value.map(parameter).join(', ');
     return parameter(value);
   };

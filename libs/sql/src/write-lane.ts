@@ -6,23 +6,30 @@ interface Job {
   readonly settle: (outcome: Outcome) => void;
 }
 
-type Outcome = { readonly type: 'done'; readonly value: unknown } | { readonly type: 'failed'; readonly error: Error };
+type Outcome =
+  | { readonly type: 'done'; readonly value: unknown }
+  | { readonly type: 'failed'; readonly error: Error };
 
-/** Jobs in one transaction at most: bounds what a failing commit takes with it, and how long the first one waits. */
+/**
+ * Jobs in one transaction at most: bounds what a failing commit takes with it, and how long the
+ * first one waits.
+ */
 const MAX_GROUP = 500;
 
 /**
- * The one writer of a SQLite file: jobs run one after another, in the order in which they came, and all that waits is committed
- * together, so that the disk is waited for once. Each job has a savepoint: one that throws is undone alone. A job is settled
- * after the commit, never before [A2]; if the commit fails, so does every job of the group.
+ * The one writer of a SQLite file: jobs run one after another, in the order in which they came, and
+ * all that waits is committed together, so that the disk is waited for once. Each job has a
+ * savepoint: one that throws is undone alone. A job is settled after the commit, never before [A2];
+ * if the commit fails, so does every job of the group.
  */
 export class WriteLane {
-  readonly #waiting: Job[] = [];
-  #running: Promise<void> | undefined;
+  private readonly waiting: Job[] = [];
+  private running: Promise<void> | undefined;
 
   /**
    * @param runner gives the connection's query runner, asked for each group
-   * @param reset opens the connection anew: the one way to be rid of a transaction that cannot be ended
+   * @param reset opens the connection anew: the one way to be rid of a transaction that cannot be
+   *   ended
    */
   constructor(
     private readonly runner: () => QueryRunner,
@@ -31,32 +38,33 @@ export class WriteLane {
 
   run<T>(work: (transaction: EntityManager) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#waiting.push({
+      this.waiting.push({
         run: work,
         settle: (outcome) => {
           if (outcome.type === 'done') resolve(outcome.value as T);
           else reject(outcome.error);
         },
       });
-      this.#running ??= this.#drain();
+      this.running ??= this.drain();
     });
   }
 
   /** Resolves when nothing waits any more. */
   async idle(): Promise<void> {
-    while (this.#running !== undefined) await this.#running;
+    while (this.running !== undefined) await this.running;
   }
 
-  async #drain(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      await this.#runGroup();
-      // SQLite answers synchronously: without this, a lane that never empties would leave no turn to the rest of the process.
+  private async drain(): Promise<void> {
+    while (this.waiting.length > 0) {
+      await this.runGroup();
+      // SQLite answers synchronously: without this, a lane that never empties would leave no turn
+      // to the rest of the process.
       await nextTurn();
     }
-    this.#running = undefined;
+    this.running = undefined;
   }
 
-  async #runGroup(): Promise<void> {
+  private async runGroup(): Promise<void> {
     const group: Job[] = [];
     const outcomes: Outcome[] = [];
     try {
@@ -64,7 +72,7 @@ export class WriteLane {
       await runner.startTransaction();
       // Jobs that come while the group runs join it.
       while (group.length < MAX_GROUP) {
-        const job = this.#waiting.shift();
+        const job = this.waiting.shift();
         if (job === undefined) break;
         group.push(job);
         outcomes.push(await runInSavepoint(runner, job));
@@ -72,7 +80,7 @@ export class WriteLane {
       await runner.commitTransaction();
     } catch (error) {
       // Where not even a transaction can be begun, nothing that waits can be written.
-      if (group.length === 0) group.push(...this.#waiting.splice(0));
+      if (group.length === 0) group.push(...this.waiting.splice(0));
       await this.reset().catch(() => {
         // The next group finds the connection closed, and fails in its turn.
       });

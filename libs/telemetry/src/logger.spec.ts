@@ -8,7 +8,11 @@ const JWT = 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzaWQiOiJ4In0.c2lnbmF0dXJl';
 function capture(level: LogLevel = 'trace') {
   const lines: string[] = [];
   const logger = createLogger('test', level, { write: (line) => void lines.push(line) });
-  return { logger, lines, last: () => JSON.parse(lines.at(-1) ?? 'null') as Record<string, unknown> };
+  return {
+    logger,
+    lines,
+    last: () => JSON.parse(lines.at(-1) ?? 'null') as Record<string, unknown>,
+  };
 }
 
 describe('logger', () => {
@@ -64,7 +68,12 @@ describe('NestLogger', () => {
     const { logger, last } = capture();
     const nest = new NestLogger(logger);
     nest.error('failed', 'Error: at x', 'SomeService');
-    expect(last()).toMatchObject({ level: 'error', msg: 'failed', context: 'SomeService', details: ['Error: at x'] });
+    expect(last()).toMatchObject({
+      level: 'error',
+      msg: 'failed',
+      context: 'SomeService',
+      details: ['Error: at x'],
+    });
     nest.warn({ some: 'object' }, 'SomeService');
     expect(last()).toMatchObject({ level: 'warn', msg: '{"some":"object"}' });
     nest.error(new Error('boom'), 'SomeService');

@@ -8,10 +8,15 @@ export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', '
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /**
- * A logger that writes one JSON object a line, by default to stdout, with `name` saying which program it is. Credentials are
- * removed: fields by their names, tokens in paths and texts by their form.
+ * A logger that writes one JSON object a line, by default to stdout, with `name` saying which
+ * program it is. Credentials are removed: fields by their names, tokens in paths and texts by their
+ * form.
  */
-export function createLogger(name: string, level: LogLevel, destination?: DestinationStream): Logger {
+export function createLogger(
+  name: string,
+  level: LogLevel,
+  destination?: DestinationStream,
+): Logger {
   const options = {
     name,
     level,

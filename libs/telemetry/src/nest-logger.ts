@@ -1,45 +1,54 @@
 import type { LoggerService } from '@nestjs/common';
 import type { Logger } from './logger.js';
 
-/** Nest's own account of how it wires an application: of interest only to somebody who debugs the wiring. */
-const WIRING = new Set(['NestFactory', 'InstanceLoader', 'RoutesResolver', 'RouterExplorer', 'NestApplication']);
+/**
+ * Nest's own account of how it wires an application: of interest only to somebody who debugs the
+ * wiring.
+ */
+const WIRING = new Set([
+  'NestFactory',
+  'InstanceLoader',
+  'RoutesResolver',
+  'RouterExplorer',
+  'NestApplication',
+]);
 
 type NestLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
 
 /** Lets Nest write through our logger. */
 export class NestLogger implements LoggerService {
-  readonly #logger: Logger;
+  private readonly logger: Logger;
 
   constructor(logger: Logger) {
-    this.#logger = logger;
+    this.logger = logger;
   }
 
   log(message: unknown, ...rest: unknown[]): void {
-    this.#write('info', message, rest);
+    this.write('info', message, rest);
   }
 
   fatal(message: unknown, ...rest: unknown[]): void {
-    this.#write('fatal', message, rest);
+    this.write('fatal', message, rest);
   }
 
   error(message: unknown, ...rest: unknown[]): void {
-    this.#write('error', message, rest);
+    this.write('error', message, rest);
   }
 
   warn(message: unknown, ...rest: unknown[]): void {
-    this.#write('warn', message, rest);
+    this.write('warn', message, rest);
   }
 
   debug(message: unknown, ...rest: unknown[]): void {
-    this.#write('debug', message, rest);
+    this.write('debug', message, rest);
   }
 
   verbose(message: unknown, ...rest: unknown[]): void {
-    this.#write('trace', message, rest);
+    this.write('trace', message, rest);
   }
 
   /** Nest passes the context last; errors may bring a stack or an Error before it. */
-  #write(level: NestLevel, message: unknown, rest: readonly unknown[]): void {
+  private write(level: NestLevel, message: unknown, rest: readonly unknown[]): void {
     const context = rest.at(-1);
     const details = rest.slice(0, -1).filter((detail) => detail !== undefined);
     const fields = {
@@ -48,7 +57,10 @@ export class NestLogger implements LoggerService {
       ...(message instanceof Error ? { err: message } : {}),
     };
     const quiet = level === 'info' && typeof context === 'string' && WIRING.has(context);
-    this.#logger[quiet ? 'debug' : level](fields, message instanceof Error ? message.message : textOf(message));
+    this.logger[quiet ? 'debug' : level](
+      fields,
+      message instanceof Error ? message.message : textOf(message),
+    );
   }
 }
 

@@ -38,5 +38,8 @@ const SECRETS_IN_TEXT: readonly (readonly [RegExp, string])[] = [
 
 /** Hides credentials wherever they stand in a text: paths, messages, stacks, URLs. */
 export function redactText(text: string): string {
-  return SECRETS_IN_TEXT.reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), text);
+  return SECRETS_IN_TEXT.reduce(
+    (result, [pattern, replacement]) => result.replace(pattern, replacement),
+    text,
+  );
 }

@@ -32,8 +32,14 @@ export function steered(how: string, text: string): string {
 export async function request(url: string, init: RequestInit = {}): Promise<Answer> {
   const response = await fetch(url, init);
   const text = await response.text();
-  const isJson = response.headers.get('content-type')?.includes('application/json') === true && text !== '';
-  return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : null };
+  const isJson =
+    response.headers.get('content-type')?.includes('application/json') === true && text !== '';
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    json: isJson ? JSON.parse(text) : null,
+  };
 }
 
 /** An agent that no other test knows: what the server finds by agent is its own. */
@@ -49,7 +55,7 @@ export class Agent {
 
   /** Sends a body to `/v1/chat/completions`; a string goes as it is. */
   async post(body: unknown, headers: Headings = {}): Promise<Answer> {
-    return request(`${this.url}/v1/chat/completions`, this.#init(body, headers));
+    return request(`${this.url}/v1/chat/completions`, this.init(body, headers));
   }
 
   /** One turn with one new user message, or with all these messages. */
@@ -59,7 +65,10 @@ export class Agent {
     more: Fields & { headers?: Headings } = {},
   ): Promise<Turn> {
     const { headers, ...fields } = more;
-    const answer = await this.post({ ...bodyOf(said, fields), ...(sbp === null ? {} : { sbp }) }, headers);
+    const answer = await this.post(
+      { ...bodyOf(said, fields), ...(sbp === null ? {} : { sbp }) },
+      headers,
+    );
     if (answer.status !== 200) throw new Error(`${answer.status}: ${answer.text}`);
     const completion = Completion.parse(answer.json);
     return { completion, sbp: SbpResponse.parse(completion.sbp), headers: answer.headers };
@@ -75,7 +84,7 @@ export class Agent {
     const abort = new AbortController();
     const body = { ...bodyOf(said, fields), stream: true, ...(sbp === null ? {} : { sbp }) };
     const response = await fetch(`${this.url}/v1/chat/completions`, {
-      ...this.#init(body, headers),
+      ...this.init(body, headers),
       signal: abort.signal,
     });
     if (response.status !== 200) throw new Error(`${response.status}: ${await response.text()}`);
@@ -91,18 +100,22 @@ export class Agent {
   }
 
   async messages(sessionId: string): Promise<Messages> {
-    return MessagesResponse.parse((await this.get(`sessions/${sessionId}/messages?limit=1000`)).json).messages;
+    return MessagesResponse.parse(
+      (await this.get(`sessions/${sessionId}/messages?limit=1000`)).json,
+    ).messages;
   }
 
   async export(sessionId: string, body?: unknown, headers: Headings = {}): Promise<Answer> {
-    return request(`${this.url}/v1/sbp/sessions/${sessionId}/export`, this.#init(body, headers));
+    return request(`${this.url}/v1/sbp/sessions/${sessionId}/export`, this.init(body, headers));
   }
 
-  #init(body: unknown, headers: Headings): RequestInit {
+  private init(body: unknown, headers: Headings): RequestInit {
     return {
       method: 'POST',
       headers: { 'content-type': 'application/json', [HEADERS.agentId]: this.id, ...headers },
-      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(body === undefined
+        ? {}
+        : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     };
   }
 }

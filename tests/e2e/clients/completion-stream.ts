@@ -13,15 +13,15 @@ export class CompletionStream {
   readonly headers: Headers;
   /** How the connection ended: properly, or broken off. */
   readonly ended: Promise<'whole' | 'broken'>;
-  readonly #arrivals = new Arrivals();
-  #isOver = false;
+  private readonly arrivals = new Arrivals();
+  private isOver = false;
 
   constructor(
     response: Response,
     private readonly abort: AbortController,
   ) {
     this.headers = response.headers;
-    this.ended = this.#read(response);
+    this.ended = this.read(response);
   }
 
   /** The chunks so far. */
@@ -42,9 +42,9 @@ export class CompletionStream {
 
   /** Waits for a state of what has come. */
   async until(condition: (stream: this) => boolean): Promise<void> {
-    await this.#arrivals.until(() => {
+    await this.arrivals.until(() => {
       if (condition(this)) return true;
-      if (this.#isOver) throw new Error(`the stream ended before: ${this.text()}`);
+      if (this.isOver) throw new Error(`the stream ended before: ${this.text()}`);
       return undefined;
     });
   }
@@ -62,22 +62,23 @@ export class CompletionStream {
     await this.ended;
   }
 
-  async #read({ body }: Response): Promise<'whole' | 'broken'> {
+  private async read({ body }: Response): Promise<'whole' | 'broken'> {
     const parser = createParser({
       onEvent: ({ event, data }) => {
         this.events.push({ event, data });
-        this.#arrivals.wake();
+        this.arrivals.wake();
       },
     });
     const decoder = new TextDecoder();
     try {
-      for await (const bytes of body ?? []) parser.feed(decoder.decode(bytes as Uint8Array, { stream: true }));
+      for await (const bytes of body ?? [])
+        parser.feed(decoder.decode(bytes as Uint8Array, { stream: true }));
       return 'whole';
     } catch {
       return 'broken';
     } finally {
-      this.#isOver = true;
-      this.#arrivals.wake();
+      this.isOver = true;
+      this.arrivals.wake();
     }
   }
 }

@@ -27,32 +27,36 @@ export class Surface {
   /** WebSocket pings so far. */
   pings = 0;
   readonly closed: Promise<number>;
-  readonly #arrivals = new Arrivals();
-  #next = 0;
-  #closeCode: number | null = null;
+  private readonly arrivals = new Arrivals();
+  private nextIndex = 0;
+  private closeCode: number | null = null;
 
   private constructor(private readonly socket: WebSocket) {
     this.closed = new Promise((resolve) => {
       socket.on('close', (code) => {
-        this.#closeCode = code;
-        this.#arrivals.wake();
+        this.closeCode = code;
+        this.arrivals.wake();
         resolve(code);
       });
     });
     socket.on('message', (data: Buffer) => {
       this.frames.push(ServerFrame.parse(JSON.parse(data.toString())));
-      this.#arrivals.wake();
+      this.arrivals.wake();
     });
     socket.on('ping', () => {
       this.pings++;
-      this.#arrivals.wake();
+      this.arrivals.wake();
     });
     // The close says what happened.
     socket.on('error', () => undefined);
   }
 
   /** Opens a socket; sends nothing. */
-  static async connect(url: string, sessionId: string, options: ClientOptions = {}): Promise<Surface> {
+  static async connect(
+    url: string,
+    sessionId: string,
+    options: ClientOptions = {},
+  ): Promise<Surface> {
     const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/sbp/ws/${sessionId}`, options);
     const surface = new Surface(socket);
     await once(socket, 'open');
@@ -60,7 +64,11 @@ export class Surface {
   }
 
   /** Connects, attaches, and waits for SESSION_ATTACHED. */
-  static async attach(url: string, key: SessionKey, { context, autoPong = true }: SurfaceOptions = {}) {
+  static async attach(
+    url: string,
+    key: SessionKey,
+    { context, autoPong = true }: SurfaceOptions = {},
+  ) {
     const surface = await Surface.connect(url, key.session_id, { autoPong });
     surface.attach(key, context);
     const attached = await surface.next('SESSION_ATTACHED');
@@ -84,24 +92,29 @@ export class Surface {
     this.send({ type: 'PONG' });
   }
 
-  /** The next frame of this type among those not looked at yet; what comes before it is passed over. */
+  /**
+   * The next frame of this type among those not looked at yet; what comes before it is passed over.
+   */
   async next<T extends ServerFrame['type']>(type: T): Promise<FrameOf<T>> {
-    return this.#arrivals.until(() => {
-      const index = this.frames.findIndex((frame, at) => at >= this.#next && frame.type === type);
+    return this.arrivals.until(() => {
+      const index = this.frames.findIndex(
+        (frame, at) => at >= this.nextIndex && frame.type === type,
+      );
       if (index < 0) {
-        if (this.#closeCode !== null) throw new Error(`closed with ${this.#closeCode} before ${type}`);
+        if (this.closeCode !== null)
+          throw new Error(`closed with ${this.closeCode} before ${type}`);
         return undefined;
       }
-      this.#next = index + 1;
+      this.nextIndex = index + 1;
       return this.frames[index] as FrameOf<T>;
     });
   }
 
   /** Waits until what has come fulfils a condition. */
   async until(condition: (surface: this) => boolean): Promise<void> {
-    await this.#arrivals.until(() => {
+    await this.arrivals.until(() => {
       if (condition(this)) return true;
-      if (this.#closeCode !== null) throw new Error(`closed with ${this.#closeCode} too early`);
+      if (this.closeCode !== null) throw new Error(`closed with ${this.closeCode} too early`);
       return undefined;
     });
   }
@@ -110,18 +123,25 @@ export class Surface {
     return this.frames.filter((frame): frame is FrameOf<T> => frame.type === type);
   }
 
-  /** The text of an attempt so far. Each delta must begin where the one before it ended, in code points. */
+  /**
+   * The text of an attempt so far. Each delta must begin where the one before it ended, in code
+   * points.
+   */
   text(chunkId: string): string {
     return this.of('TURN_CHUNK')
       .filter(({ chunk_id }) => chunk_id === chunkId)
       .reduce((text, { delta, offset }) => {
         const before = Array.from(text).length;
-        if (offset !== before) throw new Error(`a chunk at ${offset} follows ${before} code points`);
+        if (offset !== before)
+          throw new Error(`a chunk at ${offset} follows ${before} code points`);
         return text + delta;
       }, '');
   }
 
-  /** Answers the PING that follows what has come, and says nothing more: a client that has read everything. */
+  /**
+   * Answers the PING that follows what has come, and says nothing more: a client that has read
+   * everything.
+   */
   async acknowledge(): Promise<void> {
     await this.next('PING');
     this.pong();
@@ -147,7 +167,11 @@ export class Surface {
 }
 
 /** The status of an upgrade that was refused. */
-export async function refusedUpgrade(url: string, path: string, headers: Readonly<Record<string, string>>) {
+export async function refusedUpgrade(
+  url: string,
+  path: string,
+  headers: Readonly<Record<string, string>>,
+) {
   const socket = new WebSocket(`${url.replace('http', 'ws')}${path}`, { headers });
   return new Promise<number | 'opened'>((resolve) => {
     socket.on('unexpected-response', (_request, response) => {

@@ -6,7 +6,10 @@ import { Arrivals } from './waiting.js';
 
 const BIN = path.resolve(import.meta.dirname, '../../../node_modules/.bin');
 
-/** The terminal of somebody who follows the getting-started text, with the variables that they have set. */
+/**
+ * The terminal of somebody who follows the getting-started text, with the variables that they have
+ * set.
+ */
 export class Terminal {
   constructor(private readonly variables: Readonly<Record<string, string>> = {}) {}
 
@@ -20,7 +23,10 @@ export class Terminal {
     return stdout;
   }
 
-  /** Pastes a `wscat` command, on a real terminal: without one wscat does not say when it is connected. */
+  /**
+   * Pastes a `wscat` command, on a real terminal: without one wscat does not say when it is
+   * connected.
+   */
   async wscat(command: string): Promise<Wscat> {
     const wscat = new Wscat(
       spawn('script', ['--quiet', '--flush', '--command', command, '/dev/null'], { env: this.env }),
@@ -41,20 +47,20 @@ const CONTROL_SEQUENCES = /\x1b\[[0-9;]*[A-Za-z]/g;
 
 /** A `wscat` that is typed to. */
 export class Wscat {
-  readonly #arrivals = new Arrivals();
-  readonly #ended: Promise<void>;
-  #screen = '';
-  #isOver = false;
+  private readonly arrivals = new Arrivals();
+  private readonly ended: Promise<void>;
+  private screen = '';
+  private isOver = false;
 
   constructor(private readonly child: ChildProcessWithoutNullStreams) {
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      this.#screen += text;
-      this.#arrivals.wake();
+      this.screen += text;
+      this.arrivals.wake();
     });
-    this.#ended = new Promise((resolve) => {
+    this.ended = new Promise((resolve) => {
       child.on('close', () => {
-        this.#isOver = true;
-        this.#arrivals.wake();
+        this.isOver = true;
+        this.arrivals.wake();
         resolve();
       });
     });
@@ -62,9 +68,13 @@ export class Wscat {
 
   /** The frames that it printed so far, whole lines only. */
   get printed(): readonly Readonly<Record<string, unknown>>[] {
-    const lines = this.#screen.split('\n').slice(0, -1);
+    const lines = this.screen.split('\n').slice(0, -1);
     return lines
-      .flatMap((line) => /< (?<frame>\{.*\})\s*$/.exec(line.replace(CONTROL_SEQUENCES, ''))?.groups?.['frame'] ?? [])
+      .flatMap(
+        (line) =>
+          /< (?<frame>\{.*\})\s*$/.exec(line.replace(CONTROL_SEQUENCES, ''))?.groups?.['frame'] ??
+          [],
+      )
       .map((frame) => JSON.parse(frame) as Readonly<Record<string, unknown>>);
   }
 
@@ -74,28 +84,28 @@ export class Wscat {
 
   /** Waits for this on the screen. */
   async shows(text: RegExp): Promise<void> {
-    await this.#wait(() => (text.test(this.#screen) ? true : undefined));
+    await this.wait(() => (text.test(this.screen) ? true : undefined));
   }
 
   /** The first frame of this type, as soon as it is printed. */
   async prints(type: string): Promise<Readonly<Record<string, unknown>>> {
-    return this.#wait(() => this.printed.find((frame) => frame['type'] === type));
+    return this.wait(() => this.printed.find((frame) => frame['type'] === type));
   }
 
   async pressControlC(): Promise<void> {
     this.child.stdin.write(CONTROL_C);
-    await this.#ended;
+    await this.ended;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.child.kill('SIGKILL');
-    await this.#ended;
+    await this.ended;
   }
 
-  async #wait<T>(look: () => T | undefined): Promise<T> {
-    return this.#arrivals.until(() => {
+  private async wait<T>(look: () => T | undefined): Promise<T> {
+    return this.arrivals.until(() => {
       const found = look();
-      if (found === undefined && this.#isOver) throw new Error(`wscat ended: ${this.#screen}`);
+      if (found === undefined && this.isOver) throw new Error(`wscat ended: ${this.screen}`);
       return found;
     });
   }

@@ -20,7 +20,13 @@ function part(value: unknown): string {
 
 function sessionClaims(sessionId: string, expiresIn: number): Readonly<Record<string, unknown>> {
   const now = Math.floor(Date.now() / 1000);
-  return { sid: sessionId, use: 'session', iat: now - 2 * DAY, exp: now + expiresIn, jti: randomUUID() };
+  return {
+    sid: sessionId,
+    use: 'session',
+    iat: now - 2 * DAY,
+    exp: now + expiresIn,
+    jti: randomUUID(),
+  };
 }
 
 /** Texts that are no valid credential for a session, each by what is wrong with it. */
@@ -44,7 +50,8 @@ export function tokenFor(sessionId: string): string {
 export function opened(token: string): TokenParts {
   const [header = '', claims = '', signature] = token.split('.');
   const expected = createHmac('sha256', SECRET).update(`${header}.${claims}`).digest('base64url');
-  if (signature !== expected) throw new Error('the token is not signed with the secret of the server');
+  if (signature !== expected)
+    throw new Error('the token is not signed with the secret of the server');
   const read = (text: string): unknown => JSON.parse(Buffer.from(text, 'base64url').toString());
   return { header: read(header), claims: read(claims) };
 }

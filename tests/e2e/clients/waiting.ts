@@ -7,18 +7,21 @@ export async function eventually<T>(check: () => T | Promise<T>): Promise<T> {
 
 /** Wakes those who wait for what arrives piece by piece. */
 export class Arrivals {
-  #changed = Promise.withResolvers<undefined>();
+  private changed = Promise.withResolvers<undefined>();
 
   /** Something has come. */
   wake(): void {
-    this.#changed.resolve(undefined);
-    this.#changed = Promise.withResolvers<undefined>();
+    this.changed.resolve(undefined);
+    this.changed = Promise.withResolvers<undefined>();
   }
 
-  /** Resolves with what `look` finds, as soon as it is not undefined; `look` throws where nothing can come any more. */
+  /**
+   * Resolves with what `look` finds, as soon as it is not undefined; `look` throws where nothing
+   * can come any more.
+   */
   async until<T>(look: () => T | undefined): Promise<T> {
     for (;;) {
-      const changed = this.#changed.promise;
+      const changed = this.changed.promise;
       const found = look();
       if (found !== undefined) return found;
       await changed;

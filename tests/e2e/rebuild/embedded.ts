@@ -30,7 +30,9 @@ export async function rebuildableEmbedded(): Promise<Rebuildable> {
     stop: () => program.stop(),
     emptyTables: () => {
       withFile((file) => {
-        const tables = file.prepare(`SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`);
+        const tables = file.prepare(
+          `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`,
+        );
         for (const { name } of tables.all() as { name: string }[]) {
           if (!KEPT.includes(name)) file.exec(`DELETE FROM "${name}"`);
         }
@@ -38,7 +40,8 @@ export async function rebuildableEmbedded(): Promise<Rebuildable> {
       return Promise.resolve();
     },
     rebuild: () => runRebuild(['--data-dir', dataDir], EMBEDDED_SETTINGS),
-    rows: (table) => Promise.resolve(withFile((file) => file.prepare(`SELECT * FROM ${table}`).all() as Row[])),
+    rows: (table) =>
+      Promise.resolve(withFile((file) => file.prepare(`SELECT * FROM ${table}`).all() as Row[])),
     remove: () => rm(dataDir, { recursive: true, force: true }),
   };
 }

@@ -143,7 +143,10 @@ export function acknowledgements(server: GetServer): void {
       await surface.next('PING');
       await surface.drop();
       await eventually(async () => {
-        expect(await session.agent.session(session.key.session_id)).toMatchObject({ surface: null, queued_turns: 1 });
+        expect(await session.agent.session(session.key.session_id)).toMatchObject({
+          surface: null,
+          queued_turns: 1,
+        });
       });
       const again = await drainedSurface(session.key, ACKNOWLEDGES);
       expect(again.of('TETHER_TURN').map(({ seq }) => seq)).toEqual([2]);
@@ -186,7 +189,10 @@ export function acknowledgements(server: GetServer): void {
       const surface = await drainedSurface(key, SILENT);
       expect(await surface.closed).toBe(4008);
       await eventually(async () => {
-        expect(await agent.session(key.session_id)).toMatchObject({ surface: null, queued_turns: 1 });
+        expect(await agent.session(key.session_id)).toMatchObject({
+          surface: null,
+          queued_turns: 1,
+        });
       });
     });
 

@@ -51,14 +51,22 @@ export function attaching(server: GetServer): void {
       ['no context', undefined, 'unknown'],
       ['a null context', null, 'unknown'],
       ['an empty context', {}, 'unknown'],
-      ['fields that are null', { device_type: null, ui_capabilities: null, mcp_tools: null }, 'unknown'],
+      [
+        'fields that are null',
+        { device_type: null, ui_capabilities: null, mcp_tools: null },
+        'unknown',
+      ],
       ['a device of its own kind', { device_type: 'fridge' }, 'fridge'],
     ] as const)('works with %s, and streams', async ([, context, device]) => {
       const { url } = server();
       const agent = new Agent(url);
       const { sbp } = await agent.turn('Hello.');
       const surface = await Surface.attach(url, sbp, { context });
-      expect(surface.attached).toMatchObject({ device_type: device, surface_id: null, mcp_tools_registered: [] });
+      expect(surface.attached).toMatchObject({
+        device_type: device,
+        surface_id: null,
+        mcp_tools_registered: [],
+      });
       const stream = await (await agent.stream('Go on.')).whole();
       const { chunk_id } = await surface.next('TURN_COMPLETE');
       expect(surface.text(chunk_id)).toBe(stream.text());
@@ -68,7 +76,10 @@ export function attaching(server: GetServer): void {
       const { url } = server();
       const agent = new Agent(url);
       const { sbp } = await agent.turn('Hello.');
-      expect(await agent.session(sbp.session_id)).toMatchObject({ status: 'running', surface: null });
+      expect(await agent.session(sbp.session_id)).toMatchObject({
+        status: 'running',
+        surface: null,
+      });
       const surface = await Surface.attach(url, sbp, { context: { device_type: 'browser' } });
       expect(await agent.session(sbp.session_id)).toMatchObject({
         status: 'running',
@@ -81,7 +92,10 @@ export function attaching(server: GetServer): void {
         expect(await agent.session(sbp.session_id)).toMatchObject(gone);
       });
       // A session that only lost its surface keeps working, and so does the turn that finds it.
-      expect((await agent.turn('Go on.')).sbp).toMatchObject({ session_id: sbp.session_id, step_count: 2 });
+      expect((await agent.turn('Go on.')).sbp).toMatchObject({
+        session_id: sbp.session_id,
+        step_count: 2,
+      });
       expect(await agent.session(sbp.session_id)).toMatchObject({ ...gone, queued_turns: 1 });
     });
 
@@ -92,7 +106,10 @@ export function attaching(server: GetServer): void {
       const surface = await Surface.attach(url, sbp);
       await surface.drop();
       await eventually(async () => {
-        expect(await agent.session(sbp.session_id)).toMatchObject({ status_reason: 'surface_gone', surface: null });
+        expect(await agent.session(sbp.session_id)).toMatchObject({
+          status_reason: 'surface_gone',
+          surface: null,
+        });
       });
     });
 
@@ -105,12 +122,19 @@ export function attaching(server: GetServer): void {
       await first.detach();
       await agent.turn('While nobody is there.');
 
-      const surface = await Surface.attach(url, sbp, { context: { device_type: 'mobile', acknowledges: true } });
+      const surface = await Surface.attach(url, sbp, {
+        context: { device_type: 'mobile', acknowledges: true },
+      });
       const drained = await surface.next('TETHER_TURN');
       surface.attach(sbp, { device_type: 'desktop', acknowledges: true });
-      expect(await surface.next('SESSION_ATTACHED')).toMatchObject({ device_type: 'desktop', queued_turns: 1 });
+      expect(await surface.next('SESSION_ATTACHED')).toMatchObject({
+        device_type: 'desktop',
+        queued_turns: 1,
+      });
       expect(await surface.next('TETHER_TURN')).toEqual(drained);
-      expect(await agent.session(sbp.session_id)).toMatchObject({ surface: { device_type: 'desktop' } });
+      expect(await agent.session(sbp.session_id)).toMatchObject({
+        surface: { device_type: 'desktop' },
+      });
       // The PING that is outstanding is answered by the next PONG, whichever attach it followed.
       await surface.until((so) => so.of('PING').length > 0);
       surface.pong();
@@ -132,7 +156,10 @@ export function attaching(server: GetServer): void {
       surface.attach(sbp, { device_type: 'desktop' });
       surface.send({ type: 'DETACH' });
       expect(await surface.closed).toBe(1000);
-      expect(surface.of('SESSION_ATTACHED').map(({ device_type }) => device_type)).toEqual(['mobile', 'desktop']);
+      expect(surface.of('SESSION_ATTACHED').map(({ device_type }) => device_type)).toEqual([
+        'mobile',
+        'desktop',
+      ]);
       await eventually(async () => {
         expect(await agent.session(sbp.session_id)).toMatchObject({ surface: null });
       });

@@ -26,7 +26,11 @@ const BAD_REQUESTS: readonly BadRequest[] = [
   { what: 'a body that nests without end', body: '['.repeat(100_000), param: null },
   { what: 'an sbp that is no object', body: { ...GOOD, sbp: 'yes' }, param: 'sbp' },
   { what: 'an sbp that is a list', body: { ...GOOD, sbp: [] }, param: 'sbp' },
-  { what: 'a session_id that is a number', body: { ...GOOD, sbp: { session_id: 7 } }, param: 'sbp.session_id' },
+  {
+    what: 'a session_id that is a number',
+    body: { ...GOOD, sbp: { session_id: 7 } },
+    param: 'sbp.session_id',
+  },
   {
     what: 'a session_id that is no UUID',
     body: { ...GOOD, sbp: { session_id: 'a1b2c3d4' } },
@@ -44,14 +48,30 @@ const BAD_REQUESTS: readonly BadRequest[] = [
     body: { ...GOOD, sbp: { force_new_session: 'yes' } },
     param: 'sbp.force_new_session',
   },
-  { what: 'a checkpoint_every of 0', body: { ...GOOD, sbp: { checkpoint_every: 0 } }, param: 'sbp.checkpoint_every' },
-  { what: 'half a checkpoint', body: { ...GOOD, sbp: { checkpoint_every: 1.5 } }, param: 'sbp.checkpoint_every' },
+  {
+    what: 'a checkpoint_every of 0',
+    body: { ...GOOD, sbp: { checkpoint_every: 0 } },
+    param: 'sbp.checkpoint_every',
+  },
+  {
+    what: 'half a checkpoint',
+    body: { ...GOOD, sbp: { checkpoint_every: 1.5 } },
+    param: 'sbp.checkpoint_every',
+  },
   { what: 'no model', body: { ...GOOD, model: undefined }, param: 'model' },
   { what: 'a model that is a number', body: { ...GOOD, model: 4 }, param: 'model' },
   { what: 'no messages', body: { ...GOOD, messages: undefined }, param: 'messages' },
   { what: 'messages that are no list', body: { ...GOOD, messages: 'Hello.' }, param: 'messages' },
-  { what: 'a message that is no object', body: { ...GOOD, messages: ['Hello.'] }, param: 'messages.0' },
-  { what: 'an unknown role', body: { ...GOOD, messages: [{ role: 'king', content: '' }] }, param: 'messages.0.role' },
+  {
+    what: 'a message that is no object',
+    body: { ...GOOD, messages: ['Hello.'] },
+    param: 'messages.0',
+  },
+  {
+    what: 'an unknown role',
+    body: { ...GOOD, messages: [{ role: 'king', content: '' }] },
+    param: 'messages.0.role',
+  },
   {
     what: 'a content that is a number',
     body: { ...GOOD, messages: [...GOOD.messages, { role: 'user', content: 7 }] },
@@ -91,7 +111,10 @@ export function badRequests(server: GetServer): void {
       expect(answer.headers.get('x-should-retry')).toBe('false');
       expect(await agent.session(sbp.session_id)).toEqual(before);
       // No session was opened beside it either.
-      expect((await agent.turn('Go on.')).sbp).toMatchObject({ session_id: sbp.session_id, step_count: 2 });
+      expect((await agent.turn('Go on.')).sbp).toMatchObject({
+        session_id: sbp.session_id,
+        step_count: 2,
+      });
     });
 
     // [SBP-L1-12]
@@ -100,10 +123,16 @@ export function badRequests(server: GetServer): void {
       const { sbp } = await agent.turn('Hello.');
       const before = await agent.session(sbp.session_id);
       const headers = { 'x-session-token': worthlessTokens(sbp.session_id)[what] ?? '' };
-      for (const body of [GOOD, { ...GOOD, sbp: undefined }, { ...GOOD, sbp: { session_id: sbp.session_id } }]) {
+      for (const body of [
+        GOOD,
+        { ...GOOD, sbp: undefined },
+        { ...GOOD, sbp: { session_id: sbp.session_id } },
+      ]) {
         const { status, json } = await agent.post(body, headers);
         expect(status).toBe(401);
-        expect(json).toMatchObject({ error: { code: 'SBP_UNAUTHORIZED', type: 'authentication_error' } });
+        expect(json).toMatchObject({
+          error: { code: 'SBP_UNAUTHORIZED', type: 'authentication_error' },
+        });
       }
       expect(await agent.session(sbp.session_id)).toEqual(before);
     });

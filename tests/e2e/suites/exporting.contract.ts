@@ -27,7 +27,10 @@ export function exporting(server: GetServer): void {
         { role: 'system', content: 'Be brief.' },
         { role: 'user', content: 'Hello.' },
       ]);
-      const { status, json } = await agent.export(sbp.session_id, { ttl_seconds: 3600, label: 'Tokyo trip' });
+      const { status, json } = await agent.export(sbp.session_id, {
+        ttl_seconds: 3600,
+        label: 'Tokyo trip',
+      });
       expect(status).toBe(201);
       const exported = ExportResponse.strict().parse(json);
       expect(Object.keys(exported)).toEqual([
@@ -40,7 +43,11 @@ export function exporting(server: GetServer): void {
         'message_count',
         'label',
       ]);
-      expect(exported).toMatchObject({ session_id: sbp.session_id, message_count: 3, label: 'Tokyo trip' });
+      expect(exported).toMatchObject({
+        session_id: sbp.session_id,
+        message_count: 3,
+        label: 'Tokyo trip',
+      });
       expect(exported.bundle_cid).toMatch(/^[0-9a-f]{64}$/);
       expect(exported.bundle_hash).toBe(exported.bundle_cid);
 
@@ -90,9 +97,17 @@ export function exporting(server: GetServer): void {
     it('is another one each time, and no turn', async () => {
       const agent = new Agent(server().url);
       const { sbp } = await agent.turn('Hello.');
-      const [one, two] = await Promise.all([agent.export(sbp.session_id), agent.export(sbp.session_id)]);
-      expect(ExportResponse.parse(one.json).export_id).not.toBe(ExportResponse.parse(two.json).export_id);
-      expect(await agent.session(sbp.session_id)).toMatchObject({ step_count: 1, message_count: 2 });
+      const [one, two] = await Promise.all([
+        agent.export(sbp.session_id),
+        agent.export(sbp.session_id),
+      ]);
+      expect(ExportResponse.parse(one.json).export_id).not.toBe(
+        ExportResponse.parse(two.json).export_id,
+      );
+      expect(await agent.session(sbp.session_id)).toMatchObject({
+        step_count: 1,
+        message_count: 2,
+      });
       expect((await agent.turn('Go on.')).completion.demo.messages).toBe(3);
     });
 
@@ -113,7 +128,9 @@ export function exporting(server: GetServer): void {
       const agent = new Agent(url);
       const { sbp } = await agent.turn('Hello.');
       const { roaming_token } = ExportResponse.parse((await agent.export(sbp.session_id)).json);
-      const { status } = await agent.get(`sessions/${sbp.session_id}`, { 'x-session-token': roaming_token });
+      const { status } = await agent.get(`sessions/${sbp.session_id}`, {
+        'x-session-token': roaming_token,
+      });
       expect(status).toBe(401);
       const surface = await Surface.connect(url, sbp.session_id);
       surface.attach({ session_id: sbp.session_id, session_token: roaming_token });

@@ -10,7 +10,11 @@ import type { GetServer } from '../topology/server.js';
 type Sent = string | Buffer;
 type Refusal = 'PROTOCOL_ERROR' | 'SESSION_NOT_FOUND' | 'FORBIDDEN';
 
-const CODES: Readonly<Record<Refusal, number>> = { PROTOCOL_ERROR: 1003, SESSION_NOT_FOUND: 4004, FORBIDDEN: 4003 };
+const CODES: Readonly<Record<Refusal, number>> = {
+  PROTOCOL_ERROR: 1003,
+  SESSION_NOT_FOUND: 4004,
+  FORBIDDEN: 4003,
+};
 
 interface FirstFrame {
   readonly what: string;
@@ -28,34 +32,74 @@ const attach = (key: SessionKey, other: Readonly<Record<string, unknown>> = {}) 
   ...other,
 });
 
-/** In the order in which the contract checks; some are wrong in more than one way, and the first counts. */
+/**
+ * In the order in which the contract checks; some are wrong in more than one way, and the first
+ * counts.
+ */
 const FIRST_FRAMES: readonly FirstFrame[] = [
   { what: 'words', sends: () => 'hello', refusal: 'PROTOCOL_ERROR' },
   { what: 'nothing', sends: () => '', refusal: 'PROTOCOL_ERROR' },
-  { what: 'half an object', sends: (key) => JSON.stringify(attach(key)).slice(0, -1), refusal: 'PROTOCOL_ERROR' },
+  {
+    what: 'half an object',
+    sends: (key) => JSON.stringify(attach(key)).slice(0, -1),
+    refusal: 'PROTOCOL_ERROR',
+  },
   { what: 'a list', sends: (key) => JSON.stringify([attach(key)]), refusal: 'PROTOCOL_ERROR' },
   { what: 'null', sends: () => 'null', refusal: 'PROTOCOL_ERROR' },
-  { what: 'a binary frame', sends: (key) => Buffer.from(JSON.stringify(attach(key))), refusal: 'PROTOCOL_ERROR' },
+  {
+    what: 'a binary frame',
+    sends: (key) => Buffer.from(JSON.stringify(attach(key))),
+    refusal: 'PROTOCOL_ERROR',
+  },
   { what: 'PONG', sends: () => ({ type: 'PONG' }), refusal: 'PROTOCOL_ERROR' },
   { what: 'DETACH', sends: () => ({ type: 'DETACH' }), refusal: 'PROTOCOL_ERROR' },
-  { what: 'TOOL_RESULT', sends: () => ({ type: 'TOOL_RESULT', call_id: UNKNOWN }), refusal: 'PROTOCOL_ERROR' },
-  { what: 'an unknown type', sends: (key) => attach(key, { type: 'HELLO' }), refusal: 'PROTOCOL_ERROR' },
-  { what: 'an object without a type', sends: (key) => attach(key, { type: undefined }), refusal: 'PROTOCOL_ERROR' },
-  { what: 'a type that is a number', sends: (key) => attach(key, { type: 1 }), refusal: 'PROTOCOL_ERROR' },
+  {
+    what: 'TOOL_RESULT',
+    sends: () => ({ type: 'TOOL_RESULT', call_id: UNKNOWN }),
+    refusal: 'PROTOCOL_ERROR',
+  },
+  {
+    what: 'an unknown type',
+    sends: (key) => attach(key, { type: 'HELLO' }),
+    refusal: 'PROTOCOL_ERROR',
+  },
+  {
+    what: 'an object without a type',
+    sends: (key) => attach(key, { type: undefined }),
+    refusal: 'PROTOCOL_ERROR',
+  },
+  {
+    what: 'a type that is a number',
+    sends: (key) => attach(key, { type: 1 }),
+    refusal: 'PROTOCOL_ERROR',
+  },
   {
     what: 'another type to a session that does not exist',
     sends: () => ({ type: 'PONG' }),
     to: UNKNOWN,
     refusal: 'PROTOCOL_ERROR',
   },
-  { what: 'another session than in the path', sends: (key) => attach(key), to: UNKNOWN, refusal: 'PROTOCOL_ERROR' },
+  {
+    what: 'another session than in the path',
+    sends: (key) => attach(key),
+    to: UNKNOWN,
+    refusal: 'PROTOCOL_ERROR',
+  },
   {
     what: 'another session, and a worthless token',
     sends: (key) => attach(key, { session_id: UNKNOWN, session_token: 'x' }),
     refusal: 'PROTOCOL_ERROR',
   },
-  { what: 'no session', sends: (key) => attach(key, { session_id: undefined }), refusal: 'PROTOCOL_ERROR' },
-  { what: 'a session that is a number', sends: (key) => attach(key, { session_id: 7 }), refusal: 'PROTOCOL_ERROR' },
+  {
+    what: 'no session',
+    sends: (key) => attach(key, { session_id: undefined }),
+    refusal: 'PROTOCOL_ERROR',
+  },
+  {
+    what: 'a session that is a number',
+    sends: (key) => attach(key, { session_id: 7 }),
+    refusal: 'PROTOCOL_ERROR',
+  },
   {
     what: 'a session that does not exist, with a token of its own',
     sends: () => attach({ session_id: UNKNOWN, session_token: tokenFor(UNKNOWN) }),
@@ -79,8 +123,16 @@ const FIRST_FRAMES: readonly FirstFrame[] = [
     sends: (key) => attach(key, { session_token: tokenFor(UNKNOWN) }),
     refusal: 'FORBIDDEN',
   },
-  { what: 'no token', sends: (key) => attach(key, { session_token: undefined }), refusal: 'FORBIDDEN' },
-  { what: 'a token that is a number', sends: (key) => attach(key, { session_token: 7 }), refusal: 'FORBIDDEN' },
+  {
+    what: 'no token',
+    sends: (key) => attach(key, { session_token: undefined }),
+    refusal: 'FORBIDDEN',
+  },
+  {
+    what: 'a token that is a number',
+    sends: (key) => attach(key, { session_token: 7 }),
+    refusal: 'FORBIDDEN',
+  },
   ...Object.keys(worthlessTokens('')).map((what): FirstFrame => ({
     what: `a token that ${what}`,
     sends: (key) => attach(key, { session_token: worthlessTokens(key.session_id)[what] }),
@@ -92,7 +144,10 @@ const IGNORED: readonly (readonly [string, unknown])[] = [
   ['of an unknown type', { type: 'FROM_THE_FUTURE', a: 1 }],
   ['without a type', { session_id: 'x' }],
   ['whose type is a number', { type: 7 }],
-  ['TOOL_RESULT with an unknown call_id', { type: 'TOOL_RESULT', call_id: randomUUID(), result: 1, error: null }],
+  [
+    'TOOL_RESULT with an unknown call_id',
+    { type: 'TOOL_RESULT', call_id: randomUUID(), result: 1, error: null },
+  ],
   ['TOOL_RESULT with bad fields', { type: 'TOOL_RESULT', call_id: 7 }],
   ['ATTACH_SESSION with bad fields', { type: 'ATTACH_SESSION', session_id: 7 }],
 ];
@@ -123,7 +178,9 @@ export function frameRules(server: GetServer): void {
         const surface = await Surface.connect(server().url, to ?? key.session_id);
         surface.sendRaw(asSent(sends(key)));
         expect(await surface.closed).toBe(CODES[refusal]);
-        expect(surface.frames).toEqual([{ type: refusal, detail: expect.stringMatching(/./) as unknown }]);
+        expect(surface.frames).toEqual([
+          { type: refusal, detail: expect.stringMatching(/./) as unknown },
+        ]);
         expect(await agent.session(key.session_id)).toEqual(before);
       },
     );
@@ -149,7 +206,11 @@ export function frameRules(server: GetServer): void {
     it('a later frame above 8 MiB is too big: 1009', async () => {
       const { key } = await session();
       const surface = await Surface.attach(server().url, key);
-      surface.send({ type: 'TOOL_RESULT', call_id: randomUUID(), result: 'x'.repeat(8 * 1024 * 1024) });
+      surface.send({
+        type: 'TOOL_RESULT',
+        call_id: randomUUID(),
+        result: 'x'.repeat(8 * 1024 * 1024),
+      });
       expect(await surface.closed).toBe(1009);
     });
 
@@ -178,9 +239,15 @@ export function frameRules(server: GetServer): void {
       const surface = await Surface.attach(server().url, key);
       surface.sendRaw(sent);
       expect(await surface.closed).toBe(1003);
-      expect(surface.frames.map(({ type }) => type)).toEqual(['SESSION_ATTACHED', 'PROTOCOL_ERROR']);
+      expect(surface.frames.map(({ type }) => type)).toEqual([
+        'SESSION_ATTACHED',
+        'PROTOCOL_ERROR',
+      ]);
       await eventually(async () => {
-        expect(await agent.session(key.session_id)).toMatchObject({ surface: null, queued_turns: 0 });
+        expect(await agent.session(key.session_id)).toMatchObject({
+          surface: null,
+          queued_turns: 0,
+        });
       });
     });
 

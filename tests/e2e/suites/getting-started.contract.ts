@@ -44,21 +44,35 @@ interface CompletionWithSbp {
   readonly sbp: Readonly<Record<string, unknown>>;
 }
 
-/** The getting-started text, pasted command by command by somebody who names no agent: the only test that does so. */
+/**
+ * The getting-started text, pasted command by command by somebody who names no agent: the only test
+ * that does so.
+ */
 export function gettingStarted(server: GetServer): void {
   describe('getting started', () => {
     it('goes as the text says, command by command, with curl and wscat', async () => {
       const { port } = new URL(server().url);
-      const here = (command: string): string => command.replace('localhost:8080', `localhost:${port}`);
+      const here = (command: string): string =>
+        command.replace('localhost:8080', `localhost:${port}`);
       const hasPython = await new Terminal().run('command -v python3 || true');
       const pasted = (command: string): string =>
         hasPython === '' ? here(command).replace(' | python3 -m json.tool', '') : here(command);
 
       // 2. The first stateful completion.
-      const first = JSON.parse(await new Terminal().run(pasted(FIRST_COMPLETION))) as CompletionWithSbp;
-      expect(first.choices[0]?.message.content).toContain('“Plan a 3-day trip to Tokyo. Be concise.”');
+      const first = JSON.parse(
+        await new Terminal().run(pasted(FIRST_COMPLETION)),
+      ) as CompletionWithSbp;
+      expect(first.choices[0]?.message.content).toContain(
+        '“Plan a 3-day trip to Tokyo. Be concise.”',
+      );
       expectInOrder(first, ['choices', 'sbp']);
-      expectInOrder(first.sbp, ['session_id', 'snapshot_id', 'resume_available', 'step_count', 'cost_usd']);
+      expectInOrder(first.sbp, [
+        'session_id',
+        'snapshot_id',
+        'resume_available',
+        'step_count',
+        'cost_usd',
+      ]);
       expect(first.sbp).toMatchObject({
         session_id: expect.stringMatching(UUID) as unknown,
         session_token: expect.any(String) as unknown,
@@ -69,7 +83,10 @@ export function gettingStarted(server: GetServer): void {
       });
       const { session_id: sessionId, session_token: token } = first.sbp as Record<string, string>;
       const terminal = new Terminal({ SESSION_ID: sessionId ?? '' });
-      const frame = ATTACH_FRAME.replace('<SESSION_ID>', sessionId ?? '').replace('<TOKEN>', token ?? '');
+      const frame = ATTACH_FRAME.replace('<SESSION_ID>', sessionId ?? '').replace(
+        '<TOKEN>',
+        token ?? '',
+      );
       const attach = async (): Promise<Wscat> => {
         const wscat = await terminal.wscat(here(CONNECT));
         wscat.type(frame);
@@ -101,7 +118,9 @@ export function gettingStarted(server: GetServer): void {
       await phone.pressControlC();
       const second = JSON.parse(await terminal.run(here(SECOND_COMPLETION))) as CompletionWithSbp;
       expect(second.sbp).toMatchObject({ session_id: sessionId, step_count: 2 });
-      expect(second.choices[0]?.message.content).toContain('“Also add 3 restaurant recommendations.”');
+      expect(second.choices[0]?.message.content).toContain(
+        '“Also add 3 restaurant recommendations.”',
+      );
 
       // 5. It returns and gets the turn; it leaves at once, without having shown that it read it.
       await using hurried = await attach();
@@ -117,7 +136,8 @@ export function gettingStarted(server: GetServer): void {
       });
       await hurried[Symbol.asyncDispose]();
 
-      // So it gets it again. It stays, and its library answers the WebSocket's ping: that is enough.
+      // So it gets it again. It stays, and its library answers the WebSocket's ping: that is
+      // enough.
       await using patient = await attach();
       expect(await patient.prints('SESSION_ATTACHED')).toMatchObject({ queued_turns: 1 });
       expect(await patient.prints('TETHER_TURN')).toEqual(drained);

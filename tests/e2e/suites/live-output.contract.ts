@@ -4,7 +4,9 @@ import { textOf } from '../clients/bodies.js';
 import { ACKNOWLEDGES, Surface } from '../clients/surface.js';
 import type { GetServer } from '../topology/server.js';
 
-/** Long enough that a surface can leave and come back in the middle of it, on a busy machine too. */
+/**
+ * Long enough that a surface can leave and come back in the middle of it, on a busy machine too.
+ */
 const LONG = 'tokens=80 interval=100';
 const EMOJI = '🦊🎉 Grüße an 👩‍👩‍👧 von 𝒽ier.';
 
@@ -58,7 +60,8 @@ export function liveOutput(server: GetServer): void {
     it('comes turn after turn, numbered without gaps', async () => {
       const { agent, surface } = await attachedAgent();
       const answers: string[] = [];
-      for (const text of ['One.', 'Two.', 'Three.']) answers.push(textOf((await agent.turn(text)).completion));
+      for (const text of ['One.', 'Two.', 'Three.'])
+        answers.push(textOf((await agent.turn(text)).completion));
       await surface.until((so) => so.of('TURN_COMPLETE').length === 3);
       const completes = surface.of('TURN_COMPLETE');
       expect(completes.map(({ seq }) => seq)).toEqual([1, 2, 3]);
@@ -113,7 +116,10 @@ export function liveOutput(server: GetServer): void {
       const returned = await Surface.attach(server().url, key);
       expect(returned.attached.queued_turns).toBe(1);
       const turn = await returned.next('TETHER_TURN');
-      expect(turn).toMatchObject({ content: stream.text(), turn_id: stream.chunks.at(-1)?.sbp?.turn_id });
+      expect(turn).toMatchObject({
+        content: stream.text(),
+        turn_id: stream.chunks.at(-1)?.sbp?.turn_id,
+      });
       expect(returned.of('TURN_CHUNK')).toEqual([]);
     });
 

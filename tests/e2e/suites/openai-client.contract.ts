@@ -1,13 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import OpenAI from 'openai';
-import type { ChatCompletionCreateParamsNonStreaming, ChatCompletionCreateParamsStreaming } from 'openai/resources';
+import type {
+  ChatCompletionCreateParamsNonStreaming,
+  ChatCompletionCreateParamsStreaming,
+} from 'openai/resources';
 import { describe, expect, it } from 'vitest';
 import { Agent, saidIn, steered } from '../clients/agent.js';
 import { Chunk, Completion, textOf } from '../clients/bodies.js';
 import { worthlessTokens } from '../clients/tokens.js';
 import type { GetServer } from '../topology/server.js';
 
-const asking = (content: string) => ({ model: 'gpt-4o', messages: [{ role: 'user' as const, content }] });
+const asking = (content: string) => ({
+  model: 'gpt-4o',
+  messages: [{ role: 'user' as const, content }],
+});
 
 /** What the client's types do not know, as its users write it. */
 const plain = (content: string, more: object = {}): ChatCompletionCreateParamsNonStreaming => ({
@@ -26,7 +32,12 @@ export function openaiClient(server: GetServer): void {
     const { url } = server();
     const agent = new Agent(url);
     const defaultHeaders = { 'X-Agent-ID': agent.id, ...headers };
-    const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'sk-of-nobody', defaultHeaders, maxRetries: 0 });
+    const openai = new OpenAI({
+      baseURL: `${url}/v1`,
+      apiKey: 'sk-of-nobody',
+      defaultHeaders,
+      maxRetries: 0,
+    });
     return { agent, completions: openai.chat.completions };
   }
 
@@ -60,18 +71,24 @@ export function openaiClient(server: GetServer): void {
 
     it('gets a stateful completion, and reads sbp and the token', async () => {
       const { agent, completions } = client();
-      const { data, response } = await completions.create(plain('Hello.', { sbp: {} })).withResponse();
+      const { data, response } = await completions
+        .create(plain('Hello.', { sbp: {} }))
+        .withResponse();
       const { sbp } = Completion.parse(data);
       expect(sbp?.step_count).toBe(1);
       expect(response.headers.get('x-session-token')).toBe(sbp?.session_token);
       const next = Completion.parse(await completions.create(plain('Go on.', { sbp: {} })));
       expect(next.sbp).toMatchObject({ session_id: sbp?.session_id, step_count: 2 });
-      expect(saidIn(await agent.messages(sbp?.session_id ?? ''))[3]).toBe(`assistant: ${textOf(next)}`);
+      expect(saidIn(await agent.messages(sbp?.session_id ?? ''))[3]).toBe(
+        `assistant: ${textOf(next)}`,
+      );
     });
 
     it('gets a stateful stream, and reads sbp and the token', async () => {
       const { agent, completions } = client();
-      const { data, response } = await completions.create(streamed('Hello.', { sbp: {} })).withResponse();
+      const { data, response } = await completions
+        .create(streamed('Hello.', { sbp: {} }))
+        .withResponse();
       const chunks: Chunk[] = [];
       for await (const chunk of data) chunks.push(Chunk.parse(chunk));
       const sbp = chunks.at(-1)?.sbp;
@@ -79,7 +96,10 @@ export function openaiClient(server: GetServer): void {
       expect(response.headers.get('x-sbp-session-id')).toBe(sbp?.session_id);
       expect(chunks.filter((chunk) => 'usage' in chunk)).toEqual([]);
       const text = chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('');
-      expect(saidIn(await agent.messages(sbp?.session_id ?? ''))).toEqual(['user: Hello.', `assistant: ${text}`]);
+      expect(saidIn(await agent.messages(sbp?.session_id ?? ''))).toEqual([
+        'user: Hello.',
+        `assistant: ${text}`,
+      ]);
     });
 
     it('puts a stateful stream together by its own helper', async () => {
@@ -87,7 +107,10 @@ export function openaiClient(server: GetServer): void {
       const params = streamed('Hello.', { sbp: {}, stream_options: { include_usage: true } });
       const stream = completions.stream(params);
       const completion = await stream.finalChatCompletion();
-      expect(completion.choices[0]).toMatchObject({ finish_reason: 'stop', message: { role: 'assistant' } });
+      expect(completion.choices[0]).toMatchObject({
+        finish_reason: 'stop',
+        message: { role: 'assistant' },
+      });
       expect(completion.usage).toMatchObject({ prompt_tokens: 1, completion_tokens: 30 });
       const { sbp } = await agent.turn('Go on.');
       expect(saidIn(await agent.messages(sbp.session_id))[1]).toBe(
@@ -106,7 +129,13 @@ export function openaiClient(server: GetServer): void {
 
     // [SBP-L1-02]
     it.for([null, {}] as const)('has its other fields passed through (sbp: %o)', async (sbp) => {
-      const more = { temperature: 0.5, top_p: 0.9, metadata: { a: 'b' }, provider_option: { deep: [1] }, sbp };
+      const more = {
+        temperature: 0.5,
+        top_p: 0.9,
+        metadata: { a: 'b' },
+        provider_option: { deep: [1] },
+        sbp,
+      };
       const { demo } = Completion.parse(await client().completions.create(plain('Hello.', more)));
       expect(demo.fields).toEqual(
         expect.arrayContaining(['temperature', 'top_p', 'metadata', 'provider_option']) as unknown,
@@ -122,7 +151,9 @@ export function openaiClient(server: GetServer): void {
 
     it('caps the answer', async () => {
       const { completions } = client();
-      const { choices } = await completions.create(plain('Hello.', { max_completion_tokens: 4, sbp: {} }));
+      const { choices } = await completions.create(
+        plain('Hello.', { max_completion_tokens: 4, sbp: {} }),
+      );
       expect(choices[0]).toMatchObject({
         finish_reason: 'length',
         message: { content: "I am StateBridge's built-in" },
@@ -131,9 +162,27 @@ export function openaiClient(server: GetServer): void {
 
     // [SBP-ERR-06]
     it.for([
-      ['a bad field', { sbp: { checkpoint_every: 0 } }, OpenAI.BadRequestError, 400, 'SBP_INVALID_REQUEST'],
-      ['a bad UUID', { sbp: { session_id: 'x' } }, OpenAI.UnprocessableEntityError, 422, 'SBP_INVALID_UUID'],
-      ['an unknown session', { sbp: { session_id: randomUUID() } }, OpenAI.NotFoundError, 404, 'SBP_SESSION_NOT_FOUND'],
+      [
+        'a bad field',
+        { sbp: { checkpoint_every: 0 } },
+        OpenAI.BadRequestError,
+        400,
+        'SBP_INVALID_REQUEST',
+      ],
+      [
+        'a bad UUID',
+        { sbp: { session_id: 'x' } },
+        OpenAI.UnprocessableEntityError,
+        422,
+        'SBP_INVALID_UUID',
+      ],
+      [
+        'an unknown session',
+        { sbp: { session_id: randomUUID() } },
+        OpenAI.NotFoundError,
+        404,
+        'SBP_SESSION_NOT_FOUND',
+      ],
     ] as const)('throws the right exception for %s', async ([, more, type, status, code]) => {
       const { completions } = client();
       for (const params of [plain('Hello.', more), streamed('Hello.', more)]) {
@@ -148,18 +197,23 @@ export function openaiClient(server: GetServer): void {
       const { sbp } = await new Agent(server().url).turn('Hello.');
       const { sbp: other } = await new Agent(server().url).turn('Hello.');
       for (const token of Object.values(worthlessTokens(sbp.session_id))) {
-        const error = await fault(client({ 'X-Session-Token': token }).completions.create(plain('Mine?')));
+        const error = await fault(
+          client({ 'X-Session-Token': token }).completions.create(plain('Mine?')),
+        );
         expect(error).toBeInstanceOf(OpenAI.AuthenticationError);
       }
       const foreign = client({ 'X-Session-Token': other.session_token }).completions;
-      const error = await fault(foreign.create(plain('Mine?', { sbp: { session_id: sbp.session_id } })));
+      const error = await fault(
+        foreign.create(plain('Mine?', { sbp: { session_id: sbp.session_id } })),
+      );
       expect(error).toBeInstanceOf(OpenAI.PermissionDeniedError);
     });
 
     // [SBP-ERR-06] [SBP-L1-05]
     it.for([null, {}] as const)("throws the model's own exceptions (sbp: %o)", async (sbp) => {
       const { completions } = client();
-      const failing = (how: string) => fault(completions.create(plain(steered(`fail=${how}`, 'Hello.'), { sbp })));
+      const failing = (how: string) =>
+        fault(completions.create(plain(steered(`fail=${how}`, 'Hello.'), { sbp })));
       expect(await failing('status:429')).toBeInstanceOf(OpenAI.RateLimitError);
       expect(await failing('status:401')).toBeInstanceOf(OpenAI.AuthenticationError);
       expect(await failing('status:500')).toBeInstanceOf(OpenAI.InternalServerError);
@@ -170,7 +224,9 @@ export function openaiClient(server: GetServer): void {
 
     it('throws in the middle of a stream that breaks off', async () => {
       const { completions } = client();
-      const stream = await completions.create(streamed(steered('fail=break:3', 'Hello.'), { sbp: {} }));
+      const stream = await completions.create(
+        streamed(steered('fail=break:3', 'Hello.'), { sbp: {} }),
+      );
       let text = '';
       const reading = async (): Promise<void> => {
         for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? '';

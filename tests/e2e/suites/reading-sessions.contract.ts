@@ -26,7 +26,9 @@ export function readingSessions(server: GetServer): void {
     it('tells its state', async () => {
       const agent = new Agent(server().url);
       const { sbp } = await agent.turn('Hello.');
-      const session = SessionResponse.strict().parse((await agent.get(`sessions/${sbp.session_id}`)).json);
+      const session = SessionResponse.strict().parse(
+        (await agent.get(`sessions/${sbp.session_id}`)).json,
+      );
       expect(session).toMatchObject({
         session_id: sbp.session_id,
         status: 'running',
@@ -49,7 +51,9 @@ export function readingSessions(server: GetServer): void {
       const doors = Object.values(replicas('sessions'));
       for (let step = 1; step <= 5; step++) {
         const { sbp } = await agent.turn('Go on.');
-        const sessions = await Promise.all(doors.map((door) => agent.at(door).session(sbp.session_id)));
+        const sessions = await Promise.all(
+          doors.map((door) => agent.at(door).session(sbp.session_id)),
+        );
         expect(sessions.map(({ step_count }) => step_count)).toEqual(doors.map(() => step));
       }
     });
@@ -57,7 +61,9 @@ export function readingSessions(server: GetServer): void {
     // [SBP-L3-11]
     it('has messages with what is known of each', async () => {
       const agent = new Agent(server().url);
-      const { completion, sbp } = await agent.turn([{ role: 'user', content: 'Hello.', name: 'Ada' }]);
+      const { completion, sbp } = await agent.turn([
+        { role: 'user', content: 'Hello.', name: 'Ada' },
+      ]);
       const { json } = await agent.get(`sessions/${sbp.session_id}/messages`);
       const created_at = expect.stringMatching(/^\d{4}-.*Z$/) as unknown;
       expect(MessagesResponse.parse(json)).toMatchObject({
@@ -138,20 +144,26 @@ export function readingSessions(server: GetServer): void {
     });
 
     // [SBP-SEC-01] [SBP-L1-12]
-    it.for(CALLS)("%s …%s: its own token is welcome, another session's is 403, a worthless one 401", async (each) => {
-      const agent = new Agent(server().url);
-      const { sbp } = await agent.turn('Hello.');
-      const { sbp: other } = await agent.turn('Hello.', { force_new_session: true });
-      const before = await agent.session(sbp.session_id);
-      const by = (token: string) => call(each, sbp.session_id, { 'x-session-token': token });
-      const foreign = await by(other.session_token);
-      expect(foreign).toMatchObject({ status: 403, json: { error: { code: 'SBP_FORBIDDEN' } } });
-      for (const token of Object.values(worthlessTokens(sbp.session_id))) {
-        expect(await by(token)).toMatchObject({ status: 401, json: { error: { code: 'SBP_UNAUTHORIZED' } } });
-      }
-      expect(await agent.session(sbp.session_id)).toEqual(before);
-      expect((await by(sbp.session_token)).status).toBe(each[0] === 'POST' ? 201 : 200);
-    });
+    it.for(CALLS)(
+      "%s …%s: its own token is welcome, another session's is 403, a worthless one 401",
+      async (each) => {
+        const agent = new Agent(server().url);
+        const { sbp } = await agent.turn('Hello.');
+        const { sbp: other } = await agent.turn('Hello.', { force_new_session: true });
+        const before = await agent.session(sbp.session_id);
+        const by = (token: string) => call(each, sbp.session_id, { 'x-session-token': token });
+        const foreign = await by(other.session_token);
+        expect(foreign).toMatchObject({ status: 403, json: { error: { code: 'SBP_FORBIDDEN' } } });
+        for (const token of Object.values(worthlessTokens(sbp.session_id))) {
+          expect(await by(token)).toMatchObject({
+            status: 401,
+            json: { error: { code: 'SBP_UNAUTHORIZED' } },
+          });
+        }
+        expect(await agent.session(sbp.session_id)).toEqual(before);
+        expect((await by(sbp.session_token)).status).toBe(each[0] === 'POST' ? 201 : 200);
+      },
+    );
 
     it.for([
       ['GET', '/v1/sbp/nothing'],

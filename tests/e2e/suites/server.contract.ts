@@ -17,7 +17,9 @@ import { theTether } from './tether.contract.js';
 import { transcripts } from './transcripts.contract.js';
 import { upstreamFailures } from './upstream-failures.contract.js';
 
-/** The wire contract, as one running installation keeps it: the same tests whatever it is made of. */
+/**
+ * The wire contract, as one running installation keeps it: the same tests whatever it is made of.
+ */
 export function describeServer(topology: string, start: () => Promise<Server>): void {
   // Each test has an agent and sessions of its own, so they meet nowhere.
   describe.concurrent(`${topology}:`, () => {

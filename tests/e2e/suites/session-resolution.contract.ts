@@ -15,7 +15,11 @@ export function sessionResolution(server: GetServer): void {
     ] as const)('none %s and without a token: nothing is added', async ([, extra]) => {
       const agent = new Agent(server().url);
       const { sbp: earlier } = await agent.turn('Hello.');
-      const body = { model: 'gpt-4o', messages: [{ role: 'user', content: 'Hello again.' }], ...extra };
+      const body = {
+        model: 'gpt-4o',
+        messages: [{ role: 'user', content: 'Hello again.' }],
+        ...extra,
+      };
       const { status, headers, json } = await agent.post(body);
       expect(status).toBe(200);
       const completion = Completion.parse(json);
@@ -23,7 +27,10 @@ export function sessionResolution(server: GetServer): void {
       expect(completion.demo.messages).toBe(1);
       expect(headers.get('x-session-token')).toBeNull();
       expect(headers.get('x-sbp-session-id')).toBeNull();
-      expect(await agent.session(earlier.session_id)).toMatchObject({ step_count: 1, message_count: 2 });
+      expect(await agent.session(earlier.session_id)).toMatchObject({
+        step_count: 1,
+        message_count: 2,
+      });
     });
 
     it('a new one with force_new_session, whatever else exists', async () => {
@@ -47,7 +54,9 @@ export function sessionResolution(server: GetServer): void {
       await agent.turn('Hello.', { force_new_session: true });
       const { sbp } = await agent.turn('Go on.', { session_id: older.session_id });
       expect(sbp).toMatchObject({ session_id: older.session_id, step_count: 2 });
-      const { sbp: again } = await agent.turn('Go on.', { session_id: older.session_id.toUpperCase() });
+      const { sbp: again } = await agent.turn('Go on.', {
+        session_id: older.session_id.toUpperCase(),
+      });
       expect(again).toMatchObject({ session_id: older.session_id, step_count: 3 });
     });
 
@@ -97,7 +106,9 @@ export function sessionResolution(server: GetServer): void {
       const said = saidIn(await agent.messages(turn?.sbp.session_id ?? ''));
       // Each turn is whole: its question, then its answer.
       expect(said.map((text) => text.slice(0, 4))).toEqual(doors.flatMap(() => ['user', 'assi']));
-      expect(said.filter((text) => text.startsWith('user')).sort()).toEqual(doors.map((_, at) => `user: Hello ${at}.`));
+      expect(said.filter((text) => text.startsWith('user')).sort()).toEqual(
+        doors.map((_, at) => `user: Hello ${at}.`),
+      );
     });
 
     // [SBP-L1-11] [SBP-SEC-01] [SBP-ERR-05]
@@ -105,7 +116,10 @@ export function sessionResolution(server: GetServer): void {
       const agent = new Agent(server().url);
       const { sbp: one } = await agent.turn('Hello.');
       const { sbp: other } = await agent.turn('Hello.', { force_new_session: true });
-      const before = await Promise.all([agent.session(one.session_id), agent.session(other.session_id)]);
+      const before = await Promise.all([
+        agent.session(one.session_id),
+        agent.session(other.session_id),
+      ]);
       for (const force_new_session of [false, true]) {
         const sbp = { session_id: one.session_id, force_new_session };
         const body = { model: 'gpt-4o', messages: [{ role: 'user', content: 'Mine?' }], sbp };
@@ -113,7 +127,9 @@ export function sessionResolution(server: GetServer): void {
         expect(status).toBe(403);
         expect(json).toMatchObject({ error: { code: 'SBP_FORBIDDEN', type: 'permission_error' } });
       }
-      expect(await Promise.all([agent.session(one.session_id), agent.session(other.session_id)])).toEqual(before);
+      expect(
+        await Promise.all([agent.session(one.session_id), agent.session(other.session_id)]),
+      ).toEqual(before);
     });
 
     // [SBP-L1-13] [SBP-ERR-02]
@@ -129,7 +145,9 @@ export function sessionResolution(server: GetServer): void {
         );
         expect(status).toBe(404);
         expect(headers.get('x-should-retry')).toBe('false');
-        expect(json).toMatchObject({ error: { code: 'SBP_SESSION_NOT_FOUND', type: 'invalid_request_error' } });
+        expect(json).toMatchObject({
+          error: { code: 'SBP_SESSION_NOT_FOUND', type: 'invalid_request_error' },
+        });
       },
     );
 
@@ -141,7 +159,9 @@ export function sessionResolution(server: GetServer): void {
       expect(first.headers.get('x-session-token')).toBe(first.sbp.session_token);
       expect(second.sbp.session_token).not.toBe(first.sbp.session_token);
       for (const { sbp } of [first, second]) {
-        const { status } = await agent.get(`sessions/${sbp.session_id}`, { 'x-session-token': sbp.session_token });
+        const { status } = await agent.get(`sessions/${sbp.session_id}`, {
+          'x-session-token': sbp.session_token,
+        });
         expect(status).toBe(200);
       }
     });
@@ -149,7 +169,11 @@ export function sessionResolution(server: GetServer): void {
     // [SBP-L1-02] [SBP-L1-03] [SBP-L1-30]
     it('the answer is that of the model, plus sbp', async () => {
       const agent = new Agent(server().url);
-      const { completion, sbp } = await agent.turn('Hello.', {}, { model: 'vendor/some-model', provider_option: 7 });
+      const { completion, sbp } = await agent.turn(
+        'Hello.',
+        {},
+        { model: 'vendor/some-model', provider_option: 7 },
+      );
       expect(completion).toMatchObject({ object: 'chat.completion', model: 'vendor/some-model' });
       expect(textOf(completion)).toContain('“Hello.”');
       expect(completion.demo.fields).toContain('provider_option');

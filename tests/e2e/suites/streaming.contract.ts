@@ -4,7 +4,8 @@ import type { Chunk } from '../clients/bodies.js';
 import { eventually } from '../clients/waiting.js';
 import type { GetServer } from '../topology/server.js';
 
-const finishes = ({ choices }: Chunk): boolean => choices.some((choice) => choice.finish_reason !== null);
+const finishes = ({ choices }: Chunk): boolean =>
+  choices.some((choice) => choice.finish_reason !== null);
 
 export function streaming(server: GetServer): void {
   describe('§3 streaming', () => {
@@ -18,7 +19,10 @@ export function streaming(server: GetServer): void {
       expect(stream.events.at(-1)?.data).toBe('[DONE]');
       const { chunks } = stream;
       const last = chunks.at(-1);
-      expect(last).toMatchObject({ choices: [], sbp: { step_count: 1, model_routed_to: 'gpt-4o' } });
+      expect(last).toMatchObject({
+        choices: [],
+        sbp: { step_count: 1, model_routed_to: 'gpt-4o' },
+      });
       expect(chunks.filter(({ sbp }) => sbp !== undefined)).toEqual([last]);
       expect(chunks.filter(finishes)).toEqual([chunks.at(-2)]);
       expect(last?.sbp?.session_id).toBe(stream.headers.get('x-sbp-session-id'));
@@ -39,7 +43,10 @@ export function streaming(server: GetServer): void {
       const stream = await (await new Agent(server().url).stream('Hello.', {}, asked)).whole();
       const [finish, usage, sbp] = stream.chunks.slice(-3);
       expect(finish?.choices[0]?.finish_reason).toBe('stop');
-      expect(usage).toMatchObject({ choices: [], usage: { prompt_tokens: 1, completion_tokens: 30 } });
+      expect(usage).toMatchObject({
+        choices: [],
+        usage: { prompt_tokens: 1, completion_tokens: 30 },
+      });
       expect(sbp).toMatchObject({ choices: [], sbp: { step_count: 1 } });
       expect(stream.chunks.slice(0, -2).map((chunk) => chunk.usage)).toEqual(
         stream.chunks.slice(0, -2).map(() => null),
@@ -71,7 +78,9 @@ export function streaming(server: GetServer): void {
     // [SBP-L1-26]
     it('of several choices all stream, and the first enters the transcript', async () => {
       const agent = new Agent(server().url);
-      const stream = await (await agent.stream(steered('tokens=40', 'Hello.'), {}, { n: 2 })).whole();
+      const stream = await (
+        await agent.stream(steered('tokens=40', 'Hello.'), {}, { n: 2 })
+      ).whole();
       expect(stream.text(1)).toContain('(Choice 2)');
       expect(stream.text(0)).not.toContain('(Choice');
       const sessionId = stream.headers.get('x-sbp-session-id') ?? '';
@@ -101,7 +110,10 @@ export function streaming(server: GetServer): void {
       await stream.leave();
       const sessionId = stream.headers.get('x-sbp-session-id') ?? '';
       await eventually(async () => {
-        expect(await agent.session(sessionId)).toMatchObject({ step_count: 1, turn_in_flight: null });
+        expect(await agent.session(sessionId)).toMatchObject({
+          step_count: 1,
+          turn_in_flight: null,
+        });
       });
       const [, answer] = saidIn(await agent.messages(sessionId));
       expect(answer?.split(' ')).toHaveLength(31);

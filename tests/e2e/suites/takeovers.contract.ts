@@ -13,9 +13,13 @@ export function takeovers(server: GetServer): void {
       const agent = new Agent(url);
       const { sbp: key } = await agent.turn('Hello.');
       const old = await Surface.attach(gateways.first, key, { context: { device_type: 'mobile' } });
-      const current = await Surface.attach(gateways.second, key, { context: { device_type: 'desktop' } });
+      const current = await Surface.attach(gateways.second, key, {
+        context: { device_type: 'desktop' },
+      });
       expect(await old.closed).toBe(4009);
-      expect(await agent.session(key.session_id)).toMatchObject({ surface: { device_type: 'desktop' } });
+      expect(await agent.session(key.session_id)).toMatchObject({
+        surface: { device_type: 'desktop' },
+      });
       const stream = await (await agent.stream('Go on.')).whole();
       const { chunk_id } = await current.next('TURN_COMPLETE');
       expect(current.text(chunk_id)).toBe(stream.text());
@@ -51,7 +55,10 @@ export function takeovers(server: GetServer): void {
       await current.next('PING');
       await current.drop();
       await eventually(async () => {
-        expect(await agent.session(key.session_id)).toMatchObject({ surface: null, queued_turns: 1 });
+        expect(await agent.session(key.session_id)).toMatchObject({
+          surface: null,
+          queued_turns: 1,
+        });
       });
     });
 
@@ -67,7 +74,9 @@ export function takeovers(server: GetServer): void {
       expect(await refused.closed).toBe(1013);
       expect(refused.frames).toEqual([]);
       const current = surfaces.pop();
-      expect(await Promise.all(surfaces.map(({ closed }) => closed))).toEqual(surfaces.map(() => 4009));
+      expect(await Promise.all(surfaces.map(({ closed }) => closed))).toEqual(
+        surfaces.map(() => 4009),
+      );
       const stream = await (await agent.stream('Go on.')).whole();
       const complete = await current?.next('TURN_COMPLETE');
       expect(current?.text(complete?.chunk_id ?? '')).toBe(stream.text());

@@ -44,7 +44,11 @@ export function theTether(server: GetServer): void {
         ...turns.map(({ completion }) => textOf(completion)),
         stream.text(),
       ]);
-      expect(drained.map(({ model_used }) => model_used)).toEqual(['gpt-4o', 'gpt-4o', 'another-model']);
+      expect(drained.map(({ model_used }) => model_used)).toEqual([
+        'gpt-4o',
+        'gpt-4o',
+        'another-model',
+      ]);
       expect(drained.map(({ turn_id }) => turn_id)).toEqual([
         ...turns.map((turn) => turn.sbp.turn_id),
         stream.chunks.at(-1)?.sbp?.turn_id,
@@ -92,7 +96,10 @@ export function theTether(server: GetServer): void {
       const { sbp: last } = await agent.turn('Three.');
       const surface = await Surface.attach(url, sbp);
       expect(surface.attached.queued_turns).toBe(1);
-      expect(await surface.next('TETHER_TURN')).toMatchObject({ turn_id: last.turn_id, status: 'completed' });
+      expect(await surface.next('TETHER_TURN')).toMatchObject({
+        turn_id: last.turn_id,
+        status: 'completed',
+      });
     });
 
     // [SBP-L2-13] [SBP-L2-45]
@@ -127,7 +134,9 @@ export function theTether(server: GetServer): void {
       expect((await surface.next('TETHER_TURN')).content).toBe(textOf(completion));
       await surface.acknowledge();
       await eventually(async () => {
-        expect(await agent.at(replicas('sessions').second).session(sbp.session_id)).toMatchObject({ queued_turns: 0 });
+        expect(await agent.at(replicas('sessions').second).session(sbp.session_id)).toMatchObject({
+          queued_turns: 0,
+        });
       });
       await surface.close(1000);
       expect((await Surface.attach(gateways.first, sbp)).attached.queued_turns).toBe(0);

@@ -34,12 +34,9 @@ export function transcripts(server: GetServer): void {
       }
       const { completion, sbp } = await agent.turn(conversation as never);
       expect(completion.demo.messages).toBe(7);
-      expect(saidIn(await agent.messages(sbp.session_id)).filter((text) => text.startsWith('user'))).toEqual([
-        'user: One.',
-        'user: Two.',
-        'user: Three.',
-        'user: Four.',
-      ]);
+      expect(
+        saidIn(await agent.messages(sbp.session_id)).filter((text) => text.startsWith('user')),
+      ).toEqual(['user: One.', 'user: Two.', 'user: Three.', 'user: Four.']);
     });
 
     // [SBP-L1-23]
@@ -60,7 +57,11 @@ export function transcripts(server: GetServer): void {
       const agent = new Agent(server().url);
       await agent.turn('One.');
       const two = await agent.turn('Two.');
-      const three = await agent.turn([user('Two.'), assistant(textOf(two.completion)), user('Three.')]);
+      const three = await agent.turn([
+        user('Two.'),
+        assistant(textOf(two.completion)),
+        user('Three.'),
+      ]);
       expect(three.completion.demo.messages).toBe(5);
       expect(await agent.session(three.sbp.session_id)).toMatchObject({ message_count: 6 });
     });
@@ -70,7 +71,10 @@ export function transcripts(server: GetServer): void {
       await agent.turn('Again.');
       const { completion, sbp } = await agent.turn('Again.');
       expect(completion.demo.messages).toBe(3);
-      expect(await agent.session(sbp.session_id)).toMatchObject({ step_count: 2, message_count: 4 });
+      expect(await agent.session(sbp.session_id)).toMatchObject({
+        step_count: 2,
+        message_count: 4,
+      });
     });
 
     // [SBP-L1-22]
@@ -95,7 +99,10 @@ export function transcripts(server: GetServer): void {
       const body = { model: 'gpt-4o', messages: [user('Two.')], sbp: {} };
       for (let tries = 0; tries < 2; tries++) {
         expect(await agent.post({ ...body, max_tokens: 0 })).toMatchObject({ status: 400 });
-        expect(await agent.session(sbp.session_id)).toMatchObject({ step_count: 1, message_count: 3 });
+        expect(await agent.session(sbp.session_id)).toMatchObject({
+          step_count: 1,
+          message_count: 3,
+        });
         expect(saidIn(await agent.messages(sbp.session_id)).at(-1)).toBe('user: Two.');
       }
       const { completion, sbp: retried } = await agent.turn('Two.');
@@ -108,7 +115,9 @@ export function transcripts(server: GetServer): void {
       const agent = new Agent(server().url);
       const { sbp } = await agent.turn('One.');
       const failing = steered('fail=break:3', 'Two.');
-      expect(await agent.post({ model: 'gpt-4o', messages: [user(failing)], sbp: {} })).toMatchObject({ status: 503 });
+      expect(
+        await agent.post({ model: 'gpt-4o', messages: [user(failing)], sbp: {} }),
+      ).toMatchObject({ status: 503 });
       const { completion } = await agent.turn('Three.');
       expect(completion.demo.messages).toBe(4);
       expect(saidIn(await agent.messages(sbp.session_id))).toEqual([
@@ -123,7 +132,8 @@ export function transcripts(server: GetServer): void {
     // [SBP-L1-24]
     it('a system message is set aside: kept while it is not sent, replaced where it changes', async () => {
       const agent = new Agent(server().url);
-      const words = (turn: { completion: { usage: { prompt_tokens: number } } }) => turn.completion.usage.prompt_tokens;
+      const words = (turn: { completion: { usage: { prompt_tokens: number } } }) =>
+        turn.completion.usage.prompt_tokens;
       const one = await agent.turn([system('a b c d e'), user('one')]);
       expect(words(one)).toBe(6);
       const said = words(one) + textOf(one.completion).split(' ').length;
@@ -149,7 +159,10 @@ export function transcripts(server: GetServer): void {
       expect(two.sbp.snapshot_id).not.toBeNull();
       expect(two.sbp.last_checkpoint).not.toBeNull();
       const three = await agent.turn('Three.', { checkpoint_every: 2 });
-      expect(three.sbp).toMatchObject({ snapshot_id: null, last_checkpoint: two.sbp.last_checkpoint });
+      expect(three.sbp).toMatchObject({
+        snapshot_id: null,
+        last_checkpoint: two.sbp.last_checkpoint,
+      });
       expect(await agent.session(one.sbp.session_id)).toMatchObject({
         snapshot_id: two.sbp.snapshot_id,
         last_checkpoint: two.sbp.last_checkpoint,
@@ -160,7 +173,9 @@ export function transcripts(server: GetServer): void {
     it('a request that finds the session busy waits for its turn', async () => {
       const { url, replicas } = server();
       const agent = new Agent(url);
-      const first = await agent.at(replicas('completions').first).stream(steered('interval=40', 'One.'));
+      const first = await agent
+        .at(replicas('completions').first)
+        .stream(steered('interval=40', 'One.'));
       await first.until((stream) => stream.text() !== '');
       const sessionId = first.headers.get('x-sbp-session-id') ?? '';
       const second = agent.at(replicas('completions').second).turn('Two.');

@@ -27,18 +27,25 @@ export function upstreamFailures(server: GetServer): void {
         [429, true],
         [500, true],
         [503, false],
-      ] as const)(`its status %d and its body are the answer ${where} (stream: %s)`, async ([status, stream]) => {
-        const answer = await new Agent(server().url).post(body(`status:${status}`, stream));
-        expect(answer.status).toBe(status);
-        expect(Failure.parse(answer.json).error.message).toBe(`The demo model answers ${status}, as it was told to.`);
-        expect(answer.headers.get('retry-after')).toBe(status === 429 ? '1' : null);
-      });
+      ] as const)(
+        `its status %d and its body are the answer ${where} (stream: %s)`,
+        async ([status, stream]) => {
+          const answer = await new Agent(server().url).post(body(`status:${status}`, stream));
+          expect(answer.status).toBe(status);
+          expect(Failure.parse(answer.json).error.message).toBe(
+            `The demo model answers ${status}, as it was told to.`,
+          );
+          expect(answer.headers.get('retry-after')).toBe(status === 429 ? '1' : null);
+        },
+      );
 
       // [SBP-L1-06]
       it.for([false, true])(`a failed connection is 503 ${where} (stream: %s)`, async (stream) => {
         const { status, json } = await new Agent(server().url).post(body('refuse', stream));
         expect(status).toBe(503);
-        expect(json).toMatchObject({ error: { code: 'SBP_UPSTREAM_UNAVAILABLE', type: 'api_error' } });
+        expect(json).toMatchObject({
+          error: { code: 'SBP_UPSTREAM_UNAVAILABLE', type: 'api_error' },
+        });
       });
 
       // [SBP-L1-33]
@@ -57,7 +64,9 @@ export function upstreamFailures(server: GetServer): void {
     it('a stream that breaks off in a session tells of it by an error event, the last thing said', async () => {
       const stream = await new Agent(server().url).stream(steered('fail=break:3', 'Hello.'));
       expect(await stream.ended).toBe('broken');
-      expect(stream.events.map(({ event }) => event).filter((event) => event !== undefined)).toEqual(['error']);
+      expect(
+        stream.events.map(({ event }) => event).filter((event) => event !== undefined),
+      ).toEqual(['error']);
       expect(stream.events.at(-1)?.event).toBe('error');
       const { error } = Failure.parse(JSON.parse(stream.events.at(-1)?.data ?? ''));
       expect(error).toMatchObject({ code: 'SBP_UPSTREAM_UNAVAILABLE', type: 'api_error' });
@@ -66,7 +75,11 @@ export function upstreamFailures(server: GetServer): void {
 
     it('an answer that breaks off before its end is 503', async () => {
       const messages = [{ role: 'user', content: steered('fail=break:3', 'Hello.') }];
-      const { status, json } = await new Agent(server().url).post({ model: 'gpt-4o', messages, sbp: {} });
+      const { status, json } = await new Agent(server().url).post({
+        model: 'gpt-4o',
+        messages,
+        sbp: {},
+      });
       expect(status).toBe(503);
       expect(json).toMatchObject({ error: { code: 'SBP_UPSTREAM_UNAVAILABLE' } });
     });
@@ -79,10 +92,15 @@ export function upstreamFailures(server: GetServer): void {
         const { sbp } = await agent.turn('One.');
         const said = steered(`fail=${how}`, 'Two.');
         const messages = [{ role: 'user', content: said }];
-        expect((await agent.post({ model: 'gpt-4o', messages, sbp: {} })).status).toBeGreaterThanOrEqual(500);
+        expect(
+          (await agent.post({ model: 'gpt-4o', messages, sbp: {} })).status,
+        ).toBeGreaterThanOrEqual(500);
         const stream = await agent.stream('Three.');
         await stream.whole();
-        expect(await agent.session(sbp.session_id)).toMatchObject({ step_count: 2, turn_in_flight: null });
+        expect(await agent.session(sbp.session_id)).toMatchObject({
+          step_count: 2,
+          turn_in_flight: null,
+        });
         expect(saidIn(await agent.messages(sbp.session_id)).slice(2)).toEqual([
           `user: ${said}`,
           'user: Three.',

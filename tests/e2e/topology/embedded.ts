@@ -8,7 +8,11 @@ import { SETTINGS } from './settings.js';
 const PROGRAM = path.resolve(import.meta.dirname, '../../../dist/apps/sbp-server/src/main.js');
 
 /** What an embedded server of the tests is set to. */
-export const EMBEDDED_SETTINGS = { ...SETTINGS, SBP_BACKEND: 'embedded', SBP_PUBLIC_URL: '' } as const;
+export const EMBEDDED_SETTINGS = {
+  ...SETTINGS,
+  SBP_BACKEND: 'embedded',
+  SBP_PUBLIC_URL: '',
+} as const;
 
 /** `sbp-server start` as a process of its own, on a data directory; not started yet. */
 export function embeddedProgram(dataDir: string): SupervisedProcess {

@@ -1,12 +1,21 @@
 /** The services that a topology may run in several replicas. */
 export type ReplicatedService = 'completions' | 'gateway' | 'sessions';
 
-/** A running installation as its users see it. The suite asks nothing else of it, so it cannot tell which topology it is. */
+/**
+ * A running installation as its users see it. The suite asks nothing else of it, so it cannot tell
+ * which topology it is.
+ */
 export interface Server {
   /** The one address that users know. */
   readonly url: string;
-  /** Two replicas of one service by addresses of their own. They may be the same where one process is all there is. */
-  readonly replicas: (service: ReplicatedService) => { readonly first: string; readonly second: string };
+  /**
+   * Two replicas of one service by addresses of their own. They may be the same where one process
+   * is all there is.
+   */
+  readonly replicas: (service: ReplicatedService) => {
+    readonly first: string;
+    readonly second: string;
+  };
   readonly stop: () => Promise<void>;
 }
 

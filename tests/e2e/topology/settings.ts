@@ -1,7 +1,10 @@
 /** What every topology signs its tokens with, so that tests can forge and age them. */
 export const SECRET = 'the-secret-of-the-end-to-end-tests';
 
-/** What the built-in model says unless a message steers it: enough words to reach what it quotes, at once. */
+/**
+ * What the built-in model says unless a message steers it: enough words to reach what it quotes, at
+ * once.
+ */
 const DEMO_WORDS = 30;
 
 /** The settings of every topology; what a developer's own environment sets does not count. */

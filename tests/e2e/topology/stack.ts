@@ -9,7 +9,10 @@ import { guardFolder } from '../../../tools/supervise/index.js';
 import type { ReplicatedService, Server } from './server.js';
 import { SETTINGS } from './settings.js';
 
-/** Options of a stack of the tests, on the Kafka and Postgres that they share; `name` keeps its log and tables apart. */
+/**
+ * Options of a stack of the tests, on the Kafka and Postgres that they share; `name` keeps its log
+ * and tables apart.
+ */
 export function sharedStack(dataDir: string, name: string): StackOptions {
   return {
     dataDir,
@@ -34,7 +37,8 @@ export async function startServices(): Promise<Server> {
     url: stack.url,
     replicas: (service: ReplicatedService) => {
       const [first, second] = stack.services.filter((each) => each.kind === service);
-      if (first === undefined || second === undefined) throw new Error(`there are no two replicas of ${service}`);
+      if (first === undefined || second === undefined)
+        throw new Error(`there are no two replicas of ${service}`);
       return { first: first.url, second: second.url };
     },
     stop: async () => {

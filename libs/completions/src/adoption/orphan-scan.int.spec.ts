@@ -35,9 +35,15 @@ class RememberingModel extends ChatModel {
     this.asked.push(JSON.parse(Buffer.from(body).toString()));
     async function* answer() {
       await Promise.resolve();
-      yield Buffer.from('{"model":"m","choices":[{"message":{"role":"assistant","content":"Adopted."}}]}');
+      yield Buffer.from(
+        '{"model":"m","choices":[{"message":{"role":"assistant","content":"Adopted."}}]}',
+      );
     }
-    return Promise.resolve({ status: 200, headers: { 'content-type': 'application/json' }, body: answer() });
+    return Promise.resolve({
+      status: 200,
+      headers: { 'content-type': 'application/json' },
+      body: answer(),
+    });
   }
 
   override close(): Promise<void> {
@@ -133,9 +139,12 @@ const started = (epoch: number) =>
   [sessionOpened(epoch), turnStarted(epoch, { runner: dead, messages: [user('Hello')] })] as const;
 
 async function released(): Promise<void> {
-  await vi.waitFor(async () => expect(await backend.claims.inspect(SESSION)).toMatchObject({ turnId: null }), {
-    timeout: 20_000,
-  });
+  await vi.waitFor(
+    async () => expect(await backend.claims.inspect(SESSION)).toMatchObject({ turnId: null }),
+    {
+      timeout: 20_000,
+    },
+  );
 }
 
 async function types(): Promise<string[]> {
@@ -146,9 +155,16 @@ describe('a turn whose runner died', () => {
   it('is adopted, run again, and its answer owed: its caller is gone [A6]', async () => {
     await backend.append(...started(await claimed()));
     const me = await scan();
-    await vi.waitFor(async () => expect(await types()).toContain('turn.completed'), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await types()).toContain('turn.completed'), {
+      timeout: 20_000,
+    });
     await released();
-    expect((await types()).slice(0, 4)).toEqual(['session.opened', 'turn.started', 'turn.adopted', 'turn.completed']);
+    expect((await types()).slice(0, 4)).toEqual([
+      'session.opened',
+      'turn.started',
+      'turn.adopted',
+      'turn.completed',
+    ]);
     expect(await backend.facts()).toContainEqual(
       expect.objectContaining({ type: 'turn.adopted', data: { runner: me } }),
     );
@@ -165,18 +181,28 @@ describe('a turn whose runner died', () => {
     const second = await claimed();
     const system = [{ role: 'system' as const, content: 'Be brief.' }];
     await backend.append(
-      turnStarted(second, { turn: id(9), keeps: 2, messages: [user('More')], system, runner: dead }),
+      turnStarted(second, {
+        turn: id(9),
+        keeps: 2,
+        messages: [user('More')],
+        system,
+        runner: dead,
+      }),
     );
     await scan();
     await vi.waitFor(() => expect(model.asked).toHaveLength(1), { timeout: 20_000 });
     await released();
-    expect(model.asked).toMatchObject([{ messages: [...system, user('Hello'), assistant('Hi.'), user('More')] }]);
+    expect(model.asked).toMatchObject([
+      { messages: [...system, user('Hello'), assistant('Hi.'), user('More')] },
+    ]);
   });
 
   it('that nobody holds a claim for any more is adopted too', async () => {
     await backend.append(...started(10));
     await scan();
-    await vi.waitFor(async () => expect(await types()).toContain('turn.completed'), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await types()).toContain('turn.completed'), {
+      timeout: 20_000,
+    });
   });
 
   it('and that had ended is not run again: the claim is released', async () => {
@@ -203,7 +229,9 @@ describe('a turn whose runner died', () => {
     const adopted = [1, 2, 3].map((more) => turnAdopted(epoch + more, { runner: dead }));
     await backend.append(...started(epoch), ...adopted);
     await scan();
-    await vi.waitFor(async () => expect(await types()).toContain('turn.failed'), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await types()).toContain('turn.failed'), {
+      timeout: 20_000,
+    });
     await released();
     expect(model.asked).toEqual([]);
     expect((await backend.facts()).at(-1)).toMatchObject({
@@ -216,7 +244,9 @@ describe('a turn whose runner died', () => {
     await backend.append(...started(await claimed()));
     reads.failures = 1;
     await scan();
-    await vi.waitFor(async () => expect(await types()).toContain('turn.completed'), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await types()).toContain('turn.completed'), {
+      timeout: 20_000,
+    });
     await released();
     expect(problems).toEqual(['an adopted turn failed: Error: the database is away']);
     expect((await types()).filter((type) => type === 'turn.completed')).toHaveLength(1);
@@ -230,11 +260,18 @@ describe('an answer that a process gave just before it died', () => {
     await backend.append(...started(epoch), turnCompleted(epoch, { at }));
     await backend.claims.release(SESSION, epoch, 2);
     await scan();
-    await vi.waitFor(async () => expect(await types()).toContain('turn.undelivered'), { timeout: 20_000 });
-    await vi.waitFor(async () => expect(await reads.state(SESSION)).toMatchObject({ head: 1 }), { timeout: 20_000 });
-    await vi.waitFor(async () => expect(await backend.processes.unreaped(dead, false)).toEqual([]), {
+    await vi.waitFor(async () => expect(await types()).toContain('turn.undelivered'), {
       timeout: 20_000,
     });
+    await vi.waitFor(async () => expect(await reads.state(SESSION)).toMatchObject({ head: 1 }), {
+      timeout: 20_000,
+    });
+    await vi.waitFor(
+      async () => expect(await backend.processes.unreaped(dead, false)).toEqual([]),
+      {
+        timeout: 20_000,
+      },
+    );
     expect((await types()).filter((type) => type === 'turn.undelivered')).toHaveLength(1);
   });
 });

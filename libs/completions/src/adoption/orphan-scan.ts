@@ -4,7 +4,14 @@ import type { OpenSession } from '#libs/domain';
 import { mustGiveUp } from '#libs/domain';
 import { EventLog } from '#libs/event-log';
 import type { Orphan } from '#libs/store';
-import { Claims, Freshness, Heartbeat, ProcessIdentity, Processes, SessionReads } from '#libs/store';
+import {
+  Claims,
+  Freshness,
+  Heartbeat,
+  ProcessIdentity,
+  Processes,
+  SessionReads,
+} from '#libs/store';
 import { nobody } from '../http/caller.js';
 import { LiveTurns } from '../live-turns.js';
 import { SessionReleases } from '../claim/session-releases.js';
@@ -17,7 +24,10 @@ const SCAN_MS = 1_000;
 /** How many adopted turns may run here at once. */
 const MAX_ADOPTED = 64;
 
-/** Sees to it that a turn ends whatever dies [A6]: takes over what nobody looks after, and makes lost answers owed. */
+/**
+ * Sees to it that a turn ends whatever dies [A6]: takes over what nobody looks after, and makes
+ * lost answers owed.
+ */
 @Injectable()
 export class OrphanScan implements OnModuleInit, OnModuleDestroy {
   private timer: NodeJS.Timeout | null = null;
@@ -45,7 +55,8 @@ export class OrphanScan implements OnModuleInit, OnModuleDestroy {
       this.live.keepOnly(held, askedAt);
     });
     this.timer = setInterval(() => this.look(), SCAN_MS);
-    // Nobody has to be watched for a while to be known dead: a process that keeps dying still adopts what it finds.
+    // Nobody has to be watched for a while to be known dead: a process that keeps dying still
+    // adopts what it finds.
     if (this.options.othersDead) this.look();
   }
 
@@ -62,7 +73,9 @@ export class OrphanScan implements OnModuleInit, OnModuleDestroy {
       .finally(() => (this.adoptions = null));
     // Beside the adoptions: it waits for the whole fold, they must not.
     this.reports ??= this.reportUndelivered()
-      .catch((error: unknown) => this.options.onProblem('looking for undelivered answers failed', error))
+      .catch((error: unknown) =>
+        this.options.onProblem('looking for undelivered answers failed', error),
+      )
       .finally(() => (this.reports = null));
   }
 
@@ -72,7 +85,8 @@ export class OrphanScan implements OnModuleInit, OnModuleDestroy {
     for (const orphan of await this.claims.orphans(me, othersDead, MAX_ADOPTED)) {
       if (this.adopting.has(orphan.sessionId) || this.adopting.size >= MAX_ADOPTED) continue;
       this.adopting.add(orphan.sessionId);
-      // Not awaited: an adopted turn may take minutes. Its faults are reported; the next scan finds what is left.
+      // Not awaited: an adopted turn may take minutes. Its faults are reported; the next scan finds
+      // what is left.
       void this.adopt(orphan)
         .catch((error: unknown) => this.options.onProblem('an adopted turn failed', error))
         .finally(() => this.adopting.delete(orphan.sessionId));
@@ -88,7 +102,8 @@ export class OrphanScan implements OnModuleInit, OnModuleDestroy {
     try {
       await this.takeOver(sessionId, turnId, epoch);
     } catch (error) {
-      // The claim of a living process is nobody's orphan: it is let go, so that the next scan finds the turn again.
+      // The claim of a living process is nobody's orphan: it is let go, so that the next scan finds
+      // the turn again.
       await this.releases.release(sessionId, epoch, null);
       throw error;
     }
@@ -107,13 +122,18 @@ export class OrphanScan implements OnModuleInit, OnModuleDestroy {
     await this.goOn(sessionId, state, state.turn);
   }
 
-  private async goOn(sessionId: string, state: OpenSession, turn: NonNullable<OpenSession['turn']>): Promise<void> {
+  private async goOn(
+    sessionId: string,
+    state: OpenSession,
+    turn: NonNullable<OpenSession['turn']>,
+  ): Promise<void> {
     const { turnId, epoch } = turn;
     const [record, transcript] = await Promise.all([
       this.reads.turn(sessionId, turnId),
       this.reads.transcript(sessionId),
     ]);
-    if (record === null) throw new Error(`turn ${turnId} of session ${sessionId} is open but not stored`);
+    if (record === null)
+      throw new Error(`turn ${turnId} of session ${sessionId} is open but not stored`);
     const { model, options, checkpointEvery, keeps, messages } = record;
     const attempt = {
       sessionId,
@@ -128,8 +148,16 @@ export class OrphanScan implements OnModuleInit, OnModuleDestroy {
     this.options.onAdopted(sessionId, turnId);
     if (mustGiveUp(turn)) {
       const message = `The turn was given up: ${turn.adoptions} processes that ran it died.`;
-      const failed = await this.facts.fail(attempt, { code: 'SBP_TURN_ABANDONED', message }, 'gone');
-      await this.releases.release(sessionId, epoch, failed.type === 'appended' ? failed.position.offset : null);
+      const failed = await this.facts.fail(
+        attempt,
+        { code: 'SBP_TURN_ABANDONED', message },
+        'gone',
+      );
+      await this.releases.release(
+        sessionId,
+        epoch,
+        failed.type === 'appended' ? failed.position.offset : null,
+      );
       return;
     }
     const session = { sessionId, sessionToken: '' };
@@ -143,11 +171,16 @@ export class OrphanScan implements OnModuleInit, OnModuleDestroy {
   }
 
   /** An adopted turn must be seen in the fold before it goes on, however long that takes. */
-  private async untilFolded(position: { readonly partition: number; readonly offset: number }): Promise<void> {
+  private async untilFolded(position: {
+    readonly partition: number;
+    readonly offset: number;
+  }): Promise<void> {
     while (!(await this.freshness.reached(position)));
   }
 
-  /** Answers that a process gave just before it died may never have arrived: surfaces are owed them. */
+  /**
+   * Answers that a process gave just before it died may never have arrived: surfaces are owed them.
+   */
   private async reportUndelivered(): Promise<void> {
     const { othersDead } = this.options;
     for (const dead of await this.processes.unreaped(this.identity.address, othersDead)) {

@@ -5,7 +5,10 @@ import { Claims } from '#libs/store';
 /** Pause before a release is tried again while the database does not answer, in ms. */
 const RETRY_MS = 500;
 
-/** Releases claims, and tells those who wait for a busy session; releases of other processes are found by trying. */
+/**
+ * Releases claims, and tells those who wait for a busy session; releases of other processes are
+ * found by trying.
+ */
 @Injectable()
 export class SessionReleases {
   private readonly waiting = new Map<string, Set<() => void>>();
@@ -13,8 +16,8 @@ export class SessionReleases {
   constructor(private readonly claims: Claims) {}
 
   /**
-   * False if the claim is not held at this epoch any more. Never gives up: a claim of a living process that nobody releases
-   * would block its session for ever.
+   * False if the claim is not held at this epoch any more. Never gives up: a claim of a living
+   * process that nobody releases would block its session for ever.
    */
   async release(sessionId: string, epoch: number, head: number | null): Promise<boolean> {
     for (;;) {
@@ -36,7 +39,8 @@ export class SessionReleases {
       const wake = (): void => {
         clearTimeout(timer);
         waiters.delete(wake);
-        if (waiters.size === 0 && this.waiting.get(sessionId) === waiters) this.waiting.delete(sessionId);
+        if (waiters.size === 0 && this.waiting.get(sessionId) === waiters)
+          this.waiting.delete(sessionId);
         resolve();
       };
       const timer = setTimeout(wake, timeoutMs);

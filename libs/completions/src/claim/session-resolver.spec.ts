@@ -14,7 +14,10 @@ function request(sbp: object | null, tokenSession: string | null = null): Tracke
     agentId: 'anonymous',
     sbp: sbp === null ? null : SbpRequest.parse(sbp),
     checkpointEvery: 1,
-    completion: CompletionRequest.parse({ model: 'm', messages: [{ role: 'user', content: 'Hello.' }] }),
+    completion: CompletionRequest.parse({
+      model: 'm',
+      messages: [{ role: 'user', content: 'Hello.' }],
+    }),
     options: {},
   };
 }
@@ -25,7 +28,10 @@ async function resolve(implicitSession: boolean, ...asked: Parameters<typeof req
     authorise: (sessionId: string) => Promise.resolve(void authorised.push(sessionId)),
   } as unknown as SessionAccess;
   const options = { implicitSession } as CompletionsOptions;
-  return { target: await new SessionResolver(options, access).resolve(request(...asked)), authorised };
+  return {
+    target: await new SessionResolver(options, access).resolve(request(...asked)),
+    authorised,
+  };
 }
 
 describe('a request that names no session', () => {
@@ -47,13 +53,20 @@ describe('a request that names no session', () => {
 // [SBP-L1-10]
 describe('the order', () => {
   it.each([
-    ['force_new_session before all else', { force_new_session: true, session_id: OF_TOKEN }, OF_TOKEN, 'new'],
+    [
+      'force_new_session before all else',
+      { force_new_session: true, session_id: OF_TOKEN },
+      OF_TOKEN,
+      'new',
+    ],
     ['the named session', { session_id: NAMED.toUpperCase() }, null, NAMED],
     ['the session of the token, with an sbp object', {}, OF_TOKEN, OF_TOKEN],
     ['the session of the token, without one', null, OF_TOKEN, OF_TOKEN],
   ])('is %s', async (_what, sbp, tokenSession, expected) => {
     const { target, authorised } = await resolve(true, sbp, tokenSession);
-    expect(target).toEqual(expected === 'new' ? { type: 'new' } : { type: 'session', sessionId: expected });
+    expect(target).toEqual(
+      expected === 'new' ? { type: 'new' } : { type: 'session', sessionId: expected },
+    );
     // Whoever names a session must be allowed to, whatever else is asked for.
     expect(authorised).toEqual([tokenSession ?? NAMED]);
   });

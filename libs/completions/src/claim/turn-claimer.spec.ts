@@ -13,16 +13,22 @@ const request: TrackedRequest = {
   agentId: 'anonymous',
   sbp: null,
   checkpointEvery: 1,
-  completion: CompletionRequest.parse({ model: 'm', messages: [{ role: 'user', content: 'Hello.' }] }),
+  completion: CompletionRequest.parse({
+    model: 'm',
+    messages: [{ role: 'user', content: 'Hello.' }],
+  }),
   options: {},
 };
 
-/** A session that somebody else holds for ever; waiting for it takes its time on the faked clock. */
+/**
+ * A session that somebody else holds for ever; waiting for it takes its time on the faked clock.
+ */
 function claimerOfBusySession(): TurnClaimer {
   const claims = { claim: () => Promise.resolve({ type: 'refused' }) } as unknown as Claims;
   const freshness = { settle: () => Promise.resolve('present') } as unknown as Freshness;
   const releases = {
-    wait: (_sessionId: string, ms: number) => Promise.resolve(void vi.setSystemTime(Date.now() + ms)),
+    wait: (_sessionId: string, ms: number) =>
+      Promise.resolve(void vi.setSystemTime(Date.now() + ms)),
   } as unknown as SessionReleases;
   const identity = new ProcessIdentity({ slot: 0, incarnation: SESSION });
   return new TurnClaimer(claims, freshness, {} as SessionReads, identity, releases);
@@ -63,7 +69,13 @@ describe('the live session of an agent', () => {
     const freshness = { settle: () => Promise.resolve('absent') } as unknown as Freshness;
     const reads = { liveSession: () => Promise.resolve(null) } as unknown as SessionReads;
     const identity = new ProcessIdentity({ slot: 0, incarnation: SESSION });
-    const claimer = new TurnClaimer({ open } as Claims, freshness, reads, identity, {} as SessionReleases);
+    const claimer = new TurnClaimer(
+      { open } as Claims,
+      freshness,
+      reads,
+      identity,
+      {} as SessionReleases,
+    );
     expect(await claimer.claim({ type: 'live' }, request, () => true)).toMatchObject({ epoch: 7 });
     expect(replaced).toEqual(['join', { sessionId: SESSION }]);
   });

@@ -53,9 +53,14 @@ export class TurnClaimer {
 
   /**
    * Null if the caller went away while it waited: nothing was begun.
-   * @throws SbpError SBP_SESSION_NOT_FOUND; SBP_SESSION_CONFLICT when the session stayed busy for 60 s
+   * @throws SbpError SBP_SESSION_NOT_FOUND; SBP_SESSION_CONFLICT when the session stayed busy for
+   *   60 s
    */
-  async claim(target: Target, request: TrackedRequest, isWanted: () => boolean): Promise<ClaimedTurn | null> {
+  async claim(
+    target: Target,
+    request: TrackedRequest,
+    isWanted: () => boolean,
+  ): Promise<ClaimedTurn | null> {
     const deadline = Date.now() + BUSY_TIMEOUT_MS;
     for (let first = true; isWanted(); first = false) {
       const attempt = await this.attempt(target, request, first);
@@ -79,18 +84,26 @@ export class TurnClaimer {
     return null;
   }
 
-  private async attempt(target: Target, request: TrackedRequest, first: boolean): Promise<ClaimTry> {
+  private async attempt(
+    target: Target,
+    request: TrackedRequest,
+    first: boolean,
+  ): Promise<ClaimTry> {
     switch (target.type) {
       case 'new':
         return this.open(request, 'any');
       case 'session':
         // Its authorisation has just waited for the read models to show it.
-        return first ? this.existing(target.sessionId, request) : this.settled(target.sessionId, request);
+        return first
+          ? this.existing(target.sessionId, request)
+          : this.settled(target.sessionId, request);
       case 'live': {
         const live = await this.reads.liveSession(request.credential.principal, request.agentId);
-        const attempt = live === null ? await this.open(request, 'join') : await this.settled(live, request);
+        const attempt =
+          live === null ? await this.open(request, 'join') : await this.settled(live, request);
         if (attempt.type !== 'absent') return attempt;
-        // Whoever was to open it died before it did: another takes its place. If that is gone too, all begins again.
+        // Whoever was to open it died before it did: another takes its place. If that is gone too,
+        // all begins again.
         const { sessionId } = attempt;
         const other = await this.open(request, { sessionId });
         return other.type === 'absent' ? { type: 'busy', sessionId } : other;
@@ -107,10 +120,20 @@ export class TurnClaimer {
     const { agentId } = request;
     const { principal } = request.credential;
     const runner = this.identity.address;
-    const opened = await this.claims.open({ sessionId, turnId, runner, principal, agentId, replaces });
+    const opened = await this.claims.open({
+      sessionId,
+      turnId,
+      runner,
+      principal,
+      agentId,
+      replaces,
+    });
     if (opened.type === 'joined') return this.settled(opened.sessionId, request);
     const { epoch } = opened;
-    return { type: 'claimed', turn: turnOn(initialState, emptyTranscript, { sessionId, turnId, epoch }, request) };
+    return {
+      type: 'claimed',
+      turn: turnOn(initialState, emptyTranscript, { sessionId, turnId, epoch }, request),
+    };
   }
 
   private async settled(sessionId: string, request: TrackedRequest): Promise<ClaimTry> {
@@ -127,9 +150,15 @@ export class TurnClaimer {
     try {
       // The head may have moved between the wait and the claim [A5].
       await this.freshness.settleAt(sessionId, head);
-      const [state, transcript] = await Promise.all([this.reads.state(sessionId), this.reads.transcript(sessionId)]);
+      const [state, transcript] = await Promise.all([
+        this.reads.state(sessionId),
+        this.reads.transcript(sessionId),
+      ]);
       if (isFree(state)) {
-        return { type: 'claimed', turn: turnOn(state, transcript, { sessionId, turnId, epoch }, request) };
+        return {
+          type: 'claimed',
+          turn: turnOn(state, transcript, { sessionId, turnId, epoch }, request),
+        };
       }
     } catch (error) {
       await this.releases.release(sessionId, epoch, null);
@@ -156,5 +185,10 @@ function turnOn(
     messages: transcript.entries.map((entry) => entry.message),
     unanswered: transcript.unanswered,
   };
-  return { ...attempt, state, transcript, update: updateTranscript(stored, request.completion.messages) };
+  return {
+    ...attempt,
+    state,
+    transcript,
+    update: updateTranscript(stored, request.completion.messages),
+  };
 }

@@ -1,6 +1,9 @@
 import type { ServerResponse } from 'node:http';
 
-/** Sends a response's head at once; with what there is of the body already, in one write to the socket. */
+/**
+ * Sends a response's head at once; with what there is of the body already, in one write to the
+ * socket.
+ */
 export function beginResponse(
   response: ServerResponse,
   status: number,

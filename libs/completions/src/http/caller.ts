@@ -8,8 +8,9 @@ export interface SessionHeaders {
 }
 
 /**
- * Who waits for a turn's answer over HTTP, if anybody does. Nothing is written before `begin`, `answer`, `relay` or `fail`
- * [A2]. The last four end the exchange; they resolve whether all of it could be written.
+ * Who waits for a turn's answer over HTTP, if anybody does. Nothing is written before `begin`,
+ * `answer`, `relay` or `fail` [A2]. The last four end the exchange; they resolve whether all of it
+ * could be written.
  */
 export interface Caller {
   /** False once the connection is gone. */
@@ -24,9 +25,14 @@ export interface Caller {
   done(): Promise<boolean>;
   /** Sends a whole JSON answer. */
   answer(head: ModelResponse, session: SessionHeaders, body: JsonObject): Promise<boolean>;
-  /** Passes an answer of the model on that is not a completion: an error with its status and body. */
+  /**
+   * Passes an answer of the model on that is not a completion: an error with its status and body.
+   */
   relay(head: ModelResponse, session: SessionHeaders, body: Uint8Array): Promise<boolean>;
-  /** Tells of a failure: by its status, or in a stream that has begun by an `error` event and a broken connection. */
+  /**
+   * Tells of a failure: by its status, or in a stream that has begun by an `error` event and a
+   * broken connection.
+   */
   fail(error: SbpError, session: SessionHeaders | null): Promise<boolean>;
 }
 

@@ -7,7 +7,9 @@ import { RequestReader } from './request-reader.js';
 import { CompletionsOptions } from '../completions-options.js';
 import { TurnService } from '../turn/turn-service.js';
 
-/** `POST /v1/chat/completions`: OpenAI's Chat Completions, stateful where the request asks for it. */
+/**
+ * `POST /v1/chat/completions`: OpenAI's Chat Completions, stateful where the request asks for it.
+ */
 @Controller('v1/chat/completions')
 export class CompletionsController {
   constructor(
@@ -39,12 +41,16 @@ export class CompletionsController {
     } catch (error) {
       if (!(error instanceof SbpError)) this.options.onProblem('a turn failed', error);
       const told =
-        error instanceof SbpError ? error : new SbpError('SBP_INTERNAL', 'The server failed.', { cause: error });
+        error instanceof SbpError
+          ? error
+          : new SbpError('SBP_INTERNAL', 'The server failed.', { cause: error });
       await caller.fail(told, null);
     }
   }
 }
 
 function preparedHeaders(reply: FastifyReply): Record<string, string> {
-  return Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]));
+  return Object.fromEntries(
+    Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]),
+  );
 }

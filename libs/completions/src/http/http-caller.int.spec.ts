@@ -48,7 +48,11 @@ afterEach(async () => {
 /** One exchange: the server's side of it, and the client's. */
 async function exchange() {
   const arrived = once(server, 'request') as Promise<[IncomingMessage, ServerResponse]>;
-  const client = request({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', method: 'POST' });
+  const client = request({
+    port: (server.address() as AddressInfo).port,
+    host: '127.0.0.1',
+    method: 'POST',
+  });
   client.on('error', () => undefined);
   clients.push(client);
   const responded = new Promise<IncomingMessage>((resolve) => client.once('response', resolve));
@@ -146,7 +150,9 @@ describe('a stream', () => {
     expect({ status, ended }).toEqual({ status: 200, ended: 'broken' });
     const [, event, data] = /^data: \{"n":1\}\n\nevent: (\w+)\ndata: (.*)\n\n$/.exec(text) ?? [];
     expect(event).toBe('error');
-    expect(JSON.parse(data ?? '')).toMatchObject({ error: { code: 'SBP_UPSTREAM_UNAVAILABLE', type: 'api_error' } });
+    expect(JSON.parse(data ?? '')).toMatchObject({
+      error: { code: 'SBP_UPSTREAM_UNAVAILABLE', type: 'api_error' },
+    });
     expect(text).not.toContain('[DONE]');
   });
 });
@@ -157,18 +163,29 @@ describe('a failure before the head', () => {
     expect(await caller.fail(unavailable, session)).toBe(true);
     const { status, headers, text, ended } = await received();
     expect({ status, ended }).toEqual({ status: 503, ended: 'cleanly' });
-    expect(headers).toMatchObject({ 'retry-after': '3', 'x-session-token': 'token', 'x-sbp-session-id': 's1' });
-    expect(JSON.parse(text)).toMatchObject({ error: { code: 'SBP_UPSTREAM_UNAVAILABLE', message: 'Try later.' } });
+    expect(headers).toMatchObject({
+      'retry-after': '3',
+      'x-session-token': 'token',
+      'x-sbp-session-id': 's1',
+    });
+    expect(JSON.parse(text)).toMatchObject({
+      error: { code: 'SBP_UPSTREAM_UNAVAILABLE', message: 'Try later.' },
+    });
   });
 
   it('says nothing of a session where there is none, and 400 for a bad request', async () => {
     const { caller, received } = await exchange();
-    await caller.fail(new SbpError('SBP_INVALID_REQUEST', 'model: is missing', { param: 'model' }), null);
+    await caller.fail(
+      new SbpError('SBP_INVALID_REQUEST', 'model: is missing', { param: 'model' }),
+      null,
+    );
     const { status, headers, text } = await received();
     expect(status).toBe(400);
     expect(headers).not.toHaveProperty('x-session-token');
     expect(headers).toMatchObject({ 'x-should-retry': 'false' });
-    expect(JSON.parse(text)).toMatchObject({ error: { param: 'model', type: 'invalid_request_error' } });
+    expect(JSON.parse(text)).toMatchObject({
+      error: { param: 'model', type: 'invalid_request_error' },
+    });
   });
 });
 

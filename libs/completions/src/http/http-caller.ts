@@ -6,7 +6,14 @@ import { beginResponse } from './begin-response.js';
 import type { Caller, SessionHeaders } from './caller.js';
 
 /** Headers of the model's answer that describe its own body, or connection. */
-const OWN = new Set(['content-length', 'content-type', 'content-encoding', 'transfer-encoding', 'connection', 'date']);
+const OWN = new Set([
+  'content-length',
+  'content-type',
+  'content-encoding',
+  'transfer-encoding',
+  'connection',
+  'date',
+]);
 
 /** The caller behind a Node HTTP response; the framework has handed it over. */
 export class HttpCaller implements Caller {
@@ -67,7 +74,11 @@ export class HttpCaller implements Caller {
   async fail(error: SbpError, session: SessionHeaders | null): Promise<boolean> {
     const text = JSON.stringify(error.body('completions'));
     if (!this.response.headersSent) {
-      return this.whole(error.status('completions'), { ...sessionHeaders(session), ...error.headers() }, text);
+      return this.whole(
+        error.status('completions'),
+        { ...sessionHeaders(session), ...error.headers() },
+        text,
+      );
     }
     if (this.gone) return false;
     const { response } = this;
@@ -101,7 +112,8 @@ export class HttpCaller implements Caller {
     if (this.gone) return false;
     return new Promise((resolve) => {
       this.onGone(() => resolve(false));
-      // Not `end(last, …)`: Node reports a response as finished also when its connection broke with bytes still waiting.
+      // Not `end(last, …)`: Node reports a response as finished also when its connection broke with
+      // bytes still waiting.
       this.response.write(last, (failure) => resolve(!isFailure(failure)));
       this.response.end();
     });

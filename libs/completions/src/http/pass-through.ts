@@ -24,16 +24,19 @@ export class PassThrough {
     response.on('close', () => {
       if (!response.writableFinished) abort.abort(new Error('the caller went away'));
     });
-    const head = await this.model.complete({ body, signal: abort.signal }).catch((error: unknown) => {
-      throw modelUnavailable(error);
-    });
+    const head = await this.model
+      .complete({ body, signal: abort.signal })
+      .catch((error: unknown) => {
+        throw modelUnavailable(error);
+      });
     takeOver();
     beginResponse(response, head.status, { ...head.headers, ...prepared });
     try {
       await pipeline(head.body, response, { end: false });
       response.end();
     } catch {
-      // A broken answer breaks the caller's connection, too, after what came of it; that may still be held back.
+      // A broken answer breaks the caller's connection, too, after what came of it; that may still
+      // be held back.
       if (response.writableCorked > 0) response.uncork();
       response.socket?.destroySoon();
     }

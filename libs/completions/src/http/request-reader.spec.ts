@@ -11,7 +11,11 @@ const tokens = new SessionTokens(Buffer.from('a secret of the tests'));
 const plain = { model: 'demo', messages: [{ role: 'user', content: 'Hello' }], top_k: 3 };
 
 // A request is read before its session is looked for.
-const access = new SessionAccess(tokens, null as unknown as Freshness, null as unknown as SessionReads);
+const access = new SessionAccess(
+  tokens,
+  null as unknown as Freshness,
+  null as unknown as SessionReads,
+);
 
 function read(
   body: object | string,
@@ -78,7 +82,10 @@ describe('a tracked request', () => {
   it('may be one by its token alone, also with sbp null', async () => {
     const { token } = await tokens.issue(SESSION);
     const headers = { 'x-session-token': token };
-    expect(await tracked(plain, headers)).toMatchObject({ sbp: null, credential: { tokenSession: SESSION } });
+    expect(await tracked(plain, headers)).toMatchObject({
+      sbp: null,
+      credential: { tokenSession: SESSION },
+    });
     expect((await tracked({ ...plain, sbp: null }, headers)).options).toEqual({ top_k: 3 });
   });
 
@@ -103,7 +110,9 @@ describe('a tracked request', () => {
   });
 
   it('with a forged token, or too long an agent id, is refused', async () => {
-    await expect(read(plain, { 'x-session-token': 'forged' })).rejects.toMatchObject({ code: 'SBP_UNAUTHORIZED' });
+    await expect(read(plain, { 'x-session-token': 'forged' })).rejects.toMatchObject({
+      code: 'SBP_UNAUTHORIZED',
+    });
     const agent = { 'x-agent-id': 'x'.repeat(257) };
     await expect(read({ ...plain, sbp: {} }, agent)).rejects.toMatchObject({ param: 'X-Agent-ID' });
   });

@@ -35,7 +35,10 @@ export class RequestReader {
     const hasToken = single(headers[HEADERS.sessionToken]) !== null;
     const sbp = json['sbp'] ?? null;
     if (sbp === null && !hasToken && this.options.track !== 'always') {
-      return { type: 'pass-through', body: 'sbp' in json || body === undefined ? withoutSbp(json) : body };
+      return {
+        type: 'pass-through',
+        body: 'sbp' in json || body === undefined ? withoutSbp(json) : body,
+      };
     }
     const credential = await this.access.authenticate(headers);
     const parsed = sbp === null ? null : parseValue(sbp, SbpRequest, 'sbp');
@@ -57,9 +60,13 @@ export class RequestReader {
 function agentOf(headers: IncomingHttpHeaders): string {
   const agentId = single(headers[HEADERS.agentId]) ?? DEFAULT_AGENT_ID;
   if (agentId.length <= LIMITS.agentId) return agentId;
-  throw new SbpError('SBP_INVALID_REQUEST', `X-Agent-ID: has more than ${LIMITS.agentId} characters.`, {
-    param: 'X-Agent-ID',
-  });
+  throw new SbpError(
+    'SBP_INVALID_REQUEST',
+    `X-Agent-ID: has more than ${LIMITS.agentId} characters.`,
+    {
+      param: 'X-Agent-ID',
+    },
+  );
 }
 
 function single(header: string | readonly string[] | undefined): string | null {
@@ -71,6 +78,11 @@ function withoutSbp({ sbp: _sbp, ...rest }: JsonObject): Buffer {
   return Buffer.from(JSON.stringify(rest));
 }
 
-function optionsOf({ model: _model, messages: _messages, sbp: _sbp, ...options }: JsonObject): JsonObject {
+function optionsOf({
+  model: _model,
+  messages: _messages,
+  sbp: _sbp,
+  ...options
+}: JsonObject): JsonObject {
   return options;
 }

@@ -36,7 +36,11 @@ interface Reading {
 }
 
 async function read(parts: readonly string[], reading: Reading = {}): Promise<ModelAnswer> {
-  const { status = 200, headers = { 'content-type': 'text/event-stream' }, breaks = false } = reading;
+  const {
+    status = 200,
+    headers = { 'content-type': 'text/event-stream' },
+    breaks = false,
+  } = reading;
   async function* body() {
     for (const part of parts) {
       await Promise.resolve();
@@ -64,8 +68,10 @@ const chunk = (choice: object | null, more: object = {}): string =>
     choices: choice === null ? [] : [choice],
     ...more,
   });
-const text = (content: string, more: object = {}): string => chunk({ index: 0, delta: { content } }, more);
-const finish = (more: object = {}): string => chunk({ index: 0, delta: {}, finish_reason: 'stop' }, more);
+const text = (content: string, more: object = {}): string =>
+  chunk({ index: 0, delta: { content } }, more);
+const finish = (more: object = {}): string =>
+  chunk({ index: 0, delta: {}, finish_reason: 'stop' }, more);
 const usage = { prompt_tokens: 1000, completion_tokens: 100 };
 const sse = (...chunks: readonly string[]): string[] => chunks.map((data) => `data: ${data}\n\n`);
 
@@ -93,7 +99,11 @@ describe('a streamed answer', () => {
     const last = chunk({ index: 0, delta: { content: '!' }, finish_reason: 'stop' });
     const answer = expectStream(await read(sse(text('Hi'), last, text('?'), '[DONE]')));
     expect(answer.held).toEqual([last, text('?')]);
-    expect(told.filter((each) => each.startsWith('delta'))).toEqual(['delta Hi', 'delta !', 'delta ?']);
+    expect(told.filter((each) => each.startsWith('delta'))).toEqual([
+      'delta Hi',
+      'delta !',
+      'delta ?',
+    ]);
     expect(answer.output.messages).toEqual([{ role: 'assistant', content: 'Hi!?' }]);
   });
 
@@ -108,7 +118,8 @@ describe('a streamed answer', () => {
   });
 
   it('keeps tool calls, and choice 0 of several', async () => {
-    const call = (more: object) => chunk({ index: 0, delta: { tool_calls: [{ index: 0, ...more }] } });
+    const call = (more: object) =>
+      chunk({ index: 0, delta: { tool_calls: [{ index: 0, ...more }] } });
     const parts = [
       call({ id: 't1', type: 'function', function: { name: 'f', arguments: '{"a"' } }),
       chunk({ index: 1, delta: { content: 'other' } }),
@@ -116,19 +127,25 @@ describe('a streamed answer', () => {
       chunk({ index: 0, delta: {}, finish_reason: 'tool_calls' }),
     ];
     const answer = expectStream(await read(sse(...parts)));
-    const tool_calls = [{ id: 't1', type: 'function', function: { name: 'f', arguments: '{"a":1}' } }];
+    const tool_calls = [
+      { id: 't1', type: 'function', function: { name: 'f', arguments: '{"a":1}' } },
+    ];
     expect(answer.output.messages).toEqual([{ role: 'assistant', content: null, tool_calls }]);
     expect(told.some((each) => each.startsWith('delta'))).toBe(false);
   });
 
   describe('whose client did not ask for usage', () => {
     it('loses the chunk that brings nothing else', async () => {
-      const answer = expectStream(await read(sse(text('Hi'), finish(), chunk(null, { usage }), '[DONE]')));
+      const answer = expectStream(
+        await read(sse(text('Hi'), finish(), chunk(null, { usage }), '[DONE]')),
+      );
       expect(answer.held).toEqual([finish()]);
     });
 
     it('loses the field where it comes with more', async () => {
-      const answer = expectStream(await read(sse(text('Hi', { usage: null }), finish({ usage }), '[DONE]')));
+      const answer = expectStream(
+        await read(sse(text('Hi', { usage: null }), finish({ usage }), '[DONE]')),
+      );
       expect(told).toContain(`chunk ${text('Hi')}`);
       expect(answer.held).toEqual([finish()]);
       expect(answer.output.usage).toEqual(usage);
@@ -186,7 +203,12 @@ describe('a whole answer', () => {
     expect(answer).toEqual({
       type: 'json',
       body,
-      output: { messages: [{ role: 'assistant', content: 'Hi' }], modelUsed: 'gpt-4o-2024', usage, costUsd: 0.003 },
+      output: {
+        messages: [{ role: 'assistant', content: 'Hi' }],
+        modelUsed: 'gpt-4o-2024',
+        usage,
+        costUsd: 0.003,
+      },
     });
     expect(told).toEqual([]);
   });
@@ -196,9 +218,12 @@ describe('a whole answer', () => {
     expect((await read(pieces, json)).type).toBe('json');
   });
 
-  it.each(['', '{', '[]', '{"choices":7}', '{"error":"overloaded"}'])('is broken where it is %j', async (text) => {
-    expect((await read([text], json)).type).toBe('broken');
-  });
+  it.each(['', '{', '[]', '{"choices":7}', '{"error":"overloaded"}'])(
+    'is broken where it is %j',
+    async (text) => {
+      expect((await read([text], json)).type).toBe('broken');
+    },
+  );
 
   it('has no cost where the price or the usage is unknown', async () => {
     const cost = async (value: object, asked: string): Promise<number | null> => {
@@ -211,7 +236,10 @@ describe('a whole answer', () => {
 
   it('of the built-in model costs nothing, whatever name it was asked by', async () => {
     const demo = new DemoModel(DEFAULT_DEMO_OPTIONS);
-    const answer = await read([JSON.stringify({ ...body, model: 'gpt-4o' })], { ...json, model: demo });
+    const answer = await read([JSON.stringify({ ...body, model: 'gpt-4o' })], {
+      ...json,
+      model: demo,
+    });
     expect(answer).toMatchObject({ output: { costUsd: 0 } });
   });
 });
@@ -219,7 +247,10 @@ describe('a whole answer', () => {
 describe('an error of the provider', () => {
   it('is passed on as it is, even where it is a stream', async () => {
     const answer = await read(['{"error":', '"no"}'], { status: 429 });
-    expect(answer).toMatchObject({ type: 'refused', message: 'The model answered 429: {"error":"no"}' });
+    expect(answer).toMatchObject({
+      type: 'refused',
+      message: 'The model answered 429: {"error":"no"}',
+    });
     expect(answer.type === 'refused' && answer.body.toString()).toBe('{"error":"no"}');
     expect(told).toEqual([]);
   });

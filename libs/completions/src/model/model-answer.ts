@@ -22,7 +22,10 @@ export type ModelAnswer =
   | { readonly type: 'json'; readonly body: JsonObject; readonly output: TurnOutput }
   | {
       readonly type: 'stream';
-      /** The chunk with `finish_reason` and all after it, as JSON: not to be sent before the turn is committed [A2]. */
+      /**
+       * The chunk with `finish_reason` and all after it, as JSON: not to be sent before the turn is
+       * committed [A2].
+       */
       readonly held: readonly string[];
       /** The last chunk, as a model for one more. */
       readonly last: JsonObject;
@@ -47,8 +50,16 @@ export class ModelAnswerReader {
     private readonly prices: PriceList,
   ) {}
 
-  /** `showUsage`: the client asked for usage; else it is taken out again, for the server asked for it. */
-  async read(head: ModelResponse, asked: string, showUsage: boolean, listener: AnswerListener): Promise<ModelAnswer> {
+  /**
+   * `showUsage`: the client asked for usage; else it is taken out again, for the server asked for
+   * it.
+   */
+  async read(
+    head: ModelResponse,
+    asked: string,
+    showUsage: boolean,
+    listener: AnswerListener,
+  ): Promise<ModelAnswer> {
     try {
       if (head.status >= 400) return await this.refusal(head);
       const type = head.headers['content-type'] ?? '';
@@ -62,7 +73,11 @@ export class ModelAnswerReader {
 
   private async refusal(head: ModelResponse): Promise<ModelAnswer> {
     const body = await readAll(head.body);
-    return { type: 'refused', body, message: `The model answered ${head.status}: ${body.toString('utf8', 0, 2_000)}` };
+    return {
+      type: 'refused',
+      body,
+      message: `The model answered ${head.status}: ${body.toString('utf8', 0, 2_000)}`,
+    };
   }
 
   private async json(head: ModelResponse, asked: string): Promise<ModelAnswer> {
@@ -90,13 +105,23 @@ export class ModelAnswerReader {
       listener.delta(accepted.delta);
       finished ||= accepted.finished;
       if (accepted.usageOnly && !showUsage) continue;
-      const data = showUsage || !('usage' in chunk) ? event.data : JSON.stringify({ ...chunk, usage: undefined });
+      const data =
+        showUsage || !('usage' in chunk)
+          ? event.data
+          : JSON.stringify({ ...chunk, usage: undefined });
       if (finished) held.push(data);
       else listener.chunk(data);
     }
-    if (!finished) return { type: 'broken', cause: new Error('the model ended its stream without a finish_reason') };
+    if (!finished)
+      return {
+        type: 'broken',
+        cause: new Error('the model ended its stream without a finish_reason'),
+      };
     const { usage, model, id, finishReason } = answer;
-    const output = this.output({ message: answer.message(), usage, model, id, finishReason }, asked);
+    const output = this.output(
+      { message: answer.message(), usage, model, id, finishReason },
+      asked,
+    );
     return { type: 'stream', held, last, output };
   }
 
@@ -122,7 +147,8 @@ async function readAll(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
   let size = 0;
   for await (const part of body) {
     size += part.length;
-    if (size > LIMITS.logRecord) throw new Error(`the model's answer is larger than ${LIMITS.logRecord} bytes`);
+    if (size > LIMITS.logRecord)
+      throw new Error(`the model's answer is larger than ${LIMITS.logRecord} bytes`);
     parts.push(part);
   }
   return Buffer.concat(parts);

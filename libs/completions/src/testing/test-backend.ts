@@ -2,7 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Append, EventLog, LogReader } from '#libs/event-log';
-import { ConsumerPositions, SqliteEventLog, eventLogEntities, eventLogMigrations } from '#libs/event-log';
+import {
+  ConsumerPositions,
+  SqliteEventLog,
+  eventLogEntities,
+  eventLogMigrations,
+} from '#libs/event-log';
 import type { LogEvent } from '#libs/protocol';
 import type { Database } from '#libs/sql';
 import { openSqlite } from '#libs/sql';
@@ -19,15 +24,18 @@ import {
 
 const CONSUMER = 'projector';
 
-/** Log, claims and read models as the embedded server has them, in a directory of their own, with a projector at work. */
+/**
+ * Log, claims and read models as the embedded server has them, in a directory of their own, with a
+ * projector at work.
+ */
 export class TestBackend {
   readonly log: EventLog;
   readonly claims: Claims;
   readonly processes: Processes;
   readonly reads: SessionReads;
   readonly freshness: Freshness;
-  readonly #positions: ConsumerPositions;
-  readonly #progress: ProjectionProgress;
+  private readonly positions: ConsumerPositions;
+  private readonly progress: ProjectionProgress;
 
   private constructor(
     private readonly directory: string,
@@ -37,9 +45,9 @@ export class TestBackend {
     this.claims = new Claims(database);
     this.processes = new Processes(database);
     this.reads = new SessionReads(database);
-    this.#positions = new ConsumerPositions(database);
-    this.#progress = new ProjectionProgress((partition) => this.#positions.load(CONSUMER, partition));
-    this.freshness = new Freshness(database, this.log, this.#progress);
+    this.positions = new ConsumerPositions(database);
+    this.progress = new ProjectionProgress((partition) => this.positions.load(CONSUMER, partition));
+    this.freshness = new Freshness(database, this.log, this.progress);
   }
 
   static async open(): Promise<TestBackend> {
@@ -50,7 +58,7 @@ export class TestBackend {
       migrations: [...eventLogMigrations('sqlite'), ...storeMigrations],
     });
     const backend = new TestBackend(directory, database);
-    await backend.log.subscribe(backend.#reader());
+    await backend.log.subscribe(backend.reader());
     return backend;
   }
 
@@ -76,24 +84,24 @@ export class TestBackend {
     return found;
   }
 
-  #reader(): LogReader {
+  private reader(): LogReader {
     const projection = new Projection();
     return {
       consumer: CONSUMER,
       batchSize: 100,
-      position: (partition) => this.#positions.load(CONSUMER, partition),
+      position: (partition) => this.positions.load(CONSUMER, partition),
       onProblem: (problem, error) => {
         throw new Error(problem, { cause: error });
       },
       handle: async (batch) => {
         const events = batch.records.flatMap(({ event }) => (event === null ? [] : [event]));
         const done = await this.database.write(async (transaction) => {
-          if (!(await this.#positions.advance(transaction, batch))) return false;
+          if (!(await this.positions.advance(transaction, batch))) return false;
           await projection.apply(transaction, events);
           return true;
         });
         if (!done) return 'stale';
-        this.#progress.advanced(batch.partition, batch.next);
+        this.progress.advanced(batch.partition, batch.next);
         return 'done';
       },
     };

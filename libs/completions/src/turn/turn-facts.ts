@@ -28,11 +28,17 @@ export class TurnFacts {
   async start(attempt: TurnAttempt): Promise<AppendOutcome> {
     const { request, opener } = attempt;
     const runner = this.identity.address;
-    return this.log.append(this.events<'StartTurn'>(attempt, { type: 'StartTurn', attempt, runner, request, opener }));
+    return this.log.append(
+      this.events<'StartTurn'>(attempt, { type: 'StartTurn', attempt, runner, request, opener }),
+    );
   }
 
   async adopt(sessionId: string, turnId: string, epoch: number): Promise<AppendOutcome> {
-    const command = { type: 'AdoptTurn', attempt: { turnId, epoch }, runner: this.identity.address } as const;
+    const command = {
+      type: 'AdoptTurn',
+      attempt: { turnId, epoch },
+      runner: this.identity.address,
+    } as const;
     return this.append<'AdoptTurn'>({ sessionId, state: initialState }, command);
   }
 
@@ -54,7 +60,11 @@ export class TurnFacts {
     return { event, outcome: await this.mustAppend(events) };
   }
 
-  async fail(attempt: TurnAttempt, error: TurnError, caller: CallerPresence): Promise<AppendOutcome> {
+  async fail(
+    attempt: TurnAttempt,
+    error: TurnError,
+    caller: CallerPresence,
+  ): Promise<AppendOutcome> {
     return this.append<'FailTurn' | 'CancelTurn'>(attempt, {
       type: 'FailTurn',
       attempt,
@@ -63,11 +73,22 @@ export class TurnFacts {
     });
   }
 
-  async cancel(attempt: TurnAttempt, error: TurnError, caller: CallerPresence): Promise<AppendOutcome> {
-    return this.append<'FailTurn' | 'CancelTurn'>(attempt, { type: 'CancelTurn', attempt, error, caller });
+  async cancel(
+    attempt: TurnAttempt,
+    error: TurnError,
+    caller: CallerPresence,
+  ): Promise<AppendOutcome> {
+    return this.append<'FailTurn' | 'CancelTurn'>(attempt, {
+      type: 'CancelTurn',
+      attempt,
+      error,
+      caller,
+    });
   }
 
-  /** The caller of an ended turn did not get its answer after all: the turn is owed to a surface. */
+  /**
+   * The caller of an ended turn did not get its answer after all: the turn is owed to a surface.
+   */
   async undelivered(sessionId: string, turnId: string): Promise<AppendOutcome> {
     const command = { type: 'ReportUndelivered', turnId } as const;
     return this.append<'ReportUndelivered'>({ sessionId, state: initialState }, command);
@@ -92,10 +113,19 @@ export class TurnFacts {
     }
   }
 
-  private events<T extends Command['type']>(to: Addressee, command: Omit<CommandOf<T>, Issued>): Append {
-    const issued = { ...command, sessionId: to.sessionId, at: new Date().toISOString(), newId: randomUUID };
+  private events<T extends Command['type']>(
+    to: Addressee,
+    command: Omit<CommandOf<T>, Issued>,
+  ): Append {
+    const issued = {
+      ...command,
+      sessionId: to.sessionId,
+      at: new Date().toISOString(),
+      newId: randomUUID,
+    };
     const decision = decide(issued as unknown as Command, to.state);
-    if (decision.type === 'refused') throw new Error(`a turn's fact was refused: ${decision.reason}`);
+    if (decision.type === 'refused')
+      throw new Error(`a turn's fact was refused: ${decision.reason}`);
     return decision.events;
   }
 }

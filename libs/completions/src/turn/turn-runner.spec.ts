@@ -35,7 +35,10 @@ function attempt(stream: boolean): TurnAttempt {
   };
 }
 
-/** A runner on a log that acknowledges when it is told to, and all that happens to log, claim and caller, in order. */
+/**
+ * A runner on a log that acknowledges when it is told to, and all that happens to log, claim and
+ * caller, in order.
+ */
 function scene(stream: boolean, demo: Partial<DemoOptions> = {}) {
   const seen: string[] = [];
   const pending: (() => void)[] = [];
@@ -59,8 +62,17 @@ function scene(stream: boolean, demo: Partial<DemoOptions> = {}) {
     onGone: () => undefined,
     begin: () => void seen.push('begin'),
     chunk: (data) => {
-      const { choices, sbp } = JSON.parse(data) as { choices: { finish_reason: string | null }[]; sbp?: object };
-      seen.push(sbp !== undefined ? 'sbp' : choices.some((each) => each.finish_reason !== null) ? 'finish' : 'chunk');
+      const { choices, sbp } = JSON.parse(data) as {
+        choices: { finish_reason: string | null }[];
+        sbp?: object;
+      };
+      seen.push(
+        sbp !== undefined
+          ? 'sbp'
+          : choices.some((each) => each.finish_reason !== null)
+            ? 'finish'
+            : 'chunk',
+      );
     },
     done: () => end('done'),
     answer: (_head, _session, body) => end(`answer with ${'sbp' in body ? 'sbp' : 'nothing'}`),
@@ -71,9 +83,18 @@ function scene(stream: boolean, demo: Partial<DemoOptions> = {}) {
     release: (_id: string, _epoch: number, head: number | null) =>
       Promise.resolve(seen.push(head === null ? 'released' : 'released at its head') > 0),
   } as unknown as SessionReleases;
-  const model = new DemoModel({ ...DEFAULT_DEMO_OPTIONS, ttftMs: 0, tokens: 5, intervalMs: 0, ...demo });
+  const model = new DemoModel({
+    ...DEFAULT_DEMO_OPTIONS,
+    ttftMs: 0,
+    tokens: 5,
+    intervalMs: 0,
+    ...demo,
+  });
   const runner = new TurnRunner(
-    new TurnFacts({ append } as unknown as EventLog, new ProcessIdentity({ slot: 0, incarnation: SESSION })),
+    new TurnFacts(
+      { append } as unknown as EventLog,
+      new ProcessIdentity({ slot: 0, incarnation: SESSION }),
+    ),
     releases,
     {} as Freshness,
     {} as SessionReads,
@@ -112,7 +133,11 @@ describe('no byte leaves', () => {
     await acknowledge();
     await until('append turn.completed');
     await quiet();
-    expect(seen.slice(0, 3)).toEqual(['append session.opened turn.started', 'acknowledged', 'begin']);
+    expect(seen.slice(0, 3)).toEqual([
+      'append session.opened turn.started',
+      'acknowledged',
+      'begin',
+    ]);
     expect(seen.filter((what) => what === 'chunk').length).toBeGreaterThanOrEqual(5);
     // [SBP-L1-32]
     expect(seen).not.toContain('finish');
@@ -161,7 +186,9 @@ describe('a model that fails', () => {
 
   // [SBP-L1-05]
   it('by a status of its own has that passed on', async () => {
-    const { seen, run, acknowledge } = scene(false, { fail: { type: 'status', status: 429, every: 1 } });
+    const { seen, run, acknowledge } = scene(false, {
+      fail: { type: 'status', status: 429, every: 1 },
+    });
     const running = run();
     await acknowledge();
     await acknowledge();
@@ -195,5 +222,10 @@ it('a log that does not take the start in time is told as 503, and the turn is c
   await acknowledge();
   await acknowledge();
   await vi.waitFor(() => expect(seen.at(-1)).toBe('released at its head'));
-  expect(seen.slice(2)).toEqual(['acknowledged', 'append turn.cancelled', 'acknowledged', 'released at its head']);
+  expect(seen.slice(2)).toEqual([
+    'acknowledged',
+    'append turn.cancelled',
+    'acknowledged',
+    'released at its head',
+  ]);
 });

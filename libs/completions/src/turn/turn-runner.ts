@@ -37,8 +37,9 @@ interface Run extends Audience {
 }
 
 /**
- * Runs a turn: append `turn.started` and call the model at the same time, stream, append `turn.completed`, release the claim,
- * answer. Whatever happens, the turn ends in the log, or is left to an adopter [A6].
+ * Runs a turn: append `turn.started` and call the model at the same time, stream, append
+ * `turn.completed`, release the claim, answer. Whatever happens, the turn ends in the log, or is
+ * left to an adopter [A6].
  */
 @Injectable()
 export class TurnRunner {
@@ -101,7 +102,9 @@ export class TurnRunner {
       // Never abandoned: its claim stays held, and when the log answers the turn is cancelled.
       void appending.then((late) => this.cancelLate(attempt, late));
       await caller.fail(
-        new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The log does not answer. Try later.', { retryAfter: 5 }),
+        new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The log does not answer. Try later.', {
+          retryAfter: 5,
+        }),
         null,
       );
       return false;
@@ -118,7 +121,11 @@ export class TurnRunner {
       return;
     }
     const message = 'The log answered too late: the caller had been told 503.';
-    const cancelled = await this.facts.cancel(attempt, { code: 'SBP_TURN_CANCELLED', message }, 'connected');
+    const cancelled = await this.facts.cancel(
+      attempt,
+      { code: 'SBP_TURN_CANCELLED', message },
+      'connected',
+    );
     await this.release(attempt, cancelled);
   }
 
@@ -139,7 +146,10 @@ export class TurnRunner {
     await this.settle(run, outcome, event.data.caller, () => respond(run, head, answer, event));
   }
 
-  /** The model could not be reached, or broke off; or this attempt lost its claim and leaves the turn to its adopter. */
+  /**
+   * The model could not be reached, or broke off; or this attempt lost its claim and leaves the
+   * turn to its adopter.
+   */
   private async broken(run: Run, cause: unknown): Promise<void> {
     const { caller, session, abort } = run;
     if (abort.signal.reason instanceof ClaimLost) {
@@ -157,13 +167,17 @@ export class TurnRunner {
     tell: () => Promise<boolean>,
   ): Promise<void> {
     const callerThen = presence(run.caller);
-    const outcome = await this.facts.fail(run.attempt, { code: error.code, message: error.message }, callerThen);
+    const outcome = await this.facts.fail(
+      run.attempt,
+      { code: error.code, message: error.message },
+      callerThen,
+    );
     await this.settle(run, outcome, callerThen, tell);
   }
 
   /**
-   * After the turn's end is acknowledged the release decides: if it succeeds, no rival event stands before ours; if it is
-   * refused, the fold says whether this attempt's end counted [A3].
+   * After the turn's end is acknowledged the release decides: if it succeeds, no rival event stands
+   * before ours; if it is refused, the fold says whether this attempt's end counted [A3].
    */
   private async settle(
     run: Run,
@@ -172,17 +186,20 @@ export class TurnRunner {
     tell: () => Promise<boolean>,
   ): Promise<void> {
     const { attempt, caller, session } = run;
-    const counted = (await this.release(attempt, outcome)) || (await this.counted(attempt, outcome));
+    const counted =
+      (await this.release(attempt, outcome)) || (await this.counted(attempt, outcome));
     if (!counted) {
       await caller.fail(claimLost(), session);
       return;
     }
     // It was promised to a caller who is not there any more: it goes to the Tether instead.
-    if (!(await tell()) && callerThen === 'connected') await this.facts.undelivered(attempt.sessionId, attempt.turnId);
+    if (!(await tell()) && callerThen === 'connected')
+      await this.facts.undelivered(attempt.sessionId, attempt.turnId);
   }
 
   private async counted(attempt: TurnAttempt, outcome: AppendOutcome): Promise<boolean> {
-    if (outcome.type === 'rejected' || !(await this.freshness.reached(outcome.position))) return false;
+    if (outcome.type === 'rejected' || !(await this.freshness.reached(outcome.position)))
+      return false;
     const turn = await this.reads.turn(attempt.sessionId, attempt.turnId);
     return turn !== null && turn.status !== 'open' && turn.epoch === attempt.epoch;
   }
@@ -212,7 +229,8 @@ function presence(caller: Caller): CallerPresence {
 }
 
 type Settled<T> =
-  { readonly type: 'resolved'; readonly value: T } | { readonly type: 'rejected'; readonly error: unknown };
+  | { readonly type: 'resolved'; readonly value: T }
+  | { readonly type: 'rejected'; readonly error: unknown };
 
 /** The claim was lost to an adopter: this attempt is over. */
 class ClaimLost extends Error {
@@ -232,7 +250,9 @@ function claimLost(): SbpError {
 function startRefusal(started: Settled<AppendOutcome>): SbpError {
   if (started.type === 'rejected') {
     return started.error instanceof LogOverloaded
-      ? new SbpError('SBP_RATE_LIMITED', 'Too much waits for the log. Try later.', { retryAfter: 1 })
+      ? new SbpError('SBP_RATE_LIMITED', 'Too much waits for the log. Try later.', {
+          retryAfter: 1,
+        })
       : new SbpError('SBP_INTERNAL', 'The turn could not be recorded.', { cause: started.error });
   }
   const detail = started.value.type === 'rejected' ? started.value.detail : '';

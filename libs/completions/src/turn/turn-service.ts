@@ -19,7 +19,10 @@ export class TurnService {
     private readonly tokens: SessionTokens,
   ) {}
 
-  /** Resolves when the caller was answered. @throws SbpError before anything was begun; the caller is still to be told */
+  /**
+   * Resolves when the caller was answered. @throws SbpError before anything was begun; the caller
+   * is still to be told
+   */
   async run(request: TrackedRequest, caller: Caller): Promise<void> {
     const target = await this.resolver.resolve(request);
     const claimed = await this.claimer.claim(target, request, () => caller.connected);

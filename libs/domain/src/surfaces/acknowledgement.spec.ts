@@ -10,14 +10,20 @@ const libraryPong: AcknowledgementInput = { type: 'library-pong' };
 const stayed: AcknowledgementInput = { type: 'stayed' };
 const closedCleanly: AcknowledgementInput = { type: 'closed-cleanly' };
 
-function after(inputs: readonly AcknowledgementInput[], { cursor = 0, acknowledges = false } = {}): Acknowledgement {
+function after(
+  inputs: readonly AcknowledgementInput[],
+  { cursor = 0, acknowledges = false } = {},
+): Acknowledgement {
   return inputs.reduce(acknowledgeInput, beginAcknowledgement(cursor, acknowledges));
 }
 
 // [SBP-L2-31] [SBP-L2-32]
 describe('a PONG', () => {
   it('acknowledges what was written before its PING', () => {
-    expect(after([written(1), written(2), pinged, pong])).toMatchObject({ acknowledged: 2, ping: { type: 'none' } });
+    expect(after([written(1), written(2), pinged, pong])).toMatchObject({
+      acknowledged: 2,
+      ping: { type: 'none' },
+    });
   });
 
   it('never acknowledges what was written after its PING', () => {
@@ -29,7 +35,9 @@ describe('a PONG', () => {
 
   it('with no PING outstanding is ignored', () => {
     expect(after([written(3), pong]).acknowledged).toBe(0);
-    expect(after([written(1), pinged, pong, written(2), pong, pong])).toMatchObject({ acknowledged: 1 });
+    expect(after([written(1), pinged, pong, written(2), pong, pong])).toMatchObject({
+      acknowledged: 1,
+    });
   });
 
   it('to a keepalive, with nothing written, acknowledges nothing new', () => {
@@ -59,21 +67,29 @@ describe('the pong of a client’s library', () => {
   });
 
   it.each([stayed, closedCleanly])('stands in when the client then $type', (proof) => {
-    expect(after([written(1), pinged, libraryPong, proof])).toMatchObject({ acknowledged: 1, ping: { type: 'none' } });
+    expect(after([written(1), pinged, libraryPong, proof])).toMatchObject({
+      acknowledged: 1,
+      ping: { type: 'none' },
+    });
   });
 
-  it.each([stayed, closedCleanly])('stands in for nothing where there was none before the client $type', (proof) => {
-    expect(after([written(1), pinged, proof]).acknowledged).toBe(0);
-    expect(after([written(1), libraryPong, pinged, proof]).acknowledged).toBe(0);
-    expect(after([written(1), libraryPong, proof]).acknowledged).toBe(0);
-  });
+  it.each([stayed, closedCleanly])(
+    'stands in for nothing where there was none before the client $type',
+    (proof) => {
+      expect(after([written(1), pinged, proof]).acknowledged).toBe(0);
+      expect(after([written(1), libraryPong, pinged, proof]).acknowledged).toBe(0);
+      expect(after([written(1), libraryPong, proof]).acknowledged).toBe(0);
+    },
+  );
 
   it('covers only what was written before the PING', () => {
     expect(after([written(1), pinged, written(2), libraryPong, stayed]).acknowledged).toBe(1);
   });
 
   it('does not stand in for a client that says it acknowledges', () => {
-    const state = after([written(1), pinged, libraryPong, stayed, closedCleanly], { acknowledges: true });
+    const state = after([written(1), pinged, libraryPong, stayed, closedCleanly], {
+      acknowledges: true,
+    });
     expect(state.acknowledged).toBe(0);
     expect(acknowledgeInput(state, pong).acknowledged).toBe(1);
   });

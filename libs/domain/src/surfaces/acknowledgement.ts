@@ -1,10 +1,11 @@
 /**
  * What one connection has shown that it read.
  *
- * A PING goes out after the drain and after the end of every live turn, at most one outstanding. Its horizon is the last `seq`
- * written before it, and its PONG acknowledges up to there, never later output. The WebSocket's own pong is answered by a
- * client's library before its code has read anything: it stands in only where the client never sent a PONG and did not claim
- * to (`acknowledges`), and only when it has stayed `STAY_MS` after it or then closes cleanly.
+ * A PING goes out after the drain and after the end of every live turn, at most one outstanding.
+ * Its horizon is the last `seq` written before it, and its PONG acknowledges up to there, never
+ * later output. The WebSocket's own pong is answered by a client's library before its code has read
+ * anything: it stands in only where the client never sent a PONG and did not claim to
+ * (`acknowledges`), and only when it has stayed `STAY_MS` after it or then closes cleanly.
  */
 export interface Acknowledgement {
   readonly acknowledges: boolean;
@@ -17,7 +18,8 @@ export interface Acknowledgement {
 }
 
 export type Ping =
-  { readonly type: 'none' } | { readonly type: 'outstanding'; readonly horizon: number; readonly libraryPong: boolean };
+  | { readonly type: 'none' }
+  | { readonly type: 'outstanding'; readonly horizon: number; readonly libraryPong: boolean };
 
 export type AcknowledgementInput =
   | { readonly type: 'written'; readonly seq: number }
@@ -32,10 +34,19 @@ export type AcknowledgementInput =
 export const STAY_MS = 2_000;
 
 export function beginAcknowledgement(cursor: number, acknowledges: boolean): Acknowledgement {
-  return { acknowledges, everPonged: false, written: cursor, acknowledged: cursor, ping: { type: 'none' } };
+  return {
+    acknowledges,
+    everPonged: false,
+    written: cursor,
+    acknowledged: cursor,
+    ping: { type: 'none' },
+  };
 }
 
-export function acknowledgeInput(state: Acknowledgement, input: AcknowledgementInput): Acknowledgement {
+export function acknowledgeInput(
+  state: Acknowledgement,
+  input: AcknowledgementInput,
+): Acknowledgement {
   const { ping } = state;
   switch (input.type) {
     case 'written':
@@ -47,7 +58,9 @@ export function acknowledgeInput(state: Acknowledgement, input: AcknowledgementI
     case 'pong':
       return settle({ ...state, everPonged: true });
     case 'library-pong':
-      return ping.type === 'outstanding' ? { ...state, ping: { ...ping, libraryPong: true } } : state;
+      return ping.type === 'outstanding'
+        ? { ...state, ping: { ...ping, libraryPong: true } }
+        : state;
     case 'stayed':
     case 'closed-cleanly':
       return mayStandIn(state) ? settle(state) : state;
@@ -61,7 +74,11 @@ export function needsPing(state: Acknowledgement): boolean {
 
 function settle(state: Acknowledgement): Acknowledgement {
   if (state.ping.type === 'none') return state;
-  return { ...state, ping: { type: 'none' }, acknowledged: Math.max(state.acknowledged, state.ping.horizon) };
+  return {
+    ...state,
+    ping: { type: 'none' },
+    acknowledged: Math.max(state.acknowledged, state.ping.horizon),
+  };
 }
 
 function mayStandIn({ ping, acknowledges, everPonged }: Acknowledgement): boolean {

@@ -6,9 +6,16 @@ import type { StoredTranscript, TranscriptUpdate } from './transcript.js';
 import { applyTurn, turnText, updateTranscript } from './transcript.js';
 
 const system = (content: string): Message => ({ role: 'system', content });
-const tool = (tool_call_id: string, content = 'result'): Message => ({ role: 'tool', tool_call_id, content });
+const tool = (tool_call_id: string, content = 'result'): Message => ({
+  role: 'tool',
+  tool_call_id,
+  content,
+});
 
-function stored(messages: readonly Message[], more: Partial<StoredTranscript> = {}): StoredTranscript {
+function stored(
+  messages: readonly Message[],
+  more: Partial<StoredTranscript> = {},
+): StoredTranscript {
   return { system: [], messages, unanswered: 0, ...more };
 }
 
@@ -17,54 +24,101 @@ function conversation(before: StoredTranscript, update: TranscriptUpdate): reado
   return applyTurn(before.messages, update.keeps, update.messages);
 }
 
-const [q1, a1, q2, a2, q3] = [user('one'), assistant('1'), user('two'), assistant('2'), user('three')];
+const [q1, a1, q2, a2, q3] = [
+  user('one'),
+  assistant('1'),
+  user('two'),
+  assistant('2'),
+  user('three'),
+];
 
 // [SBP-L1-21]
 describe('messages without any answer in them (rule 1)', () => {
   it('are all new', () => {
     expect(updateTranscript(stored([]), [q1])).toEqual({ keeps: 0, messages: [q1], system: null });
-    expect(updateTranscript(stored([q1, a1]), [q2, q3])).toEqual({ keeps: 2, messages: [q2, q3], system: null });
+    expect(updateTranscript(stored([q1, a1]), [q2, q3])).toEqual({
+      keeps: 2,
+      messages: [q2, q3],
+      system: null,
+    });
   });
 
   it('are new even where they repeat an answered question', () => {
-    expect(updateTranscript(stored([q1, a1]), [q1])).toEqual({ keeps: 2, messages: [q1], system: null });
+    expect(updateTranscript(stored([q1, a1]), [q1])).toEqual({
+      keeps: 2,
+      messages: [q1],
+      system: null,
+    });
   });
 
   it('try a turn again that did not complete, where they repeat its messages', () => {
     const failed = stored([q1, a1, q2], { unanswered: 1 });
     expect(updateTranscript(failed, [q2])).toEqual({ keeps: 2, messages: [q2], system: null });
-    expect(updateTranscript(stored([q1], { unanswered: 1 }), [q1])).toEqual({ keeps: 0, messages: [q1], system: null });
+    expect(updateTranscript(stored([q1], { unanswered: 1 }), [q1])).toEqual({
+      keeps: 0,
+      messages: [q1],
+      system: null,
+    });
   });
 
   it('come after the messages of a turn that did not complete, where they are others', () => {
     const failed = stored([q1, a1, q2], { unanswered: 1 });
     expect(updateTranscript(failed, [q3])).toEqual({ keeps: 3, messages: [q3], system: null });
-    expect(updateTranscript(failed, [q2, q3])).toEqual({ keeps: 3, messages: [q2, q3], system: null });
+    expect(updateTranscript(failed, [q2, q3])).toEqual({
+      keeps: 3,
+      messages: [q2, q3],
+      system: null,
+    });
     expect(updateTranscript(stored([q1, q2], { unanswered: 2 }), [q2]).keeps).toBe(2);
   });
 
   it('may be none', () => {
-    expect(updateTranscript(stored([q1, a1]), [])).toEqual({ keeps: 2, messages: [], system: null });
+    expect(updateTranscript(stored([q1, a1]), [])).toEqual({
+      keeps: 2,
+      messages: [],
+      system: null,
+    });
   });
 });
 
 // [SBP-L1-22]
 describe('messages with an answer in them (rule 2)', () => {
   it('are new from where the stored transcript ends', () => {
-    expect(updateTranscript(stored([q1, a1]), [q1, a1, q2])).toEqual({ keeps: 2, messages: [q2], system: null });
-    expect(updateTranscript(stored([q1, a1, q2, a2]), [a2, q3])).toEqual({ keeps: 4, messages: [q3], system: null });
-    expect(updateTranscript(stored([q1, a1, q2, a2]), [q2, a2, q3])).toMatchObject({ keeps: 4, messages: [q3] });
+    expect(updateTranscript(stored([q1, a1]), [q1, a1, q2])).toEqual({
+      keeps: 2,
+      messages: [q2],
+      system: null,
+    });
+    expect(updateTranscript(stored([q1, a1, q2, a2]), [a2, q3])).toEqual({
+      keeps: 4,
+      messages: [q3],
+      system: null,
+    });
+    expect(updateTranscript(stored([q1, a1, q2, a2]), [q2, a2, q3])).toMatchObject({
+      keeps: 4,
+      messages: [q3],
+    });
   });
 
   it('are all appended where they do not go on from it', () => {
     const edited = [q1, assistant('another'), q2];
-    expect(updateTranscript(stored([q1, a1]), edited)).toEqual({ keeps: 2, messages: edited, system: null });
-    expect(updateTranscript(stored([]), edited)).toEqual({ keeps: 0, messages: edited, system: null });
+    expect(updateTranscript(stored([q1, a1]), edited)).toEqual({
+      keeps: 2,
+      messages: edited,
+      system: null,
+    });
+    expect(updateTranscript(stored([]), edited)).toEqual({
+      keeps: 0,
+      messages: edited,
+      system: null,
+    });
   });
 
   it('do not overlap by questions alone', () => {
     const incoming = [q2, assistant('guess'), q3];
-    expect(updateTranscript(stored([q1, a1, q2], { unanswered: 1 }), incoming)).toMatchObject({ messages: incoming });
+    expect(updateTranscript(stored([q1, a1, q2], { unanswered: 1 }), incoming)).toMatchObject({
+      messages: incoming,
+    });
   });
 
   it('that repeat all of a turn that did not complete try it again', () => {
@@ -74,8 +128,14 @@ describe('messages with an answer in them (rule 2)', () => {
 
   it('overlap as far as they can', () => {
     const again = [q1, a1, q1, a1];
-    expect(updateTranscript(stored(again), [q1, a1, q1, a1, q2])).toMatchObject({ keeps: 4, messages: [q2] });
-    expect(updateTranscript(stored(again), [q1, a1, q2])).toMatchObject({ keeps: 4, messages: [q2] });
+    expect(updateTranscript(stored(again), [q1, a1, q1, a1, q2])).toMatchObject({
+      keeps: 4,
+      messages: [q2],
+    });
+    expect(updateTranscript(stored(again), [q1, a1, q2])).toMatchObject({
+      keeps: 4,
+      messages: [q2],
+    });
   });
 });
 
@@ -85,8 +145,12 @@ describe('messages are the same', () => {
     updateTranscript(stored([q1, one]), [q1, other, q2]).messages.length === 1;
 
   it('where a string equals one text part', () => {
-    expect(same(assistant('x'), { role: 'assistant', content: [{ type: 'text', text: 'x' }] })).toBe(true);
-    expect(same(assistant('x'), { role: 'assistant', content: [{ text: 'x', type: 'text' }] })).toBe(true);
+    expect(
+      same(assistant('x'), { role: 'assistant', content: [{ type: 'text', text: 'x' }] }),
+    ).toBe(true);
+    expect(
+      same(assistant('x'), { role: 'assistant', content: [{ text: 'x', type: 'text' }] }),
+    ).toBe(true);
     expect(
       same(assistant('xy'), {
         role: 'assistant',
@@ -111,13 +175,17 @@ describe('messages are the same', () => {
   it('by role and content, other fields aside', () => {
     expect(same({ ...a1, name: 'bot', refusal: null }, a1)).toBe(true);
     expect(same(a1, { ...a1, role: 'function' })).toBe(false);
-    expect(same(assistant('["x"]'), { role: 'assistant', content: [{ type: 'text', text: '["x"' }] })).toBe(false);
+    expect(
+      same(assistant('["x"]'), { role: 'assistant', content: [{ type: 'text', text: '["x"' }] }),
+    ).toBe(false);
   });
 
   it('where their parts are, in whatever order their fields come', () => {
     const image = { type: 'image_url', image_url: { url: 'u', detail: 'low' } };
     const turned = { image_url: { detail: 'low', url: 'u' }, type: 'image_url' };
-    expect(same({ role: 'assistant', content: [image] }, { role: 'assistant', content: [turned] })).toBe(true);
+    expect(
+      same({ role: 'assistant', content: [image] }, { role: 'assistant', content: [turned] }),
+    ).toBe(true);
   });
 });
 
@@ -130,9 +198,15 @@ describe('system and developer messages', () => {
       system: [system('a')],
     });
     const before = stored([q1, a1], { system: [system('a')] });
-    expect(updateTranscript(before, [system('a'), q1, a1, q2])).toEqual({ keeps: 2, messages: [q2], system: null });
+    expect(updateTranscript(before, [system('a'), q1, a1, q2])).toEqual({
+      keeps: 2,
+      messages: [q2],
+      system: null,
+    });
     expect(updateTranscript(before, [system('b'), q2]).system).toEqual([system('b')]);
-    expect(updateTranscript(before, [{ role: 'developer', content: 'a' }, q2]).system).toHaveLength(1);
+    expect(updateTranscript(before, [{ role: 'developer', content: 'a' }, q2]).system).toHaveLength(
+      1,
+    );
     expect(updateTranscript(before, [system('a'), system('b'), q2]).system).toHaveLength(2);
   });
 
@@ -203,14 +277,21 @@ describe('a client', () => {
     const same = Array.from({ length: 10_000 }, () => q1);
     const { messages } = updateTranscript(stored([...same, a1]), [...same, q1, a1]);
     expect(messages).toHaveLength(10_002);
-    expect(updateTranscript(stored([...same, a1, ...same]), [...same, a1, ...same, q2]).messages).toEqual([q2]);
+    expect(
+      updateTranscript(stored([...same, a1, ...same]), [...same, a1, ...same, q2]).messages,
+    ).toEqual([q2]);
   });
 });
 
-/** Rule 2 word by word: the longest end of the stored that the incoming begins with and that holds an answer. */
+/**
+ * Rule 2 word by word: the longest end of the stored that the incoming begins with and that holds
+ * an answer.
+ */
 function naiveOverlap(before: readonly Message[], incoming: readonly Message[]): number {
   const key = (message: Message | undefined): string =>
-    message?.role === 'tool' ? `tool ${message.tool_call_id ?? ''}` : JSON.stringify([message?.role, message?.content]);
+    message?.role === 'tool'
+      ? `tool ${message.tool_call_id ?? ''}`
+      : JSON.stringify([message?.role, message?.content]);
   for (let length = Math.min(before.length, incoming.length); length > 0; length--) {
     const end = before.slice(before.length - length);
     const matches = end.every((message, index) => key(message) === key(incoming[index]));
@@ -227,7 +308,10 @@ describe('the text of a turn', () => {
         assistant('a'),
         tool('c1', 'no'),
         { role: 'assistant', content: null },
-        { role: 'assistant', content: [{ type: 'text', text: 'b' }, { type: 'image_url' }, { type: 'text', text: 7 }] },
+        {
+          role: 'assistant',
+          content: [{ type: 'text', text: 'b' }, { type: 'image_url' }, { type: 'text', text: 7 }],
+        },
         { role: 'assistant' },
       ]),
     ).toBe('ab');

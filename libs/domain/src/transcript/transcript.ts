@@ -18,19 +18,26 @@ export interface StoredTranscript {
 }
 
 /**
- * Decides what is new in `incoming`, since clients differ: some send only the new message, some resend everything.
- * Without any assistant or tool message all of it is new, except that it repeats the messages of a last turn that did not
- * complete. Otherwise new is what follows the longest end of the stored transcript that `incoming` begins with and that
- * contains an assistant or tool message; where there is none, all is appended.
+ * Decides what is new in `incoming`, since clients differ: some send only the new message, some
+ * resend everything. Without any assistant or tool message all of it is new, except that it repeats
+ * the messages of a last turn that did not complete. Otherwise new is what follows the longest end
+ * of the stored transcript that `incoming` begins with and that contains an assistant or tool
+ * message; where there is none, all is appended.
  */
-export function updateTranscript(stored: StoredTranscript, incoming: readonly Message[]): TranscriptUpdate {
+export function updateTranscript(
+  stored: StoredTranscript,
+  incoming: readonly Message[],
+): TranscriptUpdate {
   const conversation = incoming.filter((message) => !isSystem(message));
   const system = incoming.filter(isSystem);
   const replaced = system.length > 0 && !sameMessages(system, stored.system) ? system : null;
   return { ...overlap(stored, conversation), system: replaced };
 }
 
-function overlap(stored: StoredTranscript, incoming: readonly Message[]): Omit<TranscriptUpdate, 'system'> {
+function overlap(
+  stored: StoredTranscript,
+  incoming: readonly Message[],
+): Omit<TranscriptUpdate, 'system'> {
   const all = stored.messages;
   const append = { keeps: all.length, messages: incoming };
   if (!incoming.some(isAnswer)) {
@@ -39,15 +46,24 @@ function overlap(stored: StoredTranscript, incoming: readonly Message[]): Omit<T
       ? { keeps: all.length - asked.length, messages: incoming }
       : append;
   }
-  const kept = longestOverlap(all.map(messageKey), incoming.map(messageKey), incoming.findIndex(isAnswer) + 1);
+  const kept = longestOverlap(
+    all.map(messageKey),
+    incoming.map(messageKey),
+    incoming.findIndex(isAnswer) + 1,
+  );
   return kept === null ? append : { keeps: all.length, messages: incoming.slice(kept) };
 }
 
 /**
- * The length of the longest end of `stored` that `incoming` begins with, or null below `least`. Linear in both (the prefix
- * function of Knuth, Morris and Pratt), for a client chooses how long and how repetitive they are.
+ * The length of the longest end of `stored` that `incoming` begins with, or null below `least`.
+ * Linear in both (the prefix function of Knuth, Morris and Pratt), for a client chooses how long
+ * and how repetitive they are.
  */
-function longestOverlap(stored: readonly string[], incoming: readonly string[], least: number): number | null {
+function longestOverlap(
+  stored: readonly string[],
+  incoming: readonly string[],
+  least: number,
+): number | null {
   const borders: number[] = [0];
   const extend = (length: number, key: string | undefined): number => {
     let matched = length === incoming.length ? (borders[length - 1] ?? 0) : length;
@@ -61,8 +77,15 @@ function longestOverlap(stored: readonly string[], incoming: readonly string[], 
   return overlap >= least ? overlap : null;
 }
 
-/** The transcript after a turn that keeps the first `keeps` entries and brings `added`: its request, then its output. */
-export function applyTurn<T>(transcript: readonly T[], keeps: number, added: readonly T[]): readonly T[] {
+/**
+ * The transcript after a turn that keeps the first `keeps` entries and brings `added`: its request,
+ * then its output.
+ */
+export function applyTurn<T>(
+  transcript: readonly T[],
+  keeps: number,
+  added: readonly T[],
+): readonly T[] {
   return [...transcript.slice(0, keeps), ...added];
 }
 
@@ -75,7 +98,10 @@ function isAnswer(message: Message): boolean {
 }
 
 function sameMessages(left: readonly Message[], right: readonly Message[]): boolean {
-  return left.length === right.length && left.every((message, index) => messageKey(message) === keyAt(right, index));
+  return (
+    left.length === right.length &&
+    left.every((message, index) => messageKey(message) === keyAt(right, index))
+  );
 }
 
 function keyAt(messages: readonly Message[], index: number): string | null {
@@ -83,7 +109,10 @@ function keyAt(messages: readonly Message[], index: number): string | null {
   return message === undefined ? null : messageKey(message);
 }
 
-/** Equal for messages that count as the same: by role and normalised content, tool messages by the call they answer. */
+/**
+ * Equal for messages that count as the same: by role and normalised content, tool messages by the
+ * call they answer.
+ */
 function messageKey(message: Message): string {
   return message.role === 'tool'
     ? `tool ${message.tool_call_id ?? ''}`
@@ -114,5 +143,7 @@ export function turnText(output: readonly Message[]): string {
 function textOf(content: Message['content']): string {
   if (content === undefined || content === null) return '';
   if (typeof content === 'string') return content;
-  return content.map((part) => (part.type === 'text' && typeof part['text'] === 'string' ? part['text'] : '')).join('');
+  return content
+    .map((part) => (part.type === 'text' && typeof part['text'] === 'string' ? part['text'] : ''))
+    .join('');
 }

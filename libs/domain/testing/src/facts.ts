@@ -1,4 +1,10 @@
-import type { CallerPresence, LogEventOf, Message, ProcessAddress, SurfaceContext } from '#libs/protocol';
+import type {
+  CallerPresence,
+  LogEventOf,
+  Message,
+  ProcessAddress,
+  SurfaceContext,
+} from '#libs/protocol';
 
 /** Builders of facts for tests: what a test does not care about has a plain value. */
 
@@ -46,7 +52,12 @@ export function assistant(text: string): Message {
 }
 
 export function sessionOpened(epoch: number, told: Told = {}): LogEventOf<'session.opened'> {
-  return { ...envelope(told), type: 'session.opened', epoch, data: { principal: 'anonymous', agent_id: 'agent' } };
+  return {
+    ...envelope(told),
+    type: 'session.opened',
+    epoch,
+    data: { principal: 'anonymous', agent_id: 'agent' },
+  };
 }
 
 export interface StartedDetails extends Told {
@@ -58,8 +69,18 @@ export interface StartedDetails extends Told {
   readonly model?: string;
 }
 
-export function turnStarted(epoch: number, details: StartedDetails = {}): LogEventOf<'turn.started'> {
-  const { turn = TURN, runner = RUNNER, keeps = 0, messages = [user('Hello')], system, model = 'demo' } = details;
+export function turnStarted(
+  epoch: number,
+  details: StartedDetails = {},
+): LogEventOf<'turn.started'> {
+  const {
+    turn = TURN,
+    runner = RUNNER,
+    keeps = 0,
+    messages = [user('Hello')],
+    system,
+    model = 'demo',
+  } = details;
   return {
     ...envelope(details),
     type: 'turn.started',
@@ -93,7 +114,10 @@ export interface EndedDetails extends Told {
   readonly model?: string;
 }
 
-export function turnCompleted(epoch: number, details: EndedDetails = {}): LogEventOf<'turn.completed'> {
+export function turnCompleted(
+  epoch: number,
+  details: EndedDetails = {},
+): LogEventOf<'turn.completed'> {
   const {
     turn = TURN,
     caller = 'connected',
@@ -119,15 +143,33 @@ export function turnCompleted(epoch: number, details: EndedDetails = {}): LogEve
 
 export function turnFailed(epoch: number, details: EndedDetails = {}): LogEventOf<'turn.failed'> {
   const { turn = TURN, caller = 'connected' } = details;
-  return { ...envelope(details), type: 'turn.failed', turn_id: turn, epoch, data: { error: FAILURE, caller } };
+  return {
+    ...envelope(details),
+    type: 'turn.failed',
+    turn_id: turn,
+    epoch,
+    data: { error: FAILURE, caller },
+  };
 }
 
-export function turnCancelled(epoch: number, details: EndedDetails = {}): LogEventOf<'turn.cancelled'> {
+export function turnCancelled(
+  epoch: number,
+  details: EndedDetails = {},
+): LogEventOf<'turn.cancelled'> {
   const { turn = TURN, caller = 'connected' } = details;
-  return { ...envelope(details), type: 'turn.cancelled', turn_id: turn, epoch, data: { error: FAILURE, caller } };
+  return {
+    ...envelope(details),
+    type: 'turn.cancelled',
+    turn_id: turn,
+    epoch,
+    data: { error: FAILURE, caller },
+  };
 }
 
-export function turnUndelivered(turn: string = TURN, told: Told = {}): LogEventOf<'turn.undelivered'> {
+export function turnUndelivered(
+  turn: string = TURN,
+  told: Told = {},
+): LogEventOf<'turn.undelivered'> {
   return { ...envelope(told), type: 'turn.undelivered', turn_id: turn, data: {} };
 }
 
@@ -136,11 +178,22 @@ export function surfaceAttached(
   details: Told & { readonly gateway?: ProcessAddress; readonly context?: SurfaceContext } = {},
 ): LogEventOf<'surface.attached'> {
   const { gateway = GATEWAY, context = {} } = details;
-  return { ...envelope(details), type: 'surface.attached', data: { attach_id: attachId, gateway, context } };
+  return {
+    ...envelope(details),
+    type: 'surface.attached',
+    data: { attach_id: attachId, gateway, context },
+  };
 }
 
-export function surfaceDetached(attachId: string = ATTACH, told: Told = {}): LogEventOf<'surface.detached'> {
-  return { ...envelope(told), type: 'surface.detached', data: { attach_id: attachId, reason: 'detach' } };
+export function surfaceDetached(
+  attachId: string = ATTACH,
+  told: Told = {},
+): LogEventOf<'surface.detached'> {
+  return {
+    ...envelope(told),
+    type: 'surface.detached',
+    data: { attach_id: attachId, reason: 'detach' },
+  };
 }
 
 export function surfaceAcknowledged(

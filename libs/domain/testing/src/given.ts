@@ -5,7 +5,11 @@ import { SESSION, id, instant } from './facts.js';
 
 type Issued = 'sessionId' | 'at' | 'newId';
 /** A command without what every command brings along. */
-export type PlainCommand = Command extends infer C ? (C extends Command ? Omit<C, Issued> : never) : never;
+export type PlainCommand = Command extends infer C
+  ? C extends Command
+    ? Omit<C, Issued>
+    : never
+  : never;
 
 export interface Folded {
   readonly state: SessionState;

@@ -29,8 +29,9 @@ export type Move =
   | { readonly type: 'copy'; readonly event: number };
 
 /**
- * A log of one session as its writers might have left it: attempts that lost their claim, late detaches, repeats. Each event
- * stands behind what caused it. `number` tells sessions apart, and their ids.
+ * A log of one session as its writers might have left it: attempts that lost their claim, late
+ * detaches, repeats. Each event stands behind what caused it. `number` tells sessions apart, and
+ * their ids.
  */
 export function randomLog(moves: readonly Move[], number = 1): readonly LogEvent[] {
   const history = new History(number);
@@ -55,10 +56,20 @@ class History {
       case 'start': {
         const turn = this.newId();
         const epoch = this.claim(move.stale);
-        const messages = Array.from({ length: move.messages }, (_, at) => fact.user(`Question ${this.ids}.${at}`));
-        const system = move.system ? [{ role: 'system' as const, content: `Be ${this.ids}.` }] : undefined;
+        const messages = Array.from({ length: move.messages }, (_, at) =>
+          fact.user(`Question ${this.ids}.${at}`),
+        );
+        const system = move.system
+          ? [{ role: 'system' as const, content: `Be ${this.ids}.` }]
+          : undefined;
         const runner = fact.processAt(epoch % 3);
-        const details = { turn, runner, messages, keeps: move.keeps, ...(system === undefined ? {} : { system }) };
+        const details = {
+          turn,
+          runner,
+          messages,
+          keeps: move.keeps,
+          ...(system === undefined ? {} : { system }),
+        };
         const started = fact.turnStarted(epoch, { ...told, ...details });
         this.attempts.push({ turn, epoch });
         if (this.state.phase === 'unopened') this.append(fact.sessionOpened(epoch, told));
@@ -90,7 +101,9 @@ class History {
         if (this.state.phase === 'unopened') return;
         const attachId = this.newId();
         this.attaches.push(attachId);
-        this.append(fact.surfaceAttached(attachId, { ...told, gateway: fact.processAt(10 + move.gateway) }));
+        this.append(
+          fact.surfaceAttached(attachId, { ...told, gateway: fact.processAt(10 + move.gateway) }),
+        );
         return;
       }
       case 'detach': {
@@ -131,7 +144,10 @@ class History {
   }
 
   private told() {
-    return { session: fact.id(0x5e55000000 + this.number), at: fact.instant(this.log.length * 1000) };
+    return {
+      session: fact.id(0x5e55000000 + this.number),
+      at: fact.instant(this.log.length * 1000),
+    };
   }
 
   private newId(): string {

@@ -2,7 +2,10 @@ import type { KafkaMessage } from 'kafkajs';
 import { decodeEvent } from '#libs/protocol';
 import type { LogReader, LogRecord } from '../ports/event-log.js';
 
-/** Reads one record of the log; what is none is reported, and passed over like one of a later version. */
+/**
+ * Reads one record of the log; what is none is reported, and passed over like one of a later
+ * version.
+ */
 export function decodeRecord(
   partition: number,
   message: KafkaMessage,

@@ -37,18 +37,31 @@ describeEventLog('Kafka, where every third answer to an append is lost', async (
 
 describe('an event log on Kafka', () => {
   it('refuses a topic that is not as its settings say, and says how it differs', async () => {
-    const settings = { kafka, prefix: `log-${randomUUID()}`, partitions: 2, replication: 1, minInsyncReplicas: 1 };
+    const settings = {
+      kafka,
+      prefix: `log-${randomUUID()}`,
+      partitions: 2,
+      replication: 1,
+      minInsyncReplicas: 1,
+    };
     await expect(KafkaEventLog.open(settings)).rejects.toThrow(/does not exist/);
     await (await KafkaEventLog.open({ ...settings, create: true })).close();
     await (await KafkaEventLog.open(settings)).close();
-    await expect(KafkaEventLog.open({ ...settings, partitions: 12, minInsyncReplicas: 2 })).rejects.toThrow(
-      /2 partitions instead of 12; min.insync.replicas is 1 instead of 2/,
-    );
+    await expect(
+      KafkaEventLog.open({ ...settings, partitions: 12, minInsyncReplicas: 2 }),
+    ).rejects.toThrow(/2 partitions instead of 12; min.insync.replicas is 1 instead of 2/);
   });
 
   it('alarms a reader whose position lies behind the end, and hands it nothing', async () => {
     const prefix = `log-${randomUUID()}`;
-    const settings = { kafka, prefix, partitions: 1, replication: 1, minInsyncReplicas: 1, create: true };
+    const settings = {
+      kafka,
+      prefix,
+      partitions: 1,
+      replication: 1,
+      minInsyncReplicas: 1,
+      create: true,
+    };
     const log = await KafkaEventLog.open(settings);
     const problems: string[] = [];
     const handle = vi.fn<LogReader['handle']>(() => Promise.resolve('done'));
@@ -59,9 +72,12 @@ describe('an event log on Kafka', () => {
       handle,
       onProblem: (problem, error) => problems.push(`${problem}: ${String(error)}`),
     });
-    await vi.waitFor(() => expect(problems.join()).toMatch(/ends at 0, before ahead's position 5/), {
-      timeout: 20_000,
-    });
+    await vi.waitFor(
+      () => expect(problems.join()).toMatch(/ends at 0, before ahead's position 5/),
+      {
+        timeout: 20_000,
+      },
+    );
     await log.close();
     expect(handle).not.toHaveBeenCalled();
   });
@@ -83,7 +99,13 @@ async function open(
   directory: string,
   database: Database,
 ): Promise<LogUnderTest> {
-  const settings = { partitions: 3, replication: 1, minInsyncReplicas: 1, create: true, producers: 2 };
+  const settings = {
+    partitions: 3,
+    replication: 1,
+    minInsyncReplicas: 1,
+    create: true,
+    producers: 2,
+  };
   const log = await KafkaEventLog.open({ kafka: options, prefix, ...settings });
   return {
     log,

@@ -11,9 +11,21 @@ import {
   partitionOfKey,
   protocolErrorType,
 } from '#libs/kafka';
-import type { KafkaOptions, MessageBatch, ProducedMessage, SendOutcome, TopicSpec } from '#libs/kafka';
+import type {
+  KafkaOptions,
+  MessageBatch,
+  ProducedMessage,
+  SendOutcome,
+  TopicSpec,
+} from '#libs/kafka';
 import { EventLog, LogOverloaded, MAX_PENDING_BYTES } from '../ports/event-log.js';
-import type { Append, AppendOutcome, LogReader, LogRecord, LogSubscription } from '../ports/event-log.js';
+import type {
+  Append,
+  AppendOutcome,
+  LogReader,
+  LogRecord,
+  LogSubscription,
+} from '../ports/event-log.js';
 import { decodeRecord } from './kafka-event-log-record.js';
 
 export interface KafkaEventLogOptions {
@@ -23,7 +35,9 @@ export interface KafkaEventLogOptions {
   readonly partitions: number;
   readonly replication: number;
   readonly minInsyncReplicas: number;
-  /** Whether a missing topic is made; it is refused when it differs from these settings either way. */
+  /**
+   * Whether a missing topic is made; it is refused when it differs from these settings either way.
+   */
   readonly create?: boolean;
   /** More let sends overlap; a session's appends always take the same one. 1 by default. */
   readonly producers?: number;
@@ -48,7 +62,10 @@ export function turnsTopic(options: Omit<KafkaEventLogOptions, 'kafka'>): TopicS
   };
 }
 
-/** The turn log on Kafka: one topic, keyed by session id; an append is one or part of one record batch. */
+/**
+ * The turn log on Kafka: one topic, keyed by session id; an append is one or part of one record
+ * batch.
+ */
 export class KafkaEventLog extends EventLog {
   readonly partitions: number;
   readonly description = 'kafka';
@@ -81,10 +98,15 @@ export class KafkaEventLog extends EventLog {
     );
   }
 
-  /** Rejects when the cluster cannot be reached, and with `TopicMismatch` when the topic is not as the settings say. */
+  /**
+   * Rejects when the cluster cannot be reached, and with `TopicMismatch` when the topic is not as
+   * the settings say.
+   */
   static async open(options: KafkaEventLogOptions): Promise<KafkaEventLog> {
     const spec = turnsTopic(options);
-    await (options.create === true ? ensureTopic(options.kafka, spec) : checkTopic(options.kafka, spec));
+    await (options.create === true
+      ? ensureTopic(options.kafka, spec)
+      : checkTopic(options.kafka, spec));
     const log = new KafkaEventLog(options);
     try {
       await log.check();
@@ -114,8 +136,12 @@ export class KafkaEventLog extends EventLog {
         detail: `an append of ${bytes} bytes, above ${LIMITS.logRecord}`,
       };
     }
-    if (events.some((event) => event.session_id !== sessionId)) throw new Error('an append has events of one session');
-    return await this.outcomeOf(partition, await this.behindReads(bytes, () => this.send(partition, messages)));
+    if (events.some((event) => event.session_id !== sessionId))
+      throw new Error('an append has events of one session');
+    return await this.outcomeOf(
+      partition,
+      await this.behindReads(bytes, () => this.send(partition, messages)),
+    );
   }
 
   async end(partition: number): Promise<number> {
@@ -176,7 +202,8 @@ export class KafkaEventLog extends EventLog {
           client?.abandon();
           client = null;
           failures += 1;
-          if (failures === READ_ATTEMPTS || protocolErrorType(error) === 'OFFSET_OUT_OF_RANGE') throw error;
+          if (failures === READ_ATTEMPTS || protocolErrorType(error) === 'OFFSET_OUT_OF_RANGE')
+            throw error;
           await backOff(failures);
           continue;
         }
@@ -205,11 +232,15 @@ export class KafkaEventLog extends EventLog {
   }
 
   private send(partition: number, messages: readonly ProducedMessage[]): Promise<SendOutcome> {
-    const sent = this.producers[partition % this.producers.length]?.send(partition, messages) ?? null;
+    const sent =
+      this.producers[partition % this.producers.length]?.send(partition, messages) ?? null;
     return sent ?? Promise.reject(overloaded());
   }
 
-  /** A read ends where the log ended when it was called: appends made after it are sent when its end is known, one round trip later. */
+  /**
+   * A read ends where the log ended when it was called: appends made after it are sent when its end
+   * is known, one round trip later.
+   */
   private behindReads(bytes: number, send: () => Promise<SendOutcome>): Promise<SendOutcome> {
     if (this.reads === 0) return send();
     if (this.heldBytes + bytes > MAX_PENDING_BYTES) return Promise.reject(overloaded());
@@ -227,7 +258,10 @@ export class KafkaEventLog extends EventLog {
   private async outcomeOf(partition: number, sent: SendOutcome): Promise<AppendOutcome> {
     switch (sent.type) {
       case 'written':
-        return { type: 'appended', position: { partition, offset: sent.offset ?? (await this.lastOffset(partition)) } };
+        return {
+          type: 'appended',
+          position: { partition, offset: sent.offset ?? (await this.lastOffset(partition)) },
+        };
       case 'rejected':
         return {
           type: 'rejected',
@@ -239,7 +273,10 @@ export class KafkaEventLog extends EventLog {
     }
   }
 
-  /** For an append that is written without a known place: whoever waits for the last record has waited for it too. */
+  /**
+   * For an append that is written without a known place: whoever waits for the last record has
+   * waited for it too.
+   */
   private async lastOffset(partition: number): Promise<number> {
     for (let failures = 1; ; failures += 1) {
       try {

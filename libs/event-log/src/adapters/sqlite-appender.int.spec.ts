@@ -52,7 +52,10 @@ describe('SqliteAppender', () => {
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'sqlite-appender-'));
-    const schema = { entities: eventLogEntities('sqlite'), migrations: eventLogMigrations('sqlite') };
+    const schema = {
+      entities: eventLogEntities('sqlite'),
+      migrations: eventLogMigrations('sqlite'),
+    };
     database = new FullDisk(await openSqlite({ ...schema, file: join(directory, 'sbp.sqlite') }));
     commits = 0;
     appender = new SqliteAppender(database, () => (commits += 1));
@@ -67,7 +70,8 @@ describe('SqliteAppender', () => {
 
   async function written(): Promise<string[]> {
     const { rows } = await database.read(
-      (reader) => sql(reader)<{ event_id: string }>`SELECT event_id FROM log_records ORDER BY "offset"`,
+      (reader) =>
+        sql(reader)<{ event_id: string }>`SELECT event_id FROM log_records ORDER BY "offset"`,
     );
     return rows.map(({ event_id }) => event_id);
   }

@@ -25,14 +25,15 @@ const GROUP_BYTES = 16 * 1024 * 1024;
 const CLOSE_WAIT = 5_000;
 
 /**
- * Writes appends in the order in which they came, all that wait in one transaction. A write that fails is tried again before
- * anything newer: so a later append of a session never overtakes an earlier one, whatever happens to the disk.
+ * Writes appends in the order in which they came, all that wait in one transaction. A write that
+ * fails is tried again before anything newer: so a later append of a session never overtakes an
+ * earlier one, whatever happens to the disk.
  */
 export class SqliteAppender {
-  readonly #pending: Pending[] = [];
-  #pendingBytes = 0;
-  #running: Promise<void> | undefined;
-  readonly #closing = new AbortController();
+  private readonly pending: Pending[] = [];
+  private pendingBytes = 0;
+  private running: Promise<void> | undefined;
+  private readonly closing = new AbortController();
 
   /** @param onAppended called after each commit */
   constructor(
@@ -42,12 +43,12 @@ export class SqliteAppender {
 
   /** The last row's offset, when all are durable. */
   append(rows: readonly RowToAppend[], bytes: number): Promise<number> {
-    if (this.#closing.signal.aborted) return Promise.reject(new Error('The log is closed.'));
-    if (this.#pendingBytes + bytes > MAX_PENDING_BYTES) return Promise.reject(new LogOverloaded());
+    if (this.closing.signal.aborted) return Promise.reject(new Error('The log is closed.'));
+    if (this.pendingBytes + bytes > MAX_PENDING_BYTES) return Promise.reject(new LogOverloaded());
     return new Promise((resolve, reject) => {
-      this.#pending.push({ rows, bytes, resolve, reject });
-      this.#pendingBytes += bytes;
-      this.#running ??= this.#drain();
+      this.pending.push({ rows, bytes, resolve, reject });
+      this.pendingBytes += bytes;
+      this.running ??= this.drain();
     });
   }
 
@@ -55,41 +56,44 @@ export class SqliteAppender {
   async close({ waitMs = CLOSE_WAIT } = {}): Promise<void> {
     const waited = new AbortController();
     await Promise.race([
-      this.#running,
+      this.running,
       delay(waitMs, undefined, { signal: waited.signal }).catch(() => {
         // Not needed: all was written in time.
       }),
     ]);
     waited.abort();
-    this.#closing.abort();
-    await this.#running;
+    this.closing.abort();
+    await this.running;
   }
 
-  async #drain(): Promise<void> {
+  private async drain(): Promise<void> {
     // All that is appended in this turn goes into one transaction.
     await Promise.resolve();
-    while (this.#pending.length > 0) {
-      const group = this.#nextGroup();
+    while (this.pending.length > 0) {
+      const group = this.nextGroup();
       try {
-        const offsets = await this.#write(group);
+        const offsets = await this.write(group);
         this.onAppended();
         for (const [index, { resolve }] of group.entries()) resolve(offsets[index] ?? 0);
       } catch (error) {
-        for (const { reject } of [...group, ...this.#pending.splice(0)]) reject(error);
+        for (const { reject } of [...group, ...this.pending.splice(0)]) reject(error);
       }
-      this.#pendingBytes = this.#pending.reduce((sum, { bytes }) => sum + bytes, 0);
+      this.pendingBytes = this.pending.reduce((sum, { bytes }) => sum + bytes, 0);
     }
-    this.#running = undefined;
+    this.running = undefined;
   }
 
-  #nextGroup(): Pending[] {
+  private nextGroup(): Pending[] {
     let bytes = 0;
-    const end = this.#pending.findIndex((append) => (bytes += append.bytes) > GROUP_BYTES);
-    return this.#pending.splice(0, end === -1 ? this.#pending.length : Math.max(end, 1));
+    const end = this.pending.findIndex((append) => (bytes += append.bytes) > GROUP_BYTES);
+    return this.pending.splice(0, end === -1 ? this.pending.length : Math.max(end, 1));
   }
 
-  /** Throws only when the log is being closed: a rejected write left nothing behind, so it can be made again. */
-  async #write(group: readonly Pending[]): Promise<number[]> {
+  /**
+   * Throws only when the log is being closed: a rejected write left nothing behind, so it can be
+   * made again.
+   */
+  private async write(group: readonly Pending[]): Promise<number[]> {
     for (let wait = RETRY.first; ; wait = Math.min(wait * 2, RETRY.longest)) {
       try {
         return await this.database.write(async (transaction) => {
@@ -98,8 +102,8 @@ export class SqliteAppender {
           return offsets;
         });
       } catch (error) {
-        if (this.#closing.signal.aborted) throw error;
-        await delay(wait, undefined, { signal: this.#closing.signal }).catch(() => {
+        if (this.closing.signal.aborted) throw error;
+        await delay(wait, undefined, { signal: this.closing.signal }).catch(() => {
           // Closing: one more attempt, at once.
         });
       }

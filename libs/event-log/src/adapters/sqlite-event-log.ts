@@ -18,7 +18,10 @@ import { SqliteSubscription } from './sqlite-subscription.js';
 const PARTITION = 0;
 /** Records in a batch of `read`. */
 const READ_BATCH = 500;
-/** A batch ends with the record that passes it: what is in memory stays bounded, however long the records are. */
+/**
+ * A batch ends with the record that passes it: what is in memory stays bounded, however long the
+ * records are.
+ */
 const BATCH_BYTES = 4 * 1024 * 1024;
 
 export interface Slice {
@@ -32,14 +35,17 @@ export interface Slice {
 export class SqliteEventLog extends EventLog {
   readonly partitions = 1;
   readonly description = 'SQLite';
-  readonly #appender: SqliteAppender;
-  readonly #subscriptions = new Set<SqliteSubscription>();
+  private readonly appender: SqliteAppender;
+  private readonly subscriptions = new Set<SqliteSubscription>();
 
-  /** @param database on SQLite, with the schema of `eventLogEntities`; it is the caller's to close, after the log */
+  /**
+   * @param database on SQLite, with the schema of `eventLogEntities`; it is the caller's to close,
+   * after the log
+   */
   constructor(private readonly database: Database) {
     super();
-    this.#appender = new SqliteAppender(database, () => {
-      for (const subscription of this.#subscriptions) subscription.wake();
+    this.appender = new SqliteAppender(database, () => {
+      for (const subscription of this.subscriptions) subscription.wake();
     });
   }
 
@@ -58,24 +64,27 @@ export class SqliteEventLog extends EventLog {
       const detail = `The append has ${bytes} bytes; the log takes ${LIMITS.logRecord}.`;
       return { type: 'rejected', reason: 'too_large', detail };
     }
-    const offset = await this.#appender.append(rows, bytes);
+    const offset = await this.appender.append(rows, bytes);
     return { type: 'appended', position: { partition: PARTITION, offset } };
   }
 
   async end(_partition: number): Promise<number> {
     const { rows } = await this.database.read(
-      (reader) => sql(reader)<{ end: number }>`SELECT COALESCE(MAX("offset") + 1, 0) AS "end" FROM log_records`,
+      (reader) =>
+        sql(reader)<{
+          end: number;
+        }>`SELECT COALESCE(MAX("offset") + 1, 0) AS "end" FROM log_records`,
     );
     return rows[0]?.end ?? 0;
   }
 
   subscribe(reader: LogReader): Promise<LogSubscription> {
-    const subscription = new SqliteSubscription(reader, (from) => this.#batch(reader, from));
-    this.#subscriptions.add(subscription);
+    const subscription = new SqliteSubscription(reader, (from) => this.batch(reader, from));
+    this.subscriptions.add(subscription);
     return Promise.resolve({
       close: async () => {
         await subscription.close();
-        this.#subscriptions.delete(subscription);
+        this.subscriptions.delete(subscription);
       },
     });
   }
@@ -85,7 +94,7 @@ export class SqliteEventLog extends EventLog {
     end.catch(() => {
       // It is for whoever iterates; nobody may.
     });
-    return this.#readUntil(end, from);
+    return this.readUntil(end, from);
   }
 
   async check(): Promise<void> {
@@ -93,15 +102,18 @@ export class SqliteEventLog extends EventLog {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()));
-    this.#subscriptions.clear();
-    await this.#appender.close();
+    await Promise.all([...this.subscriptions].map((subscription) => subscription.close()));
+    this.subscriptions.clear();
+    await this.appender.close();
   }
 
-  async *#readUntil(atCall: Promise<number>, from: number): AsyncGenerator<readonly LogRecord[]> {
+  private async *readUntil(
+    atCall: Promise<number>,
+    from: number,
+  ): AsyncGenerator<readonly LogRecord[]> {
     const end = await atCall;
     for (let next = from; next < end;) {
-      const { records } = await this.#slice(next, end, READ_BATCH);
+      const { records } = await this.slice(next, end, READ_BATCH);
       const last = records.at(-1);
       if (last === undefined) return;
       yield records;
@@ -110,9 +122,9 @@ export class SqliteEventLog extends EventLog {
   }
 
   /** The reader's next batch; undefined if there is nothing. */
-  async #batch(reader: LogReader, from: number): Promise<LogBatch | undefined> {
+  private async batch(reader: LogReader, from: number): Promise<LogBatch | undefined> {
     const { consumer, batchSize } = reader;
-    const { records, malformed, last } = await this.#slice(from, Number.MAX_SAFE_INTEGER, batchSize);
+    const { records, malformed, last } = await this.slice(from, Number.MAX_SAFE_INTEGER, batchSize);
     const lastRecord = records.at(-1);
     if (lastRecord === undefined) return undefined;
     for (const { position, problem } of malformed) {
@@ -122,7 +134,7 @@ export class SqliteEventLog extends EventLog {
     return { consumer, partition: PARTITION, from, next, records, live: last };
   }
 
-  async #slice(from: number, end: number, limit: number): Promise<Slice> {
+  private async slice(from: number, end: number, limit: number): Promise<Slice> {
     return this.database.read(async (reader) => {
       const sizes = await sql(reader)<{ offset: number; bytes: number }>`
         SELECT "offset", octet_length(body) AS bytes FROM log_records

@@ -25,7 +25,13 @@ export class LogRecords1780000000001 implements MigrationInterface {
       new Table({
         name: 'log_records',
         columns: [
-          { name: 'offset', type: 'integer', isPrimary: true, isGenerated: true, generationStrategy: 'increment' },
+          {
+            name: 'offset',
+            type: 'integer',
+            isPrimary: true,
+            isGenerated: true,
+            generationStrategy: 'increment',
+          },
           { name: 'session_id', type: 'varchar', length: '36' },
           { name: 'event_id', type: 'varchar', length: '36' },
           { name: 'body', type: 'text' },

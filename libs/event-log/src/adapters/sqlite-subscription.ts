@@ -6,60 +6,67 @@ const SAFETY_POLL = 1_000;
 /** Before a batch is tried again, in ms: the first time, and at most. */
 const RETRY = { first: 50, longest: 2_000 };
 
-/** One reader of the one partition: a loop that hands over a batch, waits for its effects, and goes on. */
+/**
+ * One reader of the one partition: a loop that hands over a batch, waits for its effects, and goes
+ * on.
+ */
 export class SqliteSubscription {
-  readonly #wakeup = new Wakeup();
-  readonly #running: Promise<void>;
-  #closed = false;
+  private readonly wakeup = new Wakeup();
+  private readonly running: Promise<void>;
+  private closed = false;
 
   /** @param fetch the batch at a position, or undefined if there is nothing yet */
   constructor(
     private readonly reader: LogReader,
     private readonly fetch: (from: number) => Promise<LogBatch | undefined>,
   ) {
-    this.#running = this.#run();
+    this.running = this.run();
   }
 
   wake(): void {
-    this.#wakeup.call();
+    this.wakeup.call();
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#wakeup.call();
-    await this.#running;
+    this.closed = true;
+    this.wakeup.call();
+    await this.running;
   }
 
-  async #run(): Promise<void> {
+  private async run(): Promise<void> {
     let position: number | undefined;
     let retry = RETRY.first;
-    while (!this.#closed) {
+    while (!this.closed) {
       try {
-        position = await this.#step(position);
+        position = await this.step(position);
         retry = RETRY.first;
       } catch (error) {
-        this.reader.onProblem(`${this.reader.consumer} failed at the log's position ${position ?? 'stored'}`, error);
+        this.reader.onProblem(
+          `${this.reader.consumer} failed at the log's position ${position ?? 'stored'}`,
+          error,
+        );
         position = undefined;
-        await this.#pause(retry);
+        await this.pause(retry);
         retry = Math.min(retry * 2, RETRY.longest);
       }
     }
   }
 
   /** Gives the position to go on from; undefined if the stored one must be asked for. */
-  async #step(known: number | undefined): Promise<number | undefined> {
+  private async step(known: number | undefined): Promise<number | undefined> {
     const position = known ?? (await this.reader.position(0));
     const batch = await this.fetch(position);
     if (batch === undefined) {
-      await this.#wakeup.sleep(SAFETY_POLL);
+      await this.wakeup.sleep(SAFETY_POLL);
       return position;
     }
     return (await this.reader.handle(batch)) === 'done' ? batch.next : undefined;
   }
 
   /** Sleeps the whole time, though there may be news, unless it is closed. */
-  async #pause(ms: number): Promise<void> {
+  private async pause(ms: number): Promise<void> {
     const until = performance.now() + ms;
-    for (let left = ms; left > 0 && !this.#closed; left = until - performance.now()) await this.#wakeup.sleep(left);
+    for (let left = ms; left > 0 && !this.closed; left = until - performance.now())
+      await this.wakeup.sleep(left);
   }
 }

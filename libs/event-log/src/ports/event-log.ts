@@ -1,6 +1,9 @@
 import type { LogEvent } from '#libs/protocol';
 
-/** Where a record stands: offsets rise within a partition and never repeat; they say nothing across partitions. */
+/**
+ * Where a record stands: offsets rise within a partition and never repeat; they say nothing across
+ * partitions.
+ */
 export interface LogPosition {
   readonly partition: number;
   readonly offset: number;
@@ -13,7 +16,11 @@ export type AppendOutcome =
   /** Durable, in order, all or nothing; `position` is the last event's. */
   | { readonly type: 'appended'; readonly position: LogPosition }
   /** The log will never take it; nothing of it was written, nobody else's append suffers. */
-  | { readonly type: 'rejected'; readonly reason: 'too_large' | 'not_authorised'; readonly detail: string };
+  | {
+      readonly type: 'rejected';
+      readonly reason: 'too_large' | 'not_authorised';
+      readonly detail: string;
+    };
 
 export interface LogRecord {
   readonly position: LogPosition;
@@ -30,7 +37,10 @@ export interface LogBatch {
   /** The position to store with the batch's effects. */
   readonly next: number;
   readonly records: readonly LogRecord[];
-  /** Whether the batch ends at the partition's end as known when it was read: false while a reader replays. */
+  /**
+   * Whether the batch ends at the partition's end as known when it was read: false while a reader
+   * replays.
+   */
   readonly live: boolean;
 }
 
@@ -39,12 +49,16 @@ export interface LogReader {
   readonly consumer: string;
   /** The most records in a batch. */
   readonly batchSize: number;
-  /** The stored position of a partition: asked when the partition is assigned, and after a `stale` or a throw. */
+  /**
+   * The stored position of a partition: asked when the partition is assigned, and after a `stale`
+   * or a throw.
+   */
   position(partition: number): Promise<number>;
   /**
-   * Makes the batch's effects and its `next` durable, in one transaction, before it resolves. `stale`: the stored position is
-   * not `from` any more (another reader has the partition). A throw is tried again, from the stored position, with backoff;
-   * records are never passed over. The next batch of a partition is fetched when this one has resolved (back-pressure).
+   * Makes the batch's effects and its `next` durable, in one transaction, before it resolves.
+   * `stale`: the stored position is not `from` any more (another reader has the partition). A throw
+   * is tried again, from the stored position, with backoff; records are never passed over. The next
+   * batch of a partition is fetched when this one has resolved (back-pressure).
    */
   handle(batch: LogBatch): Promise<'done' | 'stale'>;
   /** Told of every throw and every malformed or missing record, for the operator. */
@@ -57,14 +71,16 @@ export interface LogSubscription {
 }
 
 /**
- * The turn log: append-only facts, kept in order per session (sessions hash to partitions). Source of truth [A2][A3].
+ * The turn log: append-only facts, kept in order per session (sessions hash to partitions). Source
+ * of truth [A2][A3].
  *
- * Appends of one session by one process are first in, first out: a later one is written after the earlier one is acknowledged.
- * The events of one append are atomic. `append` resolves when they are durable, and never gives up on one whose outcome is
- * unknown: it stays pending while the log cannot be reached (callers set their own deadline and keep the promise). A record may
- * be written twice; readers drop repeats by the rules of their fold. Bound: at most `MAX_PENDING_BYTES` wait, beyond which
- * `append` rejects with `LogOverloaded` before anything is sent.
- * Delivery to readers is at least once and in order per partition.
+ * Appends of one session by one process are first in, first out: a later one is written after the
+ * earlier one is acknowledged. The events of one append are atomic. `append` resolves when they are
+ * durable, and never gives up on one whose outcome is unknown: it stays pending while the log
+ * cannot be reached (callers set their own deadline and keep the promise). A record may be written
+ * twice; readers drop repeats by the rules of their fold. Bound: at most `MAX_PENDING_BYTES` wait,
+ * beyond which `append` rejects with `LogOverloaded` before anything is sent. Delivery to readers
+ * is at least once and in order per partition.
  */
 export abstract class EventLog {
   /** Number of partitions, fixed for the log's life. */

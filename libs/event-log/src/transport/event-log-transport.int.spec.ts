@@ -35,7 +35,9 @@ beforeEach(async () => {
     entities: eventLogEntities('sqlite'),
     migrations: eventLogMigrations('sqlite'),
   });
-  await database.write((transaction) => sql(transaction)`CREATE TABLE effects (consumer text, event_id text)`);
+  await database.write(
+    (transaction) => sql(transaction)`CREATE TABLE effects (consumer text, event_id text)`,
+  );
   log = new SqliteEventLog(database);
   problems = [];
   committed = [];
@@ -53,7 +55,10 @@ async function start(controller: Type, batchSize = 100): Promise<void> {
   @Module({ controllers: [controller] })
   class ReaderModule {}
 
-  app = await NestFactory.create(ReaderModule, new FastifyAdapter(), { logger: false, abortOnError: false });
+  app = await NestFactory.create(ReaderModule, new FastifyAdapter(), {
+    logger: false,
+    abortOnError: false,
+  });
   app.connectMicroservice({
     strategy: new EventLogTransport({
       log,
@@ -67,7 +72,11 @@ async function start(controller: Type, batchSize = 100): Promise<void> {
   await app.startAllMicroservices();
 }
 
-async function note(consumer: string, batch: LogBatch, { transaction }: BatchContext): Promise<void> {
+async function note(
+  consumer: string,
+  batch: LogBatch,
+  { transaction }: BatchContext,
+): Promise<void> {
   for (const { event } of batch.records) {
     await sql(transaction)`INSERT INTO effects VALUES (${consumer}, ${event?.id ?? null})`;
   }
@@ -75,7 +84,8 @@ async function note(consumer: string, batch: LogBatch, { transaction }: BatchCon
 
 async function effects(consumer: string): Promise<string[]> {
   const { rows } = await database.read(
-    (reader) => sql(reader)<{ event_id: string }>`SELECT event_id FROM effects WHERE consumer = ${consumer}`,
+    (reader) =>
+      sql(reader)<{ event_id: string }>`SELECT event_id FROM effects WHERE consumer = ${consumer}`,
   );
   return rows.map(({ event_id }) => event_id);
 }
@@ -133,7 +143,8 @@ describe('EventLogTransport', () => {
       async poke(@Payload() batch: LogBatch, @Ctx() context: BatchContext): Promise<void> {
         context.afterCommit(() => seen.push(effects('poking')));
         await note('poking', batch, context);
-        if (committed.length === 0 && seen.length === 0 && problems.length === 0) throw new Error('not yet');
+        if (committed.length === 0 && seen.length === 0 && problems.length === 0)
+          throw new Error('not yet');
       }
     }
     await start(Consumer);
@@ -145,26 +156,32 @@ describe('EventLogTransport', () => {
   it.each([
     ['rejects', (error: Error): Promise<never> => Promise.reject(error)],
     ['observes an error', (error: Error) => from(Promise.reject(error))],
-  ])('undoes, reports and repeats a batch whose handler %s, and passes nothing over', async (_, fail) => {
-    let attempts = 0;
+  ])(
+    'undoes, reports and repeats a batch whose handler %s, and passes nothing over',
+    async (_, fail) => {
+      let attempts = 0;
 
-    @Controller()
-    @UseFilters(HandlerErrors)
-    class Consumer {
-      @LogConsumer('failing')
-      async handle(@Payload() batch: LogBatch, @Ctx() context: BatchContext): Promise<unknown> {
-        await note('failing', batch, context);
-        attempts += 1;
-        if (attempts < 3) return fail(new Error(`attempt ${attempts}`));
-        return undefined;
+      @Controller()
+      @UseFilters(HandlerErrors)
+      class Consumer {
+        @LogConsumer('failing')
+        async handle(@Payload() batch: LogBatch, @Ctx() context: BatchContext): Promise<unknown> {
+          await note('failing', batch, context);
+          attempts += 1;
+          if (attempts < 3) return fail(new Error(`attempt ${attempts}`));
+          return undefined;
+        }
       }
-    }
-    const ids = await appendFacts(2);
-    await start(Consumer);
-    await vi.waitFor(async () => expect(await effects('failing')).toEqual(ids));
-    expect(problems.map(({ error }) => (error as Error).message)).toEqual(['attempt 1', 'attempt 2']);
-    expect(committed).toHaveLength(1);
-  });
+      const ids = await appendFacts(2);
+      await start(Consumer);
+      await vi.waitFor(async () => expect(await effects('failing')).toEqual(ids));
+      expect(problems.map(({ error }) => (error as Error).message)).toEqual([
+        'attempt 1',
+        'attempt 2',
+      ]);
+      expect(committed).toHaveLength(1);
+    },
+  );
 
   it('undoes and repeats a failed batch without the filter too, where Nest masks the error', async () => {
     let attempts = 0;
@@ -197,7 +214,9 @@ describe('EventLogTransport', () => {
     await app?.close();
     const meanwhile = await appendFacts(2);
     await start(Consumer);
-    await vi.waitFor(async () => expect(await effects('lasting')).toEqual([...before, ...meanwhile]));
+    await vi.waitFor(async () =>
+      expect(await effects('lasting')).toEqual([...before, ...meanwhile]),
+    );
   });
 
   it('does not start with two handlers for one consumer', async () => {

@@ -11,7 +11,10 @@ import { BatchContext } from './batch-context.js';
 
 export interface EventLogTransportOptions {
   readonly log: EventLog;
-  /** Holds the effects and the positions. It must outlive the transport: close it in `onApplicationShutdown`, not before. */
+  /**
+   * Holds the effects and the positions. It must outlive the transport: close it in
+   * `onApplicationShutdown`, not before.
+   */
   readonly database: Database;
   readonly positions: ConsumerPositions;
   /** The most records in a batch. */
@@ -24,16 +27,17 @@ export interface EventLogTransportOptions {
 type BatchHandler = MessageHandler<LogBatch, BatchContext>;
 
 /**
- * Nest's way to read the turn log: `@LogConsumer('<name>')` (an `@EventPattern`) on a controller's method makes it that consumer.
- * Its payload is a `LogBatch`, its context a `BatchContext`. The consumer's position moves in the transaction of the handler's
- * writes; a handler that fails is undone, reported, and called again with the same records, for as long as it takes: none is
- * passed over. With `HandlerErrors` as a filter the report holds the handler's own error; without it, what Nest puts in its
- * place. Two handlers of one name are an error of `connectMicroservice`.
+ * Nest's way to read the turn log: `@LogConsumer('<name>')` (an `@EventPattern`) on a controller's
+ * method makes it that consumer. Its payload is a `LogBatch`, its context a `BatchContext`. The
+ * consumer's position moves in the transaction of the handler's writes; a handler that fails is
+ * undone, reported, and called again with the same records, for as long as it takes: none is passed
+ * over. With `HandlerErrors` as a filter the report holds the handler's own error; without it, what
+ * Nest puts in its place. Two handlers of one name are an error of `connectMicroservice`.
  */
 export class EventLogTransport extends Server implements CustomTransportStrategy {
   override readonly transportId = Symbol('event log');
   override readonly propagatesEventHandlerErrors = true;
-  #subscriptions: readonly LogSubscription[] = [];
+  private subscriptions: readonly LogSubscription[] = [];
 
   constructor(private readonly options: EventLogTransportOptions) {
     super();
@@ -46,17 +50,19 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
     extras: Record<string, unknown> = {},
   ): void {
     const consumer = this.normalizePattern(pattern as string);
-    if (!isEventHandler) throw new Error(`'${consumer}' is a @MessagePattern; the event log answers nobody.`);
+    if (!isEventHandler)
+      throw new Error(`'${consumer}' is a @MessagePattern; the event log answers nobody.`);
     // Nest would chain them, and the second's failure would undo the first's work.
-    if (this.messageHandlers.has(consumer)) throw new Error(`The consumer '${consumer}' has two handlers.`);
+    if (this.messageHandlers.has(consumer))
+      throw new Error(`The consumer '${consumer}' has two handlers.`);
     super.addHandler(pattern, handler, isEventHandler, extras);
   }
 
   async listen(callback: (error?: unknown) => void): Promise<void> {
     try {
       const handlers = [...this.messageHandlers] as [string, BatchHandler][];
-      this.#subscriptions = await Promise.all(
-        handlers.map(([consumer, handler]) => this.#subscribe(consumer, handler)),
+      this.subscriptions = await Promise.all(
+        handlers.map(([consumer, handler]) => this.subscribe(consumer, handler)),
       );
       callback();
     } catch (error) {
@@ -66,8 +72,8 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
 
   /** Resolves when the batches in hand are done. */
   async close(): Promise<void> {
-    await Promise.all(this.#subscriptions.map((subscription) => subscription.close()));
-    this.#subscriptions = [];
+    await Promise.all(this.subscriptions.map((subscription) => subscription.close()));
+    this.subscriptions = [];
   }
 
   on(): never {
@@ -79,10 +85,17 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
     return this.options.log as T;
   }
 
-  #subscribe(consumer: string, handler: BatchHandler): Promise<LogSubscription> {
+  private subscribe(consumer: string, handler: BatchHandler): Promise<LogSubscription> {
     const { log, ...reader } = this.options;
-    const effects = async (batch: LogBatch, transaction: EntityManager, afterCommit: AfterCommit): Promise<void> => {
-      const result: unknown = await handler(batch, new BatchContext(batch, transaction, afterCommit));
+    const effects = async (
+      batch: LogBatch,
+      transaction: EntityManager,
+      afterCommit: AfterCommit,
+    ): Promise<void> => {
+      const result: unknown = await handler(
+        batch,
+        new BatchContext(batch, transaction, afterCommit),
+      );
       if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
     };
     return log.subscribe(transactionalReader({ ...reader, consumer, effects }));

@@ -10,19 +10,22 @@ export interface AcknowledgerEvents {
   unresponsive(): void;
 }
 
-/** Sends PINGs and WebSocket pings to one surface, and learns from what comes back what it has read and that it is there. */
+/**
+ * Sends PINGs and WebSocket pings to one surface, and learns from what comes back what it has read
+ * and that it is there.
+ */
 export class Acknowledger {
-  #state: Acknowledgement | null = null;
-  #draining = true;
+  private state: Acknowledgement | null = null;
+  private draining = true;
   /** Payload of the last WebSocket ping. */
-  #lastPing = 0;
+  private lastPing = 0;
   /** Payload of the WebSocket ping that went with the outstanding PING. */
-  #outstanding = 0;
+  private outstanding = 0;
   /** The last WebSocket ping that had been sent when the client gave a sign of life. */
-  #answered = 0;
-  #keepalive: NodeJS.Timeout | null = null;
-  #due: NodeJS.Timeout | null = null;
-  #stay: NodeJS.Timeout | null = null;
+  private answered = 0;
+  private keepalive: NodeJS.Timeout | null = null;
+  private due: NodeJS.Timeout | null = null;
+  private stay: NodeJS.Timeout | null = null;
 
   constructor(
     private readonly output: SurfaceOutput,
@@ -31,14 +34,15 @@ export class Acknowledger {
   ) {}
 
   /**
-   * A surface has attached; no PING goes out before `drained`. Where it attaches anew on one connection, what that connection
-   * has shown still holds: a PING that is outstanding is answered by the next PONG, whichever attachment sent it.
+   * A surface has attached; no PING goes out before `drained`. Where it attaches anew on one
+   * connection, what that connection has shown still holds: a PING that is outstanding is answered
+   * by the next PONG, whichever attachment sent it.
    */
   begin(cursor: number, acknowledges: boolean): void {
-    const earlier = this.#state;
+    const earlier = this.state;
     const fresh = beginAcknowledgement(cursor, acknowledges);
-    this.#draining = true;
-    this.#state =
+    this.draining = true;
+    this.state =
       earlier === null
         ? fresh
         : {
@@ -48,101 +52,105 @@ export class Acknowledger {
             acknowledged: Math.max(cursor, earlier.acknowledged),
             ping: earlier.ping,
           };
-    if (this.#state.acknowledged > cursor) this.events.acknowledged(this.#state.acknowledged);
+    if (this.state.acknowledged > cursor) this.events.acknowledged(this.state.acknowledged);
   }
 
   drained(): void {
-    this.#draining = false;
-    this.#keepalive ??= setInterval(() => {
-      this.#keepAlive();
+    this.draining = false;
+    this.keepalive ??= setInterval(() => {
+      this.keepAlive();
     }, this.timings.pingEvery);
     this.outputEnded();
   }
 
   /** The end of a turn was written. */
   written(seq: number): void {
-    this.#apply({ type: 'written', seq });
+    this.apply({ type: 'written', seq });
   }
 
   /** A moment at which a PING is due for what was written. */
   outputEnded(): void {
-    if (!this.#draining && this.#state !== null && needsPing(this.#state)) this.#ping();
+    if (!this.draining && this.state !== null && needsPing(this.state)) this.ping();
   }
 
   pong(): void {
-    this.#alive();
-    this.#apply({ type: 'pong' });
+    this.alive();
+    this.apply({ type: 'pong' });
     this.outputEnded();
   }
 
   /** The pong of a WebSocket ping. */
   libraryPong(payload: string): void {
-    this.#alive();
-    // An older ping's, or one that nobody asked for, says nothing of what went before the outstanding PING.
-    if (this.#state?.ping.type !== 'outstanding' || !(Number(payload) >= this.#outstanding)) return;
-    this.#apply({ type: 'library-pong' });
-    this.#stay ??= setTimeout(() => {
-      this.#apply({ type: 'stayed' });
+    this.alive();
+    // An older ping's, or one that nobody asked for, says nothing of what went before the
+    // outstanding PING.
+    if (this.state?.ping.type !== 'outstanding' || !(Number(payload) >= this.outstanding)) return;
+    this.apply({ type: 'library-pong' });
+    this.stay ??= setTimeout(() => {
+      this.apply({ type: 'stayed' });
       this.outputEnded();
     }, this.timings.stay);
   }
 
   /** The client left by DETACH, 1000 or 1001. */
   closedCleanly(): void {
-    this.#apply({ type: 'closed-cleanly' });
+    this.apply({ type: 'closed-cleanly' });
   }
 
   stop(): void {
-    clearInterval(this.#keepalive ?? undefined);
-    this.#alive();
-    this.#unstay();
+    clearInterval(this.keepalive ?? undefined);
+    this.alive();
+    this.unstay();
   }
 
-  #apply(input: AcknowledgementInput): void {
-    const before = this.#state;
+  private apply(input: AcknowledgementInput): void {
+    const before = this.state;
     if (before === null) return;
-    this.#state = acknowledgeInput(before, input);
-    if (this.#state.ping.type === 'none') this.#unstay();
-    if (this.#state.acknowledged > before.acknowledged) this.events.acknowledged(this.#state.acknowledged);
+    this.state = acknowledgeInput(before, input);
+    if (this.state.ping.type === 'none') this.unstay();
+    if (this.state.acknowledged > before.acknowledged)
+      this.events.acknowledged(this.state.acknowledged);
   }
 
-  #keepAlive(): void {
-    if (this.#draining) return;
-    if (this.#state?.ping.type === 'outstanding') {
-      // At most one PING is outstanding; the WebSocket's own ping still asks whether anybody is there.
-      this.#askForLife(Promise.resolve());
+  private keepAlive(): void {
+    if (this.draining) return;
+    if (this.state?.ping.type === 'outstanding') {
+      // At most one PING is outstanding; the WebSocket's own ping still asks whether anybody is
+      // there.
+      this.askForLife(Promise.resolve());
     } else {
-      this.#ping();
+      this.ping();
     }
   }
 
-  #ping(): void {
-    this.#apply({ type: 'pinged' });
+  private ping(): void {
+    this.apply({ type: 'pinged' });
     const written = this.output.write({ type: 'PING' });
-    this.#outstanding = this.#lastPing + 1;
-    this.#askForLife(written);
+    this.outstanding = this.lastPing + 1;
+    this.askForLife(written);
   }
 
-  #askForLife(written: Promise<unknown>): void {
-    this.output.ping(String(++this.#lastPing));
-    // The client's time begins when the PING has left: what is before it in the way is the output's own limit.
-    const asked = this.#lastPing;
+  private askForLife(written: Promise<unknown>): void {
+    this.output.ping(String(++this.lastPing));
+    // The client's time begins when the PING has left: what is before it in the way is the output's
+    // own limit.
+    const asked = this.lastPing;
     void written.then(() => {
-      if (this.#answered >= asked) return;
-      this.#due ??= setTimeout(() => {
+      if (this.answered >= asked) return;
+      this.due ??= setTimeout(() => {
         this.events.unresponsive();
       }, this.timings.pongDue);
     });
   }
 
-  #alive(): void {
-    this.#answered = this.#lastPing;
-    clearTimeout(this.#due ?? undefined);
-    this.#due = null;
+  private alive(): void {
+    this.answered = this.lastPing;
+    clearTimeout(this.due ?? undefined);
+    this.due = null;
   }
 
-  #unstay(): void {
-    clearTimeout(this.#stay ?? undefined);
-    this.#stay = null;
+  private unstay(): void {
+    clearTimeout(this.stay ?? undefined);
+    this.stay = null;
   }
 }

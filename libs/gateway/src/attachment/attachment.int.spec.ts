@@ -56,11 +56,15 @@ describe('who is attached', () => {
     agent.say(earlier, 0, 'Live');
     const { chunk_id } = await surface.next('TURN_CHUNK');
     surface.attach(agent.sessionId, await agent.token(), { ...sdk, device_type: 'watch' });
-    expect(await surface.next('SESSION_ATTACHED')).toMatchObject({ device_type: 'watch', queued_turns: 1 });
+    expect(await surface.next('SESSION_ATTACHED')).toMatchObject({
+      device_type: 'watch',
+      queued_turns: 1,
+    });
     expect(await surface.next('TETHER_TURN')).toMatchObject({ turn_index: 0, content: 'unread' });
     agent.say(await agent.asked(({ attach_id }) => attach_id !== earlier.attach_id), 0, 'Live');
     expect(await surface.next('TURN_CHUNK')).toMatchObject({ chunk_id, offset: 0, delta: 'Live' });
-    // The PING of the first drain is still outstanding: its PONG speaks for what was written before it.
+    // The PING of the first drain is still outstanding: its PONG speaks for what was written before
+    // it.
     surface.send({ type: 'PONG' });
     await eventually(async () => (await agent.cursor()) === 1);
   });
@@ -90,7 +94,10 @@ describe('how a surface leaves', () => {
     await held;
     agent.say(watch, 0, 'too late');
     // In order after the live text.
-    await scene.backend.mailbox.send(gateway.address, { type: 'poke', session_id: agent.sessionId });
+    await scene.backend.mailbox.send(gateway.address, {
+      type: 'poke',
+      session_id: agent.sessionId,
+    });
     go();
     expect(await surface.closed).toMatchObject({ code: 1000 });
     expect(surface.of('TURN_CHUNK')).toEqual([]);
@@ -146,7 +153,10 @@ describe('how a surface leaves', () => {
   it('tells all surfaces to return at once when it shuts down', async () => {
     const gateway = await TestGateway.start(scene.backend);
     const agent = await TestAgent.withTurns(scene.backend);
-    const [surface, silent] = [await attach(gateway, agent, sdk), await gateway.connect(agent.sessionId)];
+    const [surface, silent] = [
+      await attach(gateway, agent, sdk),
+      await gateway.connect(agent.sessionId),
+    ];
     await surface.next('SESSION_ATTACHED');
     await gateway.stop();
     expect(await surface.closed).toMatchObject({ code: 1012 });
@@ -195,7 +205,8 @@ describe('when the log is in trouble', () => {
     const surface = await attach(gateway, agent, sdk);
     await surface.next('SESSION_ATTACHED');
     let refusals = 3;
-    scene.backend.log.obstacle = () => (refusals-- > 0 ? Promise.reject(new LogOverloaded('full')) : Promise.resolve());
+    scene.backend.log.obstacle = () =>
+      refusals-- > 0 ? Promise.reject(new LogOverloaded('full')) : Promise.resolve();
     surface.send({ type: 'DETACH' });
     expect(await surface.closed).toMatchObject({ code: 1000 });
     expect(await agent.detachReasons()).toEqual(['detach']);

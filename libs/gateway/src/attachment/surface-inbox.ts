@@ -2,7 +2,10 @@ import type { MailboxMessage } from '#libs/mailbox';
 import { Injectable } from '@nestjs/common';
 import { SurfaceRegistry } from './surface-registry.js';
 
-/** What a gateway does with its mailbox. The inbox is the process's: whoever holds it passes all messages here. */
+/**
+ * What a gateway does with its mailbox. The inbox is the process's: whoever holds it passes all
+ * messages here.
+ */
 @Injectable()
 export class SurfaceInbox {
   constructor(private readonly registry: SurfaceRegistry) {}

@@ -41,7 +41,10 @@ describe('frames of a client', () => {
 
   it('must name the session of the path', async () => {
     const gateway = await scene.startGateway();
-    const [mine, other] = [await TestAgent.withTurns(scene.backend), await TestAgent.withTurns(scene.backend)];
+    const [mine, other] = [
+      await TestAgent.withTurns(scene.backend),
+      await TestAgent.withTurns(scene.backend),
+    ];
     const surface = await gateway.connect(mine.sessionId);
     surface.attach(other.sessionId, await other.token());
     await surface.next('PROTOCOL_ERROR');
@@ -56,7 +59,9 @@ describe('frames of a client', () => {
     const gateway = await scene.startGateway();
     const surface = await gateway.connect(sessionId);
     surface.attach(sessionId, 'forged');
-    expect(await surface.next('SESSION_NOT_FOUND')).toMatchObject({ detail: `No session with ID ${sessionId}` });
+    expect(await surface.next('SESSION_NOT_FOUND')).toMatchObject({
+      detail: `No session with ID ${sessionId}`,
+    });
     expect(await surface.closed).toMatchObject({ code: 4004 });
   });
 
@@ -68,7 +73,11 @@ describe('frames of a client', () => {
     const gateway = await scene.startGateway();
     const agent = await TestAgent.withTurns(scene.backend);
     const surface = await gateway.connect(agent.sessionId);
-    surface.send({ type: 'ATTACH_SESSION', session_id: agent.sessionId, session_token: await makeToken() });
+    surface.send({
+      type: 'ATTACH_SESSION',
+      session_id: agent.sessionId,
+      session_token: await makeToken(),
+    });
     await surface.next('FORBIDDEN');
     expect(await surface.closed).toMatchObject({ code: 4003 });
     expect(await agent.surfaceEvents()).toEqual([]);

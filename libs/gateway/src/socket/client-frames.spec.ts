@@ -28,8 +28,16 @@ describe('the first frame', () => {
       json({ type: 5 }),
       'Expected ATTACH_SESSION as first frame, got a frame without a type',
     ],
-    ['another session', json({ ...attach, session_id: 'another' }), 'session_id must equal the one in the path'],
-    ['no session', json({ ...attach, session_id: undefined }), 'session_id must equal the one in the path'],
+    [
+      'another session',
+      json({ ...attach, session_id: 'another' }),
+      'session_id must equal the one in the path',
+    ],
+    [
+      'no session',
+      json({ ...attach, session_id: undefined }),
+      'session_id must equal the one in the path',
+    ],
     // The type is looked at before the session, and the session before the context.
     [
       'another type and another session',
@@ -83,7 +91,10 @@ describe('the first frame', () => {
     ['null', null],
     ['a number', 5],
   ])('leaves a token that is %s to the check of tokens', (_, session_token) => {
-    expect(readFirstFrame(json({ ...attach, session_token }), SESSION)).toMatchObject({ type: 'attach', token: null });
+    expect(readFirstFrame(json({ ...attach, session_token }), SESSION)).toMatchObject({
+      type: 'attach',
+      token: null,
+    });
   });
 });
 
@@ -106,7 +117,9 @@ describe('a later frame', () => {
   });
 
   it('is told apart when its type is known and its fields are bad', () => {
-    expect(readLaterFrame(json({ type: 'ATTACH_SESSION', session_id: 5 }))).toEqual({ type: 'bad-fields' });
+    expect(readLaterFrame(json({ type: 'ATTACH_SESSION', session_id: 5 }))).toEqual({
+      type: 'bad-fields',
+    });
   });
 
   it.each([{ type: 'PONG' }, { type: 'DETACH' }])('is taken for what it is: $type', (frame) => {

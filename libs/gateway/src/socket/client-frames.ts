@@ -1,5 +1,10 @@
 import type { ClientFrame, SurfaceContext } from '#libs/protocol';
-import { AttachSession, CLIENT_FRAME_TYPES, ClientFrame as ClientFrameSchema, LIMITS } from '#libs/protocol';
+import {
+  AttachSession,
+  CLIENT_FRAME_TYPES,
+  ClientFrame as ClientFrameSchema,
+  LIMITS,
+} from '#libs/protocol';
 import { z } from 'zod';
 
 /** A WebSocket message as it came. */
@@ -27,7 +32,10 @@ export type LaterFrame =
   | { readonly type: 'bad-fields' }
   | { readonly type: 'protocol-error'; readonly detail: string };
 
-/** Judges a connection's first frame, in the contract's order: an object, its type, its session, its context. */
+/**
+ * Judges a connection's first frame, in the contract's order: an object, its type, its session, its
+ * context.
+ */
 export function readFirstFrame(incoming: IncomingFrame, sessionId: string): FirstFrame {
   if (incoming.bytes > LIMITS.attachFrame) return { type: 'too-big' };
   const object = readObject(incoming);
@@ -50,15 +58,19 @@ export function readLaterFrame(incoming: IncomingFrame): LaterFrame {
   const frame = ClientFrameSchema.safeParse(object.fields);
   if (frame.success) return { type: 'frame', frame: frame.data };
   const { type } = object.fields;
-  const known = typeof type === 'string' && type !== 'TOOL_RESULT' && CLIENT_FRAME_TYPES.includes(type);
+  const known =
+    typeof type === 'string' && type !== 'TOOL_RESULT' && CLIENT_FRAME_TYPES.includes(type);
   return { type: known ? 'bad-fields' : 'unknown' };
 }
 
-type Fields = Readonly<Partial<Record<'type' | 'session_id' | 'session_token' | 'surface_context', unknown>>>;
+type Fields = Readonly<
+  Partial<Record<'type' | 'session_id' | 'session_token' | 'surface_context', unknown>>
+>;
 
 function readObject({
   text,
-}: IncomingFrame): { readonly type: 'object'; readonly fields: Fields } | ReturnType<typeof protocolError> {
+}: IncomingFrame):
+  { readonly type: 'object'; readonly fields: Fields } | ReturnType<typeof protocolError> {
   if (text === null) return protocolError('Frames are text; this one is binary');
   let value: unknown;
   try {
@@ -72,7 +84,10 @@ function readObject({
   return { type: 'object', fields: value };
 }
 
-function protocolError(detail: string): { readonly type: 'protocol-error'; readonly detail: string } {
+function protocolError(detail: string): {
+  readonly type: 'protocol-error';
+  readonly detail: string;
+} {
   return { type: 'protocol-error', detail };
 }
 

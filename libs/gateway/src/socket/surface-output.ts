@@ -4,7 +4,7 @@ import type { SurfaceTimings } from '../surface-timings.js';
 
 /** What is written to a surface, until it ends; it notices a client that does not read. */
 export class SurfaceOutput {
-  #ended = false;
+  private ended = false;
 
   constructor(
     private readonly socket: SurfaceSocket,
@@ -15,7 +15,7 @@ export class SurfaceOutput {
 
   /** As `SurfaceSocket.send`; `gone` after the end. */
   async write(frame: ServerFrame): Promise<SendOutcome> {
-    if (this.#ended) return 'gone';
+    if (this.ended) return 'gone';
     const sent = this.socket.send(frame);
     const { bufferedBytes } = this.socket;
     if (bufferedBytes === 0) return sent;
@@ -27,17 +27,17 @@ export class SurfaceOutput {
   }
 
   ping(payload: string): void {
-    if (!this.#ended) this.socket.ping(payload);
+    if (!this.ended) this.socket.ping(payload);
   }
 
   /** Nothing is written after it. */
   end(): void {
-    this.#ended = true;
+    this.ended = true;
   }
 
   /** Ends, and closes the socket; with a last frame that says why, if there is one. */
   close(close: Close, farewell: ServerFrame | null = null): void {
-    this.#ended = true;
+    this.ended = true;
     // Whether it arrives is the client's loss only: the close code says the same.
     if (farewell !== null) void this.socket.send(farewell);
     this.socket.close(close);

@@ -5,8 +5,9 @@ import type { WebSocket } from 'ws';
 export type SendOutcome = 'written' | 'gone';
 
 /**
- * The way out to one surface: every frame that it gets passes here, in the order of the calls. Nothing rejects or throws: a
- * socket that fails is `gone`, and its close is reported where frames come in.
+ * The way out to one surface: every frame that it gets passes here, in the order of the calls.
+ * Nothing rejects or throws: a socket that fails is `gone`, and its close is reported where frames
+ * come in.
  */
 export abstract class SurfaceSocket {
   /** Bytes handed over that the operating system has not taken yet. */

@@ -16,34 +16,35 @@ export interface SurfaceWsAdapterOptions {
 }
 
 /**
- * Nest's way to the surfaces' WebSockets, on the HTTP server that the application already has. It decides upgrades itself:
- * the stock adapter knows no path parameters, destroys what it does not know, and keeps no order among a client's frames.
- * Frames are not its business: the gateway takes them from the socket, in order.
+ * Nest's way to the surfaces' WebSockets, on the HTTP server that the application already has. It
+ * decides upgrades itself: the stock adapter knows no path parameters, destroys what it does not
+ * know, and keeps no order among a client's frames. Frames are not its business: the gateway takes
+ * them from the socket, in order.
  */
 export class SurfaceWsAdapter extends WsAdapter {
-  readonly #server: Server;
-  readonly #accepts: SurfaceWsAdapterOptions['accepts'];
-  readonly #sockets = new WebSocketServer({
+  private readonly server: Server;
+  private readonly isWelcome: SurfaceWsAdapterOptions['accepts'];
+  private readonly sockets = new WebSocketServer({
     noServer: true,
     maxPayload: LIMITS.clientFrame,
     perMessageDeflate: false,
   });
-  readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    this.#upgrade(request, socket, head);
+  private readonly onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    this.upgrade(request, socket, head);
   };
 
   constructor(app: INestApplication, { accepts }: SurfaceWsAdapterOptions) {
     super(app);
-    this.#server = app.getHttpServer() as Server;
-    this.#accepts = accepts;
+    this.server = app.getHttpServer() as Server;
+    this.isWelcome = accepts;
   }
 
   override create(): WebSocketServer {
-    this.#server.on('upgrade', this.#onUpgrade);
-    // With an upgrade listener Node would hand it every request that offers an upgrade, also those that some HTTP clients
-    // offer to HTTP/2: these go on as what they are.
-    Object.assign(this.#server, { shouldUpgradeCallback: offersWebSocket });
-    return this.#sockets;
+    this.server.on('upgrade', this.onUpgrade);
+    // With an upgrade listener Node would hand it every request that offers an upgrade, also those
+    // that some HTTP clients offer to HTTP/2: these go on as what they are.
+    Object.assign(this.server, { shouldUpgradeCallback: offersWebSocket });
+    return this.sockets;
   }
 
   /** The gateway reads its sockets itself. */
@@ -52,22 +53,27 @@ export class SurfaceWsAdapter extends WsAdapter {
   }
 
   override dispose(): Promise<void> {
-    this.#server.off('upgrade', this.#onUpgrade);
+    this.server.off('upgrade', this.onUpgrade);
     return super.dispose();
   }
 
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', ignoreReset);
-    if (!this.#accepts(request)) {
+    if (!this.isWelcome(request)) {
       refuse(socket, 403, 'SBP_FORBIDDEN', 'Host or Origin is not allowed here.');
     } else if (sessionIdOf(request.url) === null) {
       refuse(socket, 404, 'SBP_INVALID_REQUEST', 'Surfaces connect to /v1/sbp/ws/{session_id}.');
-    } else if (this.#sockets.clients.size >= MAX_SOCKETS) {
-      refuse(socket, 503, 'SBP_UPSTREAM_UNAVAILABLE', 'This gateway has no room for another surface.');
+    } else if (this.sockets.clients.size >= MAX_SOCKETS) {
+      refuse(
+        socket,
+        503,
+        'SBP_UPSTREAM_UNAVAILABLE',
+        'This gateway has no room for another surface.',
+      );
     } else {
       socket.off('error', ignoreReset);
-      this.#sockets.handleUpgrade(request, socket, head, (client) => {
-        this.#sockets.emit('connection', client, request);
+      this.sockets.handleUpgrade(request, socket, head, (client) => {
+        this.sockets.emit('connection', client, request);
       });
     }
   }
@@ -84,7 +90,12 @@ function ignoreReset(): void {
 
 const REASONS = { 403: 'Forbidden', 404: 'Not Found', 503: 'Service Unavailable' } as const;
 
-function refuse(socket: Duplex, status: keyof typeof REASONS, code: ErrorCode, message: string): void {
+function refuse(
+  socket: Duplex,
+  status: keyof typeof REASONS,
+  code: ErrorCode,
+  message: string,
+): void {
   const body = JSON.stringify(new SbpError(code, message).body('control'));
   const head = [
     `HTTP/1.1 ${status} ${REASONS[status]}`,

@@ -20,10 +20,10 @@ import { SurfaceTimings } from '../surface-timings.js';
 /** Where surfaces come in: gives each WebSocket its connection, and ends them all at a shutdown. */
 @WebSocketGateway({ path: SURFACE_PATH, maxPayload: LIMITS.clientFrame })
 export class SurfaceGateway implements OnGatewayConnection, OnModuleDestroy {
-  readonly #logger = new Logger('SurfaceGateway');
-  readonly #parts: ConnectionParts;
-  #shuttingDown = false;
-  #ignoredFrames = 0;
+  private readonly logger = new Logger('SurfaceGateway');
+  private readonly parts: ConnectionParts;
+  private shuttingDown = false;
+  private ignoredCount = 0;
 
   constructor(
     private readonly registry: SurfaceRegistry,
@@ -34,16 +34,27 @@ export class SurfaceGateway implements OnGatewayConnection, OnModuleDestroy {
     mailbox: Mailbox,
     identity: ProcessIdentity,
   ) {
-    this.#parts = { facts, timings, reads, mailbox, gateway: identity.address, watcher: this.#watcher() };
+    this.parts = {
+      facts,
+      timings,
+      reads,
+      mailbox,
+      gateway: identity.address,
+      watcher: this.watcher(),
+    };
   }
 
   /** Client frames of a known type with bad fields, since the start. */
   get ignoredFrames(): number {
-    return this.#ignoredFrames;
+    return this.ignoredCount;
   }
 
   handleConnection(client: WebSocket, request: IncomingMessage): void {
-    const connection = new SurfaceConnection(sessionIdOf(request.url) ?? '', this.sockets.open(client), this.#parts);
+    const connection = new SurfaceConnection(
+      sessionIdOf(request.url) ?? '',
+      this.sockets.open(client),
+      this.parts,
+    );
     this.registry.open(connection);
     client.on('message', (data, isBinary) => {
       connection.receive(incomingFrame(data, isBinary));
@@ -56,21 +67,23 @@ export class SurfaceGateway implements OnGatewayConnection, OnModuleDestroy {
     });
     // What is wrong with a client's frames it is told by the close code; the close follows.
     client.on('error', (error) => {
-      this.#logger.debug(`socket: ${error.message}`);
+      this.logger.debug(`socket: ${error.message}`);
     });
-    if (this.#shuttingDown) void connection.shutDown();
+    if (this.shuttingDown) void connection.shutDown();
   }
 
-  /** The log is still open now: the sockets are told to return at once, and the log that they left. */
+  /**
+   * The log is still open now: the sockets are told to return at once, and the log that they left.
+   */
   async onModuleDestroy(): Promise<void> {
-    this.#shuttingDown = true;
+    this.shuttingDown = true;
     const all = Promise.all(this.registry.connections().map((connection) => connection.shutDown()));
     if ((await within(all, this.timings.detach)) === 'late') {
-      this.#logger.warn('not every detach was acknowledged; the sessions service appends the rest');
+      this.logger.warn('not every detach was acknowledged; the sessions service appends the rest');
     }
   }
 
-  #watcher(): ConnectionWatcher {
+  private watcher(): ConnectionWatcher {
     return {
       attached: (sync) => {
         this.registry.attach(sync);
@@ -82,10 +95,10 @@ export class SurfaceGateway implements OnGatewayConnection, OnModuleDestroy {
         this.registry.close(connection);
       },
       ignored: () => {
-        this.#ignoredFrames++;
+        this.ignoredCount++;
       },
       problem: (problem, error) => {
-        this.#logger.warn(`${problem}: ${String(error)}`);
+        this.logger.warn(`${problem}: ${String(error)}`);
       },
     };
   }
@@ -93,6 +106,8 @@ export class SurfaceGateway implements OnGatewayConnection, OnModuleDestroy {
 
 function incomingFrame(data: RawData, isBinary: boolean): IncomingFrame {
   const message = Array.isArray(data) ? Buffer.concat(data) : data;
-  const text = Buffer.isBuffer(message) ? message.toString('utf8') : Buffer.from(message).toString('utf8');
+  const text = Buffer.isBuffer(message)
+    ? message.toString('utf8')
+    : Buffer.from(message).toString('utf8');
   return { text: isBinary ? null : text, bytes: message.byteLength };
 }

@@ -8,7 +8,11 @@ import type { TestGateway } from '../testing/test-gateway.js';
 const scene = useScene();
 
 describe('upgrades', () => {
-  async function upgrade(gateway: TestGateway, path: string, headers: Record<string, string> = {}): Promise<Response> {
+  async function upgrade(
+    gateway: TestGateway,
+    path: string,
+    headers: Record<string, string> = {},
+  ): Promise<Response> {
     const answered = Promise.withResolvers<Response>();
     const sent = request(`${gateway.url}${path}`, {
       headers: {
@@ -49,7 +53,10 @@ describe('upgrades', () => {
   it('leave the other requests of the application alone, also those that offer HTTP/2', async () => {
     const gateway = await scene.startGateway();
     expect(await (await fetch(`${gateway.url}/greeting`)).text()).toBe('hello');
-    const answer = await upgrade(gateway, '/greeting', { upgrade: 'h2c', connection: 'Upgrade, HTTP2-Settings' });
+    const answer = await upgrade(gateway, '/greeting', {
+      upgrade: 'h2c',
+      connection: 'Upgrade, HTTP2-Settings',
+    });
     expect(await answer.text()).toBe('hello');
   });
 

@@ -73,7 +73,9 @@ describe('the end of a turn', () => {
       { type: 'TURN_CHUNK', chunk_id: chunk7, delta: 'Hello, world', offset: 0 },
       { type: 'TURN_COMPLETE' },
     ]);
-    expect(completion(null, owed({ text: '' }))).toMatchObject([{ type: 'TURN_COMPLETE', chunk_id: chunk7 }]);
+    expect(completion(null, owed({ text: '' }))).toMatchObject([
+      { type: 'TURN_COMPLETE', chunk_id: chunk7 },
+    ]);
   });
 
   it('brings all of it anew where another attempt was shown', () => {
@@ -85,7 +87,12 @@ describe('the end of a turn', () => {
 
   it('brings all of it as a new attempt where what was shown is not its beginning', () => {
     const [first, second] = completion(shown('Help'), owed());
-    expect(first).toMatchObject({ type: 'TURN_CHUNK', delta: 'Hello, world', offset: 0, replaces: chunk7 });
+    expect(first).toMatchObject({
+      type: 'TURN_CHUNK',
+      delta: 'Hello, world',
+      offset: 0,
+      replaces: chunk7,
+    });
     expect(first?.chunk_id).not.toBe(chunk7);
     expect(second).toMatchObject({ type: 'TURN_COMPLETE', chunk_id: first?.chunk_id });
   });
@@ -93,7 +100,9 @@ describe('the end of a turn', () => {
   it('says of a failed turn why, and leaves what was shown unfinished', () => {
     const error = { code: 'SBP_UPSTREAM_UNAVAILABLE', message: 'gone' };
     const failed = owed({ status: 'failed', text: '', error });
-    expect(completion(shown('Hello'), failed)).toEqual([{ ...complete, chunk_id: chunk7, status: 'failed', error }]);
+    expect(completion(shown('Hello'), failed)).toEqual([
+      { ...complete, chunk_id: chunk7, status: 'failed', error },
+    ]);
     expect(completion(shown('Hello', 6), failed)).toMatchObject([
       { type: 'TURN_CHUNK', chunk_id: chunk7, delta: '', replaces: chunk6 },
       { type: 'TURN_COMPLETE', chunk_id: chunk7, status: 'failed' },
@@ -129,7 +138,9 @@ describe('the end of a turn', () => {
 
 describe('code points', () => {
   it('are counted as iterating a string counts them', () => {
-    assert(property(string({ unit: 'binary' }), (text) => codePoints(text) === Array.from(text).length));
+    assert(
+      property(string({ unit: 'binary' }), (text) => codePoints(text) === Array.from(text).length),
+    );
   });
 
   it('are not torn apart', () => {

@@ -21,7 +21,11 @@ export interface ShownAttempt {
 type TurnFrame = Extract<ServerFrame, { type: 'TURN_CHUNK' | 'TURN_COMPLETE' }>;
 
 /** The attempt at `epoch`; `earlier` is what the connection has seen of the turn before. */
-export function beginAttempt(turnId: string, epoch: number, earlier: ShownAttempt | null): ShownAttempt {
+export function beginAttempt(
+  turnId: string,
+  epoch: number,
+  earlier: ShownAttempt | null,
+): ShownAttempt {
   return attemptNamed(chunkId(turnId, String(epoch)), turnId, epoch, earlier);
 }
 
@@ -32,7 +36,14 @@ export function nextChunk(
 ): { readonly attempt: ShownAttempt; readonly frame: TurnFrame } {
   const { chunkId: chunk_id, turnId: turn_id, offset, replaces } = attempt;
   return {
-    frame: { type: 'TURN_CHUNK', chunk_id, delta, turn_id, offset, ...(replaces === null ? {} : { replaces }) },
+    frame: {
+      type: 'TURN_CHUNK',
+      chunk_id,
+      delta,
+      turn_id,
+      offset,
+      ...(replaces === null ? {} : { replaces }),
+    },
     attempt: {
       ...attempt,
       text: attempt.text + delta,
@@ -43,9 +54,10 @@ export function nextChunk(
 }
 
 /**
- * What a connection that has seen `shown` of an ended turn still needs of it: the missing text and the end. The committed text
- * is the truth: where what was shown is another attempt's, or is not its beginning, all of it goes out as a new attempt. A turn
- * that did not complete has no text; what was shown of it stays unfinished.
+ * What a connection that has seen `shown` of an ended turn still needs of it: the missing text and
+ * the end. The committed text is the truth: where what was shown is another attempt's, or is not
+ * its beginning, all of it goes out as a new attempt. A turn that did not complete has no text;
+ * what was shown of it stays unfinished.
  */
 export function completion(shown: ShownAttempt | null, turn: OwedTurn): readonly TurnFrame[] {
   const attempt = continued(shown, turn);
@@ -54,7 +66,10 @@ export function completion(shown: ShownAttempt | null, turn: OwedTurn): readonly
   if (rest !== '' || attempt.replaces !== null) frames.push(nextChunk(attempt, rest).frame);
   const { turnId: turn_id, seq, status, error } = turn;
   const chunk_id = attempt.chunkId;
-  return [...frames, { type: 'TURN_COMPLETE', chunk_id, turn_id, seq, status, ...(error === null ? {} : { error }) }];
+  return [
+    ...frames,
+    { type: 'TURN_COMPLETE', chunk_id, turn_id, seq, status, ...(error === null ? {} : { error }) },
+  ];
 }
 
 function continued(shown: ShownAttempt | null, turn: OwedTurn): ShownAttempt {
@@ -64,9 +79,16 @@ function continued(shown: ShownAttempt | null, turn: OwedTurn): ShownAttempt {
   return attemptNamed(chunkId(turnId, `${epoch}:committed`), turnId, epoch, shown);
 }
 
-function attemptNamed(id: string, turnId: string, epoch: number, earlier: ShownAttempt | null): ShownAttempt {
-  // An attempt of which nothing was written was never there for the client, but what it was to replace still is.
-  const replaces = earlier === null || earlier.text === '' ? (earlier?.replaces ?? null) : earlier.chunkId;
+function attemptNamed(
+  id: string,
+  turnId: string,
+  epoch: number,
+  earlier: ShownAttempt | null,
+): ShownAttempt {
+  // An attempt of which nothing was written was never there for the client, but what it was to
+  // replace still is.
+  const replaces =
+    earlier === null || earlier.text === '' ? (earlier?.replaces ?? null) : earlier.chunkId;
   return { turnId, epoch, chunkId: id, text: '', offset: 0, replaces };
 }
 
@@ -82,7 +104,9 @@ export function codePoints(text: string): number {
 }
 
 function isPair(text: string, index: number): boolean {
-  return isHighSurrogate(text.charCodeAt(index - 1)) && (text.charCodeAt(index) & 0xfc00) === 0xdc00;
+  return (
+    isHighSurrogate(text.charCodeAt(index - 1)) && (text.charCodeAt(index) & 0xfc00) === 0xdc00
+  );
 }
 
 function isHighSurrogate(unit: number): boolean {

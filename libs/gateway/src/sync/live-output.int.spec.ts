@@ -12,16 +12,30 @@ describe('live output', () => {
     await surface.next('SESSION_ATTACHED');
     const turn = await agent.start();
     const watch = await agent.asked();
-    expect(watch).toMatchObject({ turn_id: turn.turnId, epoch: turn.epoch, offset: 0, reply_to: gateway.address });
+    expect(watch).toMatchObject({
+      turn_id: turn.turnId,
+      epoch: turn.epoch,
+      offset: 0,
+      reply_to: gateway.address,
+    });
     agent.say(watch, 0, 'Hello 👋');
     const first = await surface.next('TURN_CHUNK');
     expect(first).toMatchObject({ delta: 'Hello 👋', offset: 0, turn_id: turn.turnId });
     // An overlap of two code units, as after a repeated message.
     agent.say(watch, 6, '👋, wor');
-    expect(await surface.next('TURN_CHUNK')).toMatchObject({ delta: ', wor', offset: 7, chunk_id: first.chunk_id });
+    expect(await surface.next('TURN_CHUNK')).toMatchObject({
+      delta: ', wor',
+      offset: 7,
+      chunk_id: first.chunk_id,
+    });
     await agent.complete(turn, 'Hello 👋, world');
     const end = await surface.next('TURN_COMPLETE');
-    expect(end).toMatchObject({ chunk_id: first.chunk_id, turn_id: turn.turnId, seq: 1, status: 'completed' });
+    expect(end).toMatchObject({
+      chunk_id: first.chunk_id,
+      turn_id: turn.turnId,
+      seq: 1,
+      status: 'completed',
+    });
     expect(surface.text(end.chunk_id)).toBe('Hello 👋, world');
     await surface.next('PING');
     surface.send({ type: 'PONG' });
@@ -38,10 +52,16 @@ describe('live output', () => {
     const { chunk_id } = await phone.next('TURN_CHUNK');
     phone.socket.terminate();
     const desk = await attach(two, agent, sdk);
-    const watch = await agent.asked((each) => each.reply_to.incarnation === two.address.incarnation);
+    const watch = await agent.asked(
+      (each) => each.reply_to.incarnation === two.address.incarnation,
+    );
     expect(watch.offset).toBe(0);
     agent.say(watch, 0, 'Once upon a time');
-    expect(await desk.next('TURN_CHUNK')).toMatchObject({ chunk_id, offset: 0, delta: 'Once upon a time' });
+    expect(await desk.next('TURN_CHUNK')).toMatchObject({
+      chunk_id,
+      offset: 0,
+      delta: 'Once upon a time',
+    });
     agent.say(watch, 16, ' there');
     expect(await desk.next('TURN_CHUNK')).toMatchObject({ chunk_id, offset: 16 });
     await agent.complete(turn, 'Once upon a time there was');
@@ -61,7 +81,10 @@ describe('live output', () => {
     surface.socket.terminate();
     await agent.complete(turn, 'Half a sentence');
     const back = await attach(gateway, agent, sdk);
-    expect(await back.next('TETHER_TURN')).toMatchObject({ turn_id: turn.turnId, content: 'Half a sentence' });
+    expect(await back.next('TETHER_TURN')).toMatchObject({
+      turn_id: turn.turnId,
+      content: 'Half a sentence',
+    });
     expect(back.of('TURN_CHUNK')).toEqual([]);
   });
 
@@ -96,7 +119,12 @@ describe('live output', () => {
     agent.say(dead, 9, ' red');
     agent.say(watch, 0, 'Violets');
     const chunk = await surface.next('TURN_CHUNK');
-    expect(chunk).toMatchObject({ turn_id: turn.turnId, delta: 'Violets', offset: 0, replaces: abandoned });
+    expect(chunk).toMatchObject({
+      turn_id: turn.turnId,
+      delta: 'Violets',
+      offset: 0,
+      replaces: abandoned,
+    });
     await agent.complete(adopted, 'Violets are blue');
     const end = await surface.next('TURN_COMPLETE');
     expect(end.chunk_id).toBe(chunk.chunk_id);
@@ -114,7 +142,11 @@ describe('live output', () => {
     agent.say(await agent.asked(), 0, 'Draft');
     const { chunk_id: draft } = await surface.next('TURN_CHUNK');
     await agent.complete(turn, 'Final');
-    expect(await surface.next('TURN_CHUNK')).toMatchObject({ delta: 'Final', offset: 0, replaces: draft });
+    expect(await surface.next('TURN_CHUNK')).toMatchObject({
+      delta: 'Final',
+      offset: 0,
+      replaces: draft,
+    });
     const end = await surface.next('TURN_COMPLETE');
     expect(surface.text(end.chunk_id)).toBe('Final');
   });

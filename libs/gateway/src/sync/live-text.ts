@@ -6,7 +6,10 @@ export type Placement =
   | { readonly type: 'gap' };
 
 /** Places the text of one message; overlap is trimmed. */
-export function place(received: number, message: { readonly offset: number; readonly text: string }): Placement {
+export function place(
+  received: number,
+  message: { readonly offset: number; readonly text: string },
+): Placement {
   if (message.offset > received) return { type: 'gap' };
   return { type: 'next', text: message.text.slice(received - message.offset) };
 }

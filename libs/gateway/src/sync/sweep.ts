@@ -8,12 +8,15 @@ import type { SurfaceSync } from './sync.js';
 /** Sessions in one query. */
 const CHUNK = 500;
 
-/** Finds what lost pokes and lost live text left behind: one query for many sockets; those that differ are synced [A8]. */
+/**
+ * Finds what lost pokes and lost live text left behind: one query for many sockets; those that
+ * differ are synced [A8].
+ */
 @Injectable()
 export class Sweep implements OnApplicationBootstrap, OnModuleDestroy {
-  readonly #logger = new Logger('Sweep');
-  #timer: NodeJS.Timeout | null = null;
-  #stopped = false;
+  private readonly logger = new Logger('Sweep');
+  private timer: NodeJS.Timeout | null = null;
+  private stopped = false;
 
   constructor(
     private readonly registry: SurfaceRegistry,
@@ -22,36 +25,38 @@ export class Sweep implements OnApplicationBootstrap, OnModuleDestroy {
   ) {}
 
   onApplicationBootstrap(): void {
-    this.#schedule();
+    this.schedule();
   }
 
   onModuleDestroy(): void {
-    this.#stopped = true;
-    clearTimeout(this.#timer ?? undefined);
+    this.stopped = true;
+    clearTimeout(this.timer ?? undefined);
   }
 
   /** One sweep over all sockets. */
   async sweep(): Promise<void> {
     const attached = this.registry.attached();
-    for (let from = 0; from < attached.length && !this.#stopped; from += CHUNK) {
-      await this.#sweepChunk(attached.slice(from, from + CHUNK));
+    for (let from = 0; from < attached.length && !this.stopped; from += CHUNK) {
+      await this.sweepChunk(attached.slice(from, from + CHUNK));
     }
   }
 
-  async #sweepChunk(chunk: readonly SurfaceSync[]): Promise<void> {
-    const glances = await this.reads.glance([...new Set(chunk.map((sync) => sync.surface.sessionId))]);
+  private async sweepChunk(chunk: readonly SurfaceSync[]): Promise<void> {
+    const glances = await this.reads.glance([
+      ...new Set(chunk.map((sync) => sync.surface.sessionId)),
+    ]);
     for (const sync of chunk) if (sync.differsFrom(glances.get(sync.surface.sessionId))) sync.ask();
   }
 
-  #schedule(): void {
+  private schedule(): void {
     // The next begins a while after the last has ended, however long that took.
-    this.#timer = setTimeout(() => {
+    this.timer = setTimeout(() => {
       this.sweep()
         .catch((error: unknown) => {
-          this.#logger.warn(`sweep failed: ${String(error)}`);
+          this.logger.warn(`sweep failed: ${String(error)}`);
         })
         .finally(() => {
-          if (!this.#stopped) this.#schedule();
+          if (!this.stopped) this.schedule();
         });
     }, this.timings.sweep);
   }

@@ -3,7 +3,17 @@ import type { MailboxMessageOf } from '#libs/mailbox';
 import type { ServerFrame } from '#libs/protocol';
 import type { OwedTurn, SurfaceView } from '#libs/store';
 import type { Arbitrary } from 'fast-check';
-import { assert, asyncProperty, boolean, constant, nat, oneof, record, string, array } from 'fast-check';
+import {
+  assert,
+  asyncProperty,
+  boolean,
+  constant,
+  nat,
+  oneof,
+  record,
+  string,
+  array,
+} from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Acknowledger } from '../acknowledgement/acknowledger.js';
 import { SurfaceOutput } from '../socket/surface-output.js';
@@ -21,17 +31,17 @@ const CONTEXT = {};
 class KeptSocket extends SurfaceSocket {
   override readonly bufferedBytes = 0;
   readonly frames: ServerFrame[] = [];
-  #leaving: (() => void)[] = [];
+  private leaving: (() => void)[] = [];
 
   override send(frame: ServerFrame): Promise<SendOutcome> {
     this.frames.push(frame);
     return new Promise((resolve) => {
-      this.#leaving.push(() => resolve('written'));
+      this.leaving.push(() => resolve('written'));
     });
   }
 
   flush(): void {
-    for (const leave of this.#leaving.splice(0)) leave();
+    for (const leave of this.leaving.splice(0)) leave();
   }
 
   override ping(): void {
@@ -55,11 +65,11 @@ class World {
   readonly abandoned: string[] = [];
   /** What the attempt that runs now has said. */
   text = '';
-  #epoch = 0;
-  #watch: MailboxMessageOf<'watch'> | null = null;
-  #dead: MailboxMessageOf<'watch'> | null = null;
-  #sent = 0;
-  #owed = 0;
+  private epoch = 0;
+  private watch: MailboxMessageOf<'watch'> | null = null;
+  private dead: MailboxMessageOf<'watch'> | null = null;
+  private sent = 0;
+  private owed = 0;
 
   constructor() {
     const timings = new SurfaceTimings();
@@ -80,12 +90,12 @@ class World {
       {
         gateway: GATEWAY,
         reads: {
-          view: (_, written) => Promise.resolve(this.#view(written)),
-          owed: (_, after, upTo) => Promise.resolve(this.#page(after, upTo)),
+          view: (_, written) => Promise.resolve(this.view(written)),
+          owed: (_, after, upTo) => Promise.resolve(this.page(after, upTo)),
         },
         mailbox: {
           send: (_, message) => {
-            if (message.type === 'watch') this.#watched(message);
+            if (message.type === 'watch') this.watched(message);
             return Promise.resolve();
           },
         },
@@ -108,13 +118,13 @@ class World {
   start(): void {
     if (this.open !== null) return;
     this.text = '';
-    this.#watch = null;
+    this.watch = null;
     const number = this.committed.length + 1;
     const turnId = `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
     this.open = {
       turnId,
       number,
-      epoch: ++this.#epoch,
+      epoch: ++this.epoch,
       runner: RUNNER,
       adoptions: 0,
       messages: 0,
@@ -126,23 +136,23 @@ class World {
     if (this.open === null) return;
     this.mishaps++;
     this.abandoned.push(this.text);
-    this.#dead = this.#watch;
+    this.dead = this.watch;
     this.text = '';
-    this.#watch = null;
-    this.open = { ...this.open, epoch: ++this.#epoch };
+    this.watch = null;
+    this.open = { ...this.open, epoch: ++this.epoch };
   }
 
   /** The runner produces text and tells it to who watches; `lost`: it does not arrive. */
   say(delta: string, lost: boolean): void {
     if (this.open === null) return;
     this.text += delta;
-    this.#tell(lost);
+    this.tell(lost);
   }
 
   /** What was told before is told once more. */
   repeat(back: number): void {
-    this.#sent = Math.max(0, this.#sent - back);
-    this.#tell(false);
+    this.sent = Math.max(0, this.sent - back);
+    this.tell(false);
   }
 
   /** The runner that was given up last goes on. */
@@ -150,9 +160,16 @@ class World {
     const text = this.abandoned.pop();
     if (text === undefined) return;
     this.abandoned.push(`${text}boo`);
-    if (this.#dead === null) return;
-    const { turn_id, epoch, attach_id } = this.#dead;
-    const message = { session_id: SESSION, turn_id, epoch, attach_id, offset: text.length, text: 'boo' };
+    if (this.dead === null) return;
+    const { turn_id, epoch, attach_id } = this.dead;
+    const message = {
+      session_id: SESSION,
+      turn_id,
+      epoch,
+      attach_id,
+      offset: text.length,
+      text: 'boo',
+    };
     this.sync.accept({ type: 'live', ...message });
   }
 
@@ -164,7 +181,7 @@ class World {
       turnId,
       number,
       epoch,
-      seq: ++this.#owed,
+      seq: ++this.owed,
       status: 'completed',
       text: rewritten ? `~${this.text}` : this.text,
       modelUsed: null,
@@ -172,7 +189,7 @@ class World {
       createdAt: '2026-05-10T15:05:00.000Z',
     });
     this.open = null;
-    this.#watch = null;
+    this.watch = null;
   }
 
   async settle(): Promise<void> {
@@ -191,27 +208,39 @@ class World {
     }
   }
 
-  #watched(message: MailboxMessageOf<'watch'>): void {
+  private watched(message: MailboxMessageOf<'watch'>): void {
     if (message.turn_id !== this.open?.turnId || message.epoch !== this.open.epoch) return;
-    this.#watch = message;
-    this.#sent = message.offset;
-    this.#tell(false);
+    this.watch = message;
+    this.sent = message.offset;
+    this.tell(false);
   }
 
-  #tell(lost: boolean): void {
-    if (this.#watch === null) return;
-    const { turn_id, epoch, attach_id } = this.#watch;
-    const offset = this.#sent;
+  private tell(lost: boolean): void {
+    if (this.watch === null) return;
+    const { turn_id, epoch, attach_id } = this.watch;
+    const offset = this.sent;
     const text = this.text.slice(offset);
-    this.#sent = this.text.length;
-    if (!lost) this.sync.accept({ type: 'live', session_id: SESSION, turn_id, epoch, attach_id, offset, text });
+    this.sent = this.text.length;
+    if (!lost)
+      this.sync.accept({
+        type: 'live',
+        session_id: SESSION,
+        turn_id,
+        epoch,
+        attach_id,
+        offset,
+        text,
+      });
   }
 
-  #view(written: number): SurfaceView {
-    return { session: session(this.open, this.committed.length), owed: this.#page(written, this.committed.length) };
+  private view(written: number): SurfaceView {
+    return {
+      session: session(this.open, this.committed.length),
+      owed: this.page(written, this.committed.length),
+    };
   }
 
-  #page(after: number, upTo: number): readonly OwedTurn[] {
+  private page(after: number, upTo: number): readonly OwedTurn[] {
     return this.committed.filter(({ seq }) => seq > after && seq <= upTo).slice(0, 2);
   }
 }
@@ -234,7 +263,12 @@ function session(turn: OpenTurn | null, head: number): OpenSession {
     cursor: 0,
     surface: {
       type: 'attached',
-      attachment: { attachId: SESSION, gateway: GATEWAY, context: CONTEXT, attachedAt: '2026-05-10T15:05:00.000Z' },
+      attachment: {
+        attachId: SESSION,
+        gateway: GATEWAY,
+        context: CONTEXT,
+        attachedAt: '2026-05-10T15:05:00.000Z',
+      },
     },
     attachIds: [SESSION],
     takeovers: [],
@@ -275,7 +309,11 @@ function readFrames(frames: readonly ServerFrame[]) {
 const step = oneof(
   constant({ type: 'start' as const }),
   constant({ type: 'adopt' as const }),
-  record({ type: constant('say' as const), delta: string({ unit: 'binary', maxLength: 4 }), lost: boolean() }),
+  record({
+    type: constant('say' as const),
+    delta: string({ unit: 'binary', maxLength: 4 }),
+    lost: boolean(),
+  }),
   record({ type: constant('repeat' as const), back: nat(6) }),
   constant({ type: 'haunt' as const }),
   record({ type: constant('complete' as const), rewritten: boolean() }),
@@ -317,27 +355,36 @@ describe('sync', () => {
   // [SBP-L2-35]
   it('brings every turn once, in order and whole, whatever is lost, repeated or delayed on the way', async () => {
     await assert(
-      asyncProperty(array(step, { maxLength: 10 }), array(step, { maxLength: 40 }), async (before, after) => {
-        const world = new World();
-        for (const next of before) if (next.type !== 'poke') await take(world, next);
-        const begun = world.sync.begin();
-        await world.settle();
-        await begun;
-        for (const next of after) await take(world, next);
-        await world.finish();
-        world.stop();
-        const { turns, unfinished, replaced } = readFrames(world.socket.frames);
-        expect(turns).toEqual(world.committed.map(({ turnId, text }) => ({ turnId, text })));
-        const said = world.open === null ? [''] : [world.text, ...world.abandoned];
-        expect(said.some((text) => text.startsWith(unfinished))).toBe(true);
-        // What is shown is replaced only where it must be.
-        expect(replaced).toBeLessThanOrEqual(world.mishaps);
-        const [first] = world.socket.frames;
-        if (first?.type !== 'SESSION_ATTACHED') throw new Error('SESSION_ATTACHED is not the first frame');
-        const drained = world.socket.frames.slice(1, 1 + first.queued_turns);
-        expect(drained.map((frame) => frame.type === 'TETHER_TURN' && frame.turn_index)).toEqual([...drained.keys()]);
-        expect(world.socket.frames.filter(({ type }) => type === 'TETHER_TURN')).toHaveLength(first.queued_turns);
-      }),
+      asyncProperty(
+        array(step, { maxLength: 10 }),
+        array(step, { maxLength: 40 }),
+        async (before, after) => {
+          const world = new World();
+          for (const next of before) if (next.type !== 'poke') await take(world, next);
+          const begun = world.sync.begin();
+          await world.settle();
+          await begun;
+          for (const next of after) await take(world, next);
+          await world.finish();
+          world.stop();
+          const { turns, unfinished, replaced } = readFrames(world.socket.frames);
+          expect(turns).toEqual(world.committed.map(({ turnId, text }) => ({ turnId, text })));
+          const said = world.open === null ? [''] : [world.text, ...world.abandoned];
+          expect(said.some((text) => text.startsWith(unfinished))).toBe(true);
+          // What is shown is replaced only where it must be.
+          expect(replaced).toBeLessThanOrEqual(world.mishaps);
+          const [first] = world.socket.frames;
+          if (first?.type !== 'SESSION_ATTACHED')
+            throw new Error('SESSION_ATTACHED is not the first frame');
+          const drained = world.socket.frames.slice(1, 1 + first.queued_turns);
+          expect(drained.map((frame) => frame.type === 'TETHER_TURN' && frame.turn_index)).toEqual([
+            ...drained.keys(),
+          ]);
+          expect(world.socket.frames.filter(({ type }) => type === 'TETHER_TURN')).toHaveLength(
+            first.queued_turns,
+          );
+        },
+      ),
       { numRuns: 300 },
     );
   });
@@ -380,7 +427,9 @@ describe('sync', () => {
     const megabyte = 'x'.repeat(1024 * 1024);
     for (let delta = 0; delta < 3; delta++) world.say(megabyte, false);
     for (let round = 0; round < 5; round++) await world.settle();
-    const lengths = world.socket.frames.map((frame) => (frame.type === 'TURN_CHUNK' ? frame.delta.length : 0));
+    const lengths = world.socket.frames.map((frame) =>
+      frame.type === 'TURN_CHUNK' ? frame.delta.length : 0,
+    );
     expect(lengths.slice(1)).toEqual([1, megabyte.length, megabyte.length, megabyte.length]);
     world.complete(false);
     await world.finish();

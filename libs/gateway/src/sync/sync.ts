@@ -11,7 +11,10 @@ import { place } from './live-text.js';
 import type { AttachmentId } from '../attachment/surface-facts.js';
 import type { SurfaceOutput } from '../socket/surface-output.js';
 
-/** Most characters of live text that wait while a socket is slow; past it the runner is asked again later. */
+/**
+ * Most characters of live text that wait while a socket is slow; past it the runner is asked again
+ * later.
+ */
 const MAX_WAITING = 1024 * 1024;
 
 export interface SyncParts {
@@ -53,17 +56,18 @@ interface FollowedTurn {
 }
 
 /**
- * The only code that decides what a socket gets, for one attachment. One thing at a time: the first run announces and drains;
- * after it, whenever somebody asks, a run sends what one read of the session shows to be missing, and in between live text
- * goes out as it comes. That one read separates what is drained from what is live [A7].
+ * The only code that decides what a socket gets, for one attachment. One thing at a time: the first
+ * run announces and drains; after it, whenever somebody asks, a run sends what one read of the
+ * session shows to be missing, and in between live text goes out as it comes. That one read
+ * separates what is drained from what is live [A7].
  */
 export class SurfaceSync {
   /** The last `seq` whose end was written. */
-  #written: number;
-  #live: FollowedTurn | null = null;
-  #asked = false;
-  #working = false;
-  #stopped = false;
+  private written: number;
+  private live: FollowedTurn | null = null;
+  private asked = false;
+  private working = false;
+  private stopped = false;
 
   constructor(
     readonly surface: SyncSurface,
@@ -72,31 +76,34 @@ export class SurfaceSync {
     private readonly acknowledger: Acknowledger,
     private readonly events: SyncEvents,
   ) {
-    this.#written = surface.cursor;
+    this.written = surface.cursor;
   }
 
-  /** The first run; resolves when SESSION_ATTACHED was handed to the socket, or the attachment turned out to be lost. */
+  /**
+   * The first run; resolves when SESSION_ATTACHED was handed to the socket, or the attachment
+   * turned out to be lost.
+   */
   async begin(): Promise<void> {
-    this.#working = true;
-    const { session, owed } = await this.parts.reads.view(this.surface.sessionId, this.#written);
-    const open = this.#mine(session);
+    this.working = true;
+    const { session, owed } = await this.parts.reads.view(this.surface.sessionId, this.written);
+    const open = this.mine(session);
     if (open === null) return;
     const queued = queuedTurns(open);
-    this.#written = open.cursor;
+    this.written = open.cursor;
     this.acknowledger.begin(open.cursor, this.surface.context.acknowledges === true);
-    void this.#write(attachedFrame(this.surface, queued));
-    void this.#work(() => this.#drain(open, owed));
+    void this.write(attachedFrame(this.surface, queued));
+    void this.work(() => this.drain(open, owed));
   }
 
   /** Something may be missing: look. */
   ask(): void {
-    this.#asked = true;
-    void this.#work();
+    this.asked = true;
+    void this.work();
   }
 
   /** Live text from a runner. */
   accept(message: MailboxMessageOf<'live'>): void {
-    const live = this.#live;
+    const live = this.live;
     if (live?.attempt.turnId !== message.turn_id || message.epoch < live.attempt.epoch) return;
     // A higher epoch is known to be the turn's only when it is folded.
     if (message.epoch > live.attempt.epoch) {
@@ -105,117 +112,135 @@ export class SurfaceSync {
     }
     const placement = place(received(live), message);
     if (placement.type === 'gap') {
-      // After one gap all that follows is behind it too: one question is enough until it is answered.
-      if (live.answering) this.#askAgain(live);
+      // After one gap all that follows is behind it too: one question is enough until it is
+      // answered.
+      if (live.answering) this.askAgain(live);
       return;
     }
     const taken = placement.text.slice(0, MAX_WAITING - live.waiting.length);
     const next = { ...live, waiting: live.waiting + taken, answering: true };
-    this.#live = next;
-    if (taken.length < placement.text.length) this.#askAgain(next);
-    if (placement.text !== '') void this.#work();
+    this.live = next;
+    if (taken.length < placement.text.length) this.askAgain(next);
+    if (placement.text !== '') void this.work();
   }
 
   /** Whether the read models show something that this socket does not have. */
   differsFrom(glance: Glance | undefined): boolean {
-    if (glance === undefined || glance.attachId !== this.surface.attachId || glance.head > this.#written) return true;
+    if (
+      glance === undefined ||
+      glance.attachId !== this.surface.attachId ||
+      glance.head > this.written
+    )
+      return true;
     const { openTurn } = glance;
-    if (openTurn === null) return this.#live !== null;
-    const { attempt, answering = false } = this.#live ?? {};
+    if (openTurn === null) return this.live !== null;
+    const { attempt, answering = false } = this.live ?? {};
     return attempt?.turnId !== openTurn.turnId || attempt.epoch !== openTurn.epoch || !answering;
   }
 
   stop(): void {
-    this.#stopped = true;
+    this.stopped = true;
   }
 
-  async #work(first?: () => Promise<void>): Promise<void> {
-    if (first === undefined && this.#working) return;
-    this.#working = true;
-    if (first !== undefined) await this.#drained(first);
-    while (!this.#stopped && (this.#asked || this.#hasText())) {
-      await this.#writeWaiting();
-      if (this.#asked) await this.#run();
+  private async work(first?: () => Promise<void>): Promise<void> {
+    if (first === undefined && this.working) return;
+    this.working = true;
+    if (first !== undefined) await this.drained(first);
+    while (!this.stopped && (this.asked || this.hasText())) {
+      await this.writeWaiting();
+      if (this.asked) await this.run();
     }
-    this.#working = false;
+    this.working = false;
   }
 
-  async #drained(drain: () => Promise<void>): Promise<void> {
+  private async drained(drain: () => Promise<void>): Promise<void> {
     try {
       await drain();
-      if (!this.#stopped) this.acknowledger.drained();
+      if (!this.stopped) this.acknowledger.drained();
     } catch (error) {
-      this.#end({ type: 'failed', error });
+      this.end({ type: 'failed', error });
     }
   }
 
-  async #drain(open: OpenSession, firstPage: readonly OwedTurn[]): Promise<void> {
+  private async drain(open: OpenSession, firstPage: readonly OwedTurn[]): Promise<void> {
     let index = 0;
-    await this.#eachOwed(open, firstPage, async (turn) => {
-      await this.#write(tetherTurn(turn, index++));
+    await this.eachOwed(open, firstPage, async (turn) => {
+      await this.write(tetherTurn(turn, index++));
     });
-    this.#follow(open);
+    this.follow(open);
   }
 
-  async #run(): Promise<void> {
-    this.#asked = false;
+  private async run(): Promise<void> {
+    this.asked = false;
     try {
-      const { session, owed } = await this.parts.reads.view(this.surface.sessionId, this.#written);
-      const open = this.#mine(session);
+      const { session, owed } = await this.parts.reads.view(this.surface.sessionId, this.written);
+      const open = this.mine(session);
       if (open === null) return;
-      await this.#eachOwed(open, owed, async (turn) => {
-        for (const frame of completion(this.#takeShown(turn.turnId), turn)) await this.#write(frame);
+      await this.eachOwed(open, owed, async (turn) => {
+        for (const frame of completion(this.takeShown(turn.turnId), turn)) await this.write(frame);
       });
-      this.#follow(open);
-      if (!this.#stopped) this.acknowledger.outputEnded();
+      this.follow(open);
+      if (!this.stopped) this.acknowledger.outputEnded();
     } catch (error) {
       this.events.failed(error);
     }
   }
 
-  /** Sends what is owed up to the head of the one read, page by page; ended turns do not change any more. */
-  async #eachOwed(
+  /**
+   * Sends what is owed up to the head of the one read, page by page; ended turns do not change any
+   * more.
+   */
+  private async eachOwed(
     open: OpenSession,
     firstPage: readonly OwedTurn[],
     send: (turn: OwedTurn) => Promise<void>,
   ): Promise<void> {
-    let page = firstPage.filter((turn) => turn.seq > this.#written);
-    while (this.#written < open.head) {
+    let page = firstPage.filter((turn) => turn.seq > this.written);
+    while (this.written < open.head) {
       for (const turn of page) {
-        if (turn.seq !== this.#written + 1) throw new Error(`turn ${turn.seq} comes after turn ${this.#written}`);
+        if (turn.seq !== this.written + 1)
+          throw new Error(`turn ${turn.seq} comes after turn ${this.written}`);
         await send(turn);
-        if (this.#stopped) return;
-        this.#written = turn.seq;
+        if (this.stopped) return;
+        this.written = turn.seq;
         this.acknowledger.written(turn.seq);
       }
-      if (this.#written >= open.head) return;
-      page = [...(await this.parts.reads.owed(this.surface.sessionId, this.#written, open.head))];
-      if (page.length === 0) throw new Error(`turn ${this.#written + 1} of ${open.head} cannot be read`);
+      if (this.written >= open.head) return;
+      page = [...(await this.parts.reads.owed(this.surface.sessionId, this.written, open.head))];
+      if (page.length === 0)
+        throw new Error(`turn ${this.written + 1} of ${open.head} cannot be read`);
     }
   }
 
   /** What this connection has seen of a turn that has ended: it is not live any more. */
-  #takeShown(turnId: string): ShownAttempt | null {
-    const { attempt = null } = this.#live ?? {};
+  private takeShown(turnId: string): ShownAttempt | null {
+    const { attempt = null } = this.live ?? {};
     if (attempt?.turnId !== turnId) return null;
-    this.#live = null;
+    this.live = null;
     return attempt;
   }
 
-  /** Makes the open turn the live one, and asks its runner for its text unless it is already answering. */
-  #follow({ turn }: OpenSession): void {
-    if (this.#stopped) return;
+  /**
+   * Makes the open turn the live one, and asks its runner for its text unless it is already
+   * answering.
+   */
+  private follow({ turn }: OpenSession): void {
+    if (this.stopped) return;
     if (turn === null) {
-      this.#live = null;
+      this.live = null;
       return;
     }
     const { turnId, epoch, runner } = turn;
-    const earlier = this.#live?.attempt.turnId === turnId ? this.#live : null;
+    const earlier = this.live?.attempt.turnId === turnId ? this.live : null;
     const live =
       earlier?.attempt.epoch === epoch
         ? earlier
-        : { attempt: beginAttempt(turnId, epoch, earlier?.attempt ?? null), waiting: '', answering: false };
-    this.#live = live;
+        : {
+            attempt: beginAttempt(turnId, epoch, earlier?.attempt ?? null),
+            waiting: '',
+            answering: false,
+          };
+    this.live = live;
     if (live.answering) return;
     const { sessionId: session_id, attachId: attach_id } = this.surface;
     // Losing it is harmless: the sweep asks again while nothing comes [A8].
@@ -230,43 +255,43 @@ export class SurfaceSync {
     });
   }
 
-  #hasText(): boolean {
-    return this.#live !== null && wholeCodePoints(this.#live.waiting).whole !== '';
+  private hasText(): boolean {
+    return this.live !== null && wholeCodePoints(this.live.waiting).whole !== '';
   }
 
   /** Everything that came while the socket was busy goes out as one chunk. */
-  async #writeWaiting(): Promise<void> {
-    const live = this.#live;
+  private async writeWaiting(): Promise<void> {
+    const live = this.live;
     if (live === null) return;
     const { whole, half } = wholeCodePoints(live.waiting);
     if (whole === '') return;
     const { attempt, frame } = nextChunk(live.attempt, whole);
-    this.#live = { ...live, attempt, waiting: half };
-    await this.#write(frame);
+    this.live = { ...live, attempt, waiting: half };
+    await this.write(frame);
   }
 
-  #askAgain(live: FollowedTurn): void {
-    this.#live = { ...live, answering: false };
+  private askAgain(live: FollowedTurn): void {
+    this.live = { ...live, answering: false };
     this.ask();
   }
 
-  #mine(session: SessionState): OpenSession | null {
+  private mine(session: SessionState): OpenSession | null {
     const surface = session.phase === 'open' ? session.surface : null;
     const current = surface?.type === 'attached' ? surface.attachment.attachId : null;
     if (session.phase === 'open' && current === this.surface.attachId) return session;
-    this.#end({ type: current === null ? 'detached' : 'replaced' });
+    this.end({ type: current === null ? 'detached' : 'replaced' });
     return null;
   }
 
-  #end(end: SyncEnd): void {
-    if (this.#stopped) return;
-    this.#stopped = true;
+  private end(end: SyncEnd): void {
+    if (this.stopped) return;
+    this.stopped = true;
     this.events.ended(end);
   }
 
-  async #write(frame: ServerFrame): Promise<void> {
+  private async write(frame: ServerFrame): Promise<void> {
     // Once the socket is gone nothing more needs to be read for it; its close is on the way.
-    if (!this.#stopped && (await this.output.write(frame)) === 'gone') this.#stopped = true;
+    if (!this.stopped && (await this.output.write(frame)) === 'gone') this.stopped = true;
   }
 }
 
@@ -277,7 +302,10 @@ function received({ attempt, waiting }: FollowedTurn): number {
   return attempt.text.length + waiting.length;
 }
 
-function attachedFrame({ sessionId, context, token }: SyncSurface, queuedTurns: number): ServerFrame {
+function attachedFrame(
+  { sessionId, context, token }: SyncSurface,
+  queuedTurns: number,
+): ServerFrame {
   return {
     type: 'SESSION_ATTACHED',
     session_id: sessionId,

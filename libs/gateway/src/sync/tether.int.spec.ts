@@ -28,7 +28,9 @@ describe('attach and drain', () => {
       sbp_version: '1.2',
       sbp_level: 'L5',
     });
-    await expect(scene.backend.tokens.verify(session_token)).resolves.toMatchObject({ sessionId: agent.sessionId });
+    await expect(scene.backend.tokens.verify(session_token)).resolves.toMatchObject({
+      sessionId: agent.sessionId,
+    });
     expect(await agent.presence()).toBe('attached');
   });
 
@@ -98,7 +100,11 @@ describe('attach and drain', () => {
     await agent.run('two');
     const third = await attach(gateway, agent, sdk);
     expect(await third.next('SESSION_ATTACHED')).toMatchObject({ queued_turns: 1 });
-    expect(await third.next('TETHER_TURN')).toMatchObject({ turn_index: 0, content: 'two', seq: 2 });
+    expect(await third.next('TETHER_TURN')).toMatchObject({
+      turn_index: 0,
+      content: 'two',
+      seq: 2,
+    });
   });
 
   it('ignores a PONG that nothing asked for', async () => {
@@ -132,7 +138,9 @@ describe('attach and drain', () => {
     }
     surface.send({ type: 'DETACH' });
     await surface.closed;
-    const acknowledged = (await agent.surfaceEvents()).filter(({ type }) => type === 'surface.acknowledged');
+    const acknowledged = (await agent.surfaceEvents()).filter(
+      ({ type }) => type === 'surface.acknowledged',
+    );
     expect(acknowledged).toHaveLength(1);
   });
 });

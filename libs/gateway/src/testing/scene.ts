@@ -6,7 +6,10 @@ import { TestBackend } from './test-backend.js';
 import { TestGateway } from './test-gateway.js';
 import type { TestSurface } from './test-surface.js';
 
-/** The context of a surface that answers every PING itself: what its WebSocket library answers proves nothing. */
+/**
+ * The context of a surface that answers every PING itself: what its WebSocket library answers
+ * proves nothing.
+ */
 export const sdk = { acknowledges: true };
 
 /** What one test plays on: a backend, and the gateways that the test starts on it. */
@@ -40,7 +43,11 @@ export function useScene(): Scene {
 }
 
 /** Connects and asks to attach. */
-export async function attach(gateway: TestGateway, agent: TestAgent, context?: unknown): Promise<TestSurface> {
+export async function attach(
+  gateway: TestGateway,
+  agent: TestAgent,
+  context?: unknown,
+): Promise<TestSurface> {
   const surface = await gateway.connect(agent.sessionId);
   surface.attach(agent.sessionId, await agent.token(), context);
   return surface;
@@ -58,8 +65,13 @@ export async function eventually(condition: () => Promise<boolean>): Promise<voi
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
-/** Holds back the appends of a type: `held` resolves when the first is there, `go` lets them pass. */
-export function hold(backend: TestBackend, type: LogEvent['type']): [held: Promise<undefined>, go: () => void] {
+/**
+ * Holds back the appends of a type: `held` resolves when the first is there, `go` lets them pass.
+ */
+export function hold(
+  backend: TestBackend,
+  type: LogEvent['type'],
+): [held: Promise<undefined>, go: () => void] {
   const held = Promise.withResolvers<undefined>();
   const released = Promise.withResolvers<undefined>();
   backend.log.obstacle = async ([event]) => {

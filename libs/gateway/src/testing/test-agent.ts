@@ -14,13 +14,16 @@ export interface AgentTurn {
   readonly runner: ProcessAddress;
 }
 
-/** The other end of a session: states what its runners state in the log, and is asked for live text as they are. */
+/**
+ * The other end of a session: states what its runners state in the log, and is asked for live text
+ * as they are.
+ */
 export class TestAgent {
   readonly sessionId: string = randomUUID();
   /** What gateways asked for, oldest first. */
   readonly watches: MailboxMessageOf<'watch'>[] = [];
-  #epoch = 0;
-  #changed = Promise.withResolvers<undefined>();
+  private lastEpoch = 0;
+  private changed = Promise.withResolvers<undefined>();
 
   private constructor(private readonly backend: TestBackend) {}
 
@@ -39,11 +42,11 @@ export class TestAgent {
     const runner = { slot: 1, incarnation: randomUUID() };
     await this.backend.mailbox.receive(runner, (message) => {
       if (message.type === 'watch') this.watches.push(message);
-      this.#changed.resolve(undefined);
-      this.#changed = Promise.withResolvers<undefined>();
+      this.changed.resolve(undefined);
+      this.changed = Promise.withResolvers<undefined>();
     });
-    const turn = { turnId: randomUUID(), epoch: ++this.#epoch, runner };
-    await this.#state({
+    const turn = { turnId: randomUUID(), epoch: ++this.lastEpoch, runner };
+    await this.state({
       type: 'StartTurn',
       attempt: turn,
       runner,
@@ -60,13 +63,13 @@ export class TestAgent {
 
   /** Another runner takes the turn over. */
   async adopt({ turnId, runner }: AgentTurn): Promise<AgentTurn> {
-    const adopted = { turnId, epoch: ++this.#epoch, runner };
-    await this.#state({ type: 'AdoptTurn', attempt: adopted, runner });
+    const adopted = { turnId, epoch: ++this.lastEpoch, runner };
+    await this.state({ type: 'AdoptTurn', attempt: adopted, runner });
     return adopted;
   }
 
   async complete(attempt: AgentTurn, text: string, caller: CallerPresence = 'gone'): Promise<void> {
-    await this.#state({
+    await this.state({
       type: 'CompleteTurn',
       attempt,
       output: {
@@ -82,7 +85,7 @@ export class TestAgent {
 
   async fail(attempt: AgentTurn): Promise<void> {
     const error = { code: 'SBP_UPSTREAM_UNAVAILABLE', message: 'The model is not there.' };
-    await this.#state({ type: 'FailTurn', attempt, error, caller: 'gone' });
+    await this.state({ type: 'FailTurn', attempt, error, caller: 'gone' });
   }
 
   /** A whole turn. */
@@ -93,7 +96,7 @@ export class TestAgent {
   }
 
   async loseGateway(attachId: string): Promise<void> {
-    await this.#state({ type: 'DetachSurface', attachId, reason: 'gateway_lost' });
+    await this.state({ type: 'DetachSurface', attachId, reason: 'gateway_lost' });
   }
 
   /** The next question of a gateway that fulfils the condition. */
@@ -104,14 +107,22 @@ export class TestAgent {
       const index = this.watches.findIndex(condition);
       const [watch] = index < 0 ? [] : this.watches.splice(index, 1);
       if (watch !== undefined) return watch;
-      await this.#changed.promise;
+      await this.changed.promise;
     }
   }
 
   /** Sends live text to whoever asked. */
   say(watch: MailboxMessageOf<'watch'>, offset: number, text: string, epoch = watch.epoch): void {
     const { session_id, turn_id, attach_id, reply_to } = watch;
-    void this.backend.mailbox.send(reply_to, { type: 'live', session_id, turn_id, epoch, attach_id, offset, text });
+    void this.backend.mailbox.send(reply_to, {
+      type: 'live',
+      session_id,
+      turn_id,
+      epoch,
+      attach_id,
+      offset,
+      text,
+    });
   }
 
   /** The last turn of the session that a surface acknowledged. */
@@ -128,15 +139,19 @@ export class TestAgent {
 
   /** What the log says of the session's surfaces. */
   async surfaceEvents(): Promise<readonly LogEvent[]> {
-    return (await this.backend.events(this.sessionId)).filter((event) => event.type.startsWith('surface.'));
+    return (await this.backend.events(this.sessionId)).filter((event) =>
+      event.type.startsWith('surface.'),
+    );
   }
 
   async detachReasons(): Promise<readonly string[]> {
     const events = await this.surfaceEvents();
-    return events.flatMap((event) => (event.type === 'surface.detached' ? [event.data.reason] : []));
+    return events.flatMap((event) =>
+      event.type === 'surface.detached' ? [event.data.reason] : [],
+    );
   }
 
-  async #state(command: Unissued<Command>): Promise<void> {
+  private async state(command: Unissued<Command>): Promise<void> {
     const issued = { sessionId: this.sessionId, at: new Date().toISOString(), newId: randomUUID };
     const state = await this.backend.sessions.state(this.sessionId);
     const decision = decide({ ...issued, ...command }, state);

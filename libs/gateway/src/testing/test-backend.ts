@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { SessionTokens } from '#libs/auth';
 import type { Append, AppendOutcome, LogReader, LogRecord, LogSubscription } from '#libs/event-log';
-import { ConsumerPositions, EventLog, SqliteEventLog, eventLogEntities, eventLogMigrations } from '#libs/event-log';
+import {
+  ConsumerPositions,
+  EventLog,
+  SqliteEventLog,
+  eventLogEntities,
+  eventLogMigrations,
+} from '#libs/event-log';
 import { InProcessMailbox } from '#libs/mailbox';
 import type { LogEvent } from '#libs/protocol';
 import type { Database } from '#libs/sql';
@@ -68,7 +74,10 @@ export class ObstructedLog extends EventLog {
   }
 }
 
-/** Log, projection, mailbox and tokens, as the embedded server has them: real parts in a directory of their own. */
+/**
+ * Log, projection, mailbox and tokens, as the embedded server has them: real parts in a directory
+ * of their own.
+ */
 export class TestBackend {
   readonly log: ObstructedLog;
   readonly mailbox = new InProcessMailbox((problem, error) => {
@@ -80,9 +89,9 @@ export class TestBackend {
   readonly freshness: Freshness;
   /** Whether the projector tells gateways of what it folded. */
   pokes = true;
-  readonly #positions: ConsumerPositions;
-  readonly #projection = new Projection();
-  readonly #progress: ProjectionProgress;
+  private readonly positions: ConsumerPositions;
+  private readonly projection = new Projection();
+  private readonly progress: ProjectionProgress;
 
   private constructor(
     private readonly directory: string,
@@ -91,9 +100,9 @@ export class TestBackend {
     this.log = new ObstructedLog(new SqliteEventLog(database));
     this.reads = new SurfaceReads(database);
     this.sessions = new SessionReads(database);
-    this.#positions = new ConsumerPositions(database);
-    this.#progress = new ProjectionProgress((partition) => this.#positions.load(CONSUMER, partition));
-    this.freshness = new Freshness(database, this.log, this.#progress);
+    this.positions = new ConsumerPositions(database);
+    this.progress = new ProjectionProgress((partition) => this.positions.load(CONSUMER, partition));
+    this.freshness = new Freshness(database, this.log, this.progress);
   }
 
   static async open(): Promise<TestBackend> {
@@ -104,7 +113,7 @@ export class TestBackend {
       migrations: [...eventLogMigrations('sqlite'), ...storeMigrations],
     });
     const backend = new TestBackend(directory, database);
-    await backend.log.subscribe(backend.#reader());
+    await backend.log.subscribe(backend.reader());
     return backend;
   }
 
@@ -131,22 +140,22 @@ export class TestBackend {
     return found;
   }
 
-  #reader(): LogReader {
+  private reader(): LogReader {
     return {
       consumer: CONSUMER,
       batchSize: 100,
-      position: (partition) => this.#positions.load(CONSUMER, partition),
+      position: (partition) => this.positions.load(CONSUMER, partition),
       onProblem: (problem, error) => {
         throw new Error(problem, { cause: error });
       },
       handle: async (batch) => {
         const events = batch.records.flatMap(({ event }) => (event === null ? [] : [event]));
         const pokes = await this.database.write(async (transaction) => {
-          if (!(await this.#positions.advance(transaction, batch))) return null;
-          return this.#projection.apply(transaction, events);
+          if (!(await this.positions.advance(transaction, batch))) return null;
+          return this.projection.apply(transaction, events);
         });
         if (pokes === null) return 'stale';
-        this.#progress.advanced(batch.partition, batch.next);
+        this.progress.advanced(batch.partition, batch.next);
         for (const { sessionId, gateway } of this.pokes ? pokes : []) {
           void this.mailbox.send(gateway, { type: 'poke', session_id: sessionId });
         }

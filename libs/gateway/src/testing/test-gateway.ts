@@ -62,7 +62,10 @@ export class TestGateway {
     readonly address: ProcessAddress,
   ) {}
 
-  static async start(backend: TestBackend, timings: Partial<SurfaceTimings> = {}): Promise<TestGateway> {
+  static async start(
+    backend: TestBackend,
+    timings: Partial<SurfaceTimings> = {},
+  ): Promise<TestGateway> {
     const address = { slot: 0, incarnation: randomUUID() };
     const module: DynamicModule = {
       module: TestModule,
@@ -74,8 +77,13 @@ export class TestGateway {
     };
     const options = { logger: false } as const;
 
-    const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(), options);
-    const accepts = ({ headers }: IncomingMessage): boolean => headers.origin !== 'http://evil.example';
+    const app = await NestFactory.create<NestFastifyApplication>(
+      module,
+      new FastifyAdapter(),
+      options,
+    );
+    const accepts = ({ headers }: IncomingMessage): boolean =>
+      headers.origin !== 'http://evil.example';
     app.useWebSocketAdapter(new SurfaceWsAdapter(app, { accepts }));
     const inbox = app.get(SurfaceInbox, { strict: false });
     await backend.mailbox.receive(address, (message) => {

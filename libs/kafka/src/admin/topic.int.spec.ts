@@ -3,7 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { newTopic, testKafka } from '../../testing/src/test-topic.js';
 import { checkTopic, ensureTopic, topicExists, TopicMismatch } from './topic.js';
 
-const config = { 'retention.ms': '-1', 'cleanup.policy': 'delete', 'max.message.bytes': '10485760' };
+const config = {
+  'retention.ms': '-1',
+  'cleanup.policy': 'delete',
+  'max.message.bytes': '10485760',
+};
 
 describe('a topic as the settings want it', () => {
   it('is made once, though several processes make it at the same time', async () => {
@@ -14,9 +18,12 @@ describe('a topic as the settings want it', () => {
 
   it('is refused where it differs, and each difference is named', async () => {
     const topic = await newTopic(2, { 'retention.ms': '1000' });
-    const refused = await checkTopic(testKafka(), { topic, partitions: 4, replication: 1, config }).catch(
-      (error: unknown) => error,
-    );
+    const refused = await checkTopic(testKafka(), {
+      topic,
+      partitions: 4,
+      replication: 1,
+      config,
+    }).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(TopicMismatch);
     const { differences } = refused as TopicMismatch;
     expect(differences).toHaveLength(3);

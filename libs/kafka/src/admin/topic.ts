@@ -28,7 +28,10 @@ export class TopicMismatch extends Error {
 
 const ADMIN_MS = 30_000;
 
-/** Creates the topic if it is missing, and leaves it alone otherwise. Several processes may do so at once. */
+/**
+ * Creates the topic if it is missing, and leaves it alone otherwise. Several processes may do so at
+ * once.
+ */
 export async function createTopic(kafka: KafkaOptions, spec: TopicSpec): Promise<void> {
   await withAdmin(kafka, (admin) => createMissing(admin, spec));
 }
@@ -41,7 +44,9 @@ export async function ensureTopic(kafka: KafkaOptions, spec: TopicSpec): Promise
   });
 }
 
-/** Rejects with `TopicMismatch` where partitions or configuration differ, or the topic is missing. */
+/**
+ * Rejects with `TopicMismatch` where partitions or configuration differ, or the topic is missing.
+ */
 export async function checkTopic(kafka: KafkaOptions, spec: TopicSpec): Promise<void> {
   await withAdmin(kafka, (admin) => check(admin, spec));
 }
@@ -91,7 +96,8 @@ async function createMissing(admin: Admin, spec: TopicSpec): Promise<void> {
 
 function madeByAnother(error: unknown): boolean {
   if (protocolErrorType(error) === 'TOPIC_ALREADY_EXISTS') return true;
-  return error instanceof AggregateError || (error instanceof Error && 'errors' in error && Array.isArray(error.errors))
+  return error instanceof AggregateError ||
+    (error instanceof Error && 'errors' in error && Array.isArray(error.errors))
     ? (error.errors as unknown[]).every(madeByAnother)
     : false;
 }
@@ -102,11 +108,14 @@ async function check(admin: Admin, spec: TopicSpec): Promise<void> {
   const differences: string[] = [];
   const metadata = await admin.fetchTopicMetadata({ topics: [topic] });
   const partitions = metadata.topics[0]?.partitions.length ?? 0;
-  if (partitions !== spec.partitions) differences.push(`it has ${partitions} partitions instead of ${spec.partitions}`);
+  if (partitions !== spec.partitions)
+    differences.push(`it has ${partitions} partitions instead of ${spec.partitions}`);
   const configNames = Object.keys(spec.config);
   const resources = [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames }];
   const described = await admin.describeConfigs({ resources, includeSynonyms: false });
-  const actual = new Map(described.resources[0]?.configEntries.map((entry) => [entry.configName, entry.configValue]));
+  const actual = new Map(
+    described.resources[0]?.configEntries.map((entry) => [entry.configName, entry.configValue]),
+  );
   for (const [name, value] of Object.entries(spec.config)) {
     const found = actual.get(name);
     if (found !== value) differences.push(`${name} is ${found ?? 'unknown'} instead of ${value}`);

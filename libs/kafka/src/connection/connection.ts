@@ -6,7 +6,11 @@ import { DEFAULT_REQUEST_TIMEOUT_MS } from './options.js';
 import type { KafkaOptions } from './options.js';
 
 /** For clients whose owner opens a new one when kafkajs gives up. */
-export const BOUNDED_RETRY: RetryOptions = { initialRetryTime: 100, maxRetryTime: 1000, retries: 5 };
+export const BOUNDED_RETRY: RetryOptions = {
+  initialRetryTime: 100,
+  maxRetryTime: 1000,
+  retries: 5,
+};
 
 /** kafkajs's own default backs off to 30 s, long after an outage has ended. */
 export const ENDLESS_RETRY: RetryOptions = { ...BOUNDED_RETRY, retries: Number.MAX_SAFE_INTEGER };
@@ -14,8 +18,9 @@ export const ENDLESS_RETRY: RetryOptions = { ...BOUNDED_RETRY, retries: Number.M
 const REPEAT_AFTER_MS = 5000;
 
 /**
- * One kafkajs client that can be thrown away: `abandon` ends its sockets and lets nothing of it reconnect. kafkajs itself has no such
- * end: a send given up by its caller goes on being retried, and would be written behind newer ones.
+ * One kafkajs client that can be thrown away: `abandon` ends its sockets and lets nothing of it
+ * reconnect. kafkajs itself has no such end: a send given up by its caller goes on being retried,
+ * and would be written behind newer ones.
  */
 export class KafkaConnection {
   readonly kafka: Kafka;
@@ -30,8 +35,10 @@ export class KafkaConnection {
     patchKafkajs();
     this.kafka = new Kafka({
       clientId: options.clientId,
-      // What still retries in an abandoned client comes here for its next broker, and waits for ever, without a timer.
-      brokers: () => (this.abandoned ? new Promise<string[]>(() => undefined) : [...options.brokers]),
+      // What still retries in an abandoned client comes here for its next broker, and waits for
+      // ever, without a timer.
+      brokers: () =>
+        this.abandoned ? new Promise<string[]>(() => undefined) : [...options.brokers],
       connectionTimeout: 3000,
       requestTimeout: options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
       enforceRequestTimeout: true,

@@ -6,7 +6,10 @@ export interface KafkaOptions {
   readonly brokers: readonly string[];
   /** Names the process in the brokers' logs. */
   readonly clientId: string;
-  /** How long, in ms, a request may stay without an answer before it is tried again; 10,000 by default. */
+  /**
+   * How long, in ms, a request may stay without an answer before it is tried again; 10,000 by
+   * default.
+   */
   readonly requestTimeoutMs?: number;
   /** Opens a TCP connection to a broker; tests lead it through a proxy. */
   readonly connect?: (address: { readonly host: string; readonly port: number }) => Socket;

@@ -37,8 +37,9 @@ const HEARTBEAT_MS = 1000;
 const isRevoked = (assignment: Assignment): boolean => assignment.revoked.signal.aborted;
 
 /**
- * The partitions that this process reads. Each assignment begins at the stored position, paused until that is known, and a batch is handled only
- * if it begins exactly where the last one ended: an old fetch is dropped, a gap is an alarm and never a skip.
+ * The partitions that this process reads. Each assignment begins at the stored position, paused
+ * until that is known, and a batch is handled only if it begins exactly where the last one ended:
+ * an old fetch is dropped, a gap is an alarm and never a skip.
  */
 export class AssignedPartitions {
   private readonly assignments = new Map<number, Assignment>();
@@ -89,7 +90,10 @@ export class AssignedPartitions {
       const next = this.consecutive(assignment, messages, from);
       if (next === null) return;
       const { partition } = fetched;
-      const outcome = await this.handle({ partition, from, next, messages, live: next >= fetched.end }, fetched);
+      const outcome = await this.handle(
+        { partition, from, next, messages, live: next >= fetched.end },
+        fetched,
+      );
       if (outcome !== 'done') {
         if (!isRevoked(assignment)) void this.begin(assignment);
         return;
@@ -102,8 +106,15 @@ export class AssignedPartitions {
     }
   }
 
-  /** The position behind `messages` if they follow on `from` without a gap; else the assignment begins anew. */
-  private consecutive(assignment: Assignment, messages: readonly KafkaMessage[], from: number): number | null {
+  /**
+   * The position behind `messages` if they follow on `from` without a gap; else the assignment
+   * begins anew.
+   */
+  private consecutive(
+    assignment: Assignment,
+    messages: readonly KafkaMessage[],
+    from: number,
+  ): number | null {
     let next = from;
     for (const { offset } of messages) {
       if (Number(offset) === next) {
@@ -112,7 +123,9 @@ export class AssignedPartitions {
       }
       const { topic, groupId } = this.options;
       const problem = `expected offset ${next} and got ${offset}: records are missing or were replaced; not passed over`;
-      this.options.onProblem(`${groupId}: partition ${assignment.partition} of ${topic}: ${problem}`);
+      this.options.onProblem(
+        `${groupId}: partition ${assignment.partition} of ${topic}: ${problem}`,
+      );
       void this.begin(assignment);
       return null;
     }
@@ -123,14 +136,18 @@ export class AssignedPartitions {
     batch: Parameters<GroupConsumerOptions['handle']>[0],
     fetched: FetchedBatch,
   ): Promise<'done' | 'stale' | 'failed'> {
-    // A slow handler keeps its membership; that the group rebalances shows at the heartbeat after it.
+    // A slow handler keeps its membership; that the group rebalances shows at the heartbeat after
+    // it.
     const beat = setInterval(() => void fetched.heartbeat().catch(() => undefined), HEARTBEAT_MS);
     try {
       const work = this.options.handle(batch);
       this.inHand.set(batch.partition, work);
       return await work;
     } catch (error) {
-      this.options.onProblem(`handling partition ${batch.partition} from offset ${batch.from} failed`, error);
+      this.options.onProblem(
+        `handling partition ${batch.partition} from offset ${batch.from} failed`,
+        error,
+      );
       return 'failed';
     } finally {
       clearInterval(beat);
@@ -138,7 +155,10 @@ export class AssignedPartitions {
     }
   }
 
-  /** Reads the stored position, again and again if need be, and lets the partition be fetched from there. */
+  /**
+   * Reads the stored position, again and again if need be, and lets the partition be fetched from
+   * there.
+   */
   private async begin(assignment: Assignment): Promise<void> {
     const { partition, control, revoked } = assignment;
     assignment.expected = null;

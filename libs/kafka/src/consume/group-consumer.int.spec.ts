@@ -29,19 +29,27 @@ function reader(topic: string, partitions: number, options: Partial<GroupConsume
     ...options,
   };
   const textsOf = (partition: number): (string | undefined)[] =>
-    batches.filter((batch) => batch.partition === partition).flatMap(({ messages }) => messages.map(textOf));
+    batches
+      .filter((batch) => batch.partition === partition)
+      .flatMap(({ messages }) => messages.map(textOf));
   return { consumer, stored, batches, problems, textsOf };
 }
 
-const textOf = ({ value }: MessageBatch['messages'][number]): string | undefined => value?.toString();
+const textOf = ({ value }: MessageBatch['messages'][number]): string | undefined =>
+  value?.toString();
 
 async function write(topic: string, partition: number, texts: readonly string[]): Promise<void> {
-  const producer = new OrderedProducer(testKafka(), { topic, durable: true, maxPendingBytes: 64 * 1024 * 1024 });
+  const producer = new OrderedProducer(testKafka(), {
+    topic,
+    durable: true,
+    maxPendingBytes: 64 * 1024 * 1024,
+  });
   await Promise.all(texts.map((text) => send(producer, partition, text)));
   await producer.close(5000);
 }
 
-const numbered = (count: number, from = 0): string[] => Array.from({ length: count }, (_, n) => `${from + n}`);
+const numbered = (count: number, from = 0): string[] =>
+  Array.from({ length: count }, (_, n) => `${from + n}`);
 
 describe('a group consumer', () => {
   it('raises an alarm at records that are gone, and passes over nothing', async () => {
@@ -111,7 +119,8 @@ describe('a group consumer', () => {
     const stays = await GroupConsumer.start(testKafka(), { ...one.consumer });
     await Promise.all([0, 1, 2, 3].map((partition) => write(topic, partition, numbered(20))));
     const expectAll = (count: number): void => {
-      for (const partition of [0, 1, 2, 3]) expect([...new Set(one.textsOf(partition))]).toEqual(numbered(count));
+      for (const partition of [0, 1, 2, 3])
+        expect([...new Set(one.textsOf(partition))]).toEqual(numbered(count));
     };
     await vi.waitFor(() => expectAll(20), WAIT);
     await group.close();

@@ -7,8 +7,9 @@ import type { GroupConsumerOptions } from './group-reader.js';
 const CLOSE_MS = 10_000;
 
 /**
- * Shares a topic's partitions with the other members of its group. Positions are the reader's own, never Kafka's committed ones:
- * nothing is committed to Kafka. When kafkajs crashes or makes no progress, it is thrown away and a new client joins.
+ * Shares a topic's partitions with the other members of its group. Positions are the reader's own,
+ * never Kafka's committed ones: nothing is committed to Kafka. When kafkajs crashes or makes no
+ * progress, it is thrown away and a new client joins.
  */
 export class GroupConsumer {
   private readonly stop = new AbortController();
@@ -26,12 +27,17 @@ export class GroupConsumer {
   }
 
   /**
-   * Resolves when the group was joined for the first time, however long the cluster cannot be reached; rejects when `signal` ends that
-   * wait.
+   * Resolves when the group was joined for the first time, however long the cluster cannot be
+   * reached; rejects when `signal` ends that wait.
    */
-  static async start(kafka: KafkaOptions, options: GroupConsumerOptions, signal?: AbortSignal): Promise<GroupConsumer> {
+  static async start(
+    kafka: KafkaOptions,
+    options: GroupConsumerOptions,
+    signal?: AbortSignal,
+  ): Promise<GroupConsumer> {
     const consumer = new GroupConsumer(kafka, options);
-    const onAbort = (): void => consumer.joined.reject(new Error(`stopped before ${options.groupId} was joined`));
+    const onAbort = (): void =>
+      consumer.joined.reject(new Error(`stopped before ${options.groupId} was joined`));
     if (signal?.aborted === true) onAbort();
     signal?.addEventListener('abort', onAbort);
     try {
@@ -63,7 +69,10 @@ export class GroupConsumer {
       const reason = await this.membership.live(this.stop.signal);
       if (this.isStopped()) return;
       failures += 1;
-      this.options.onProblem(`${this.options.groupId} lost its Kafka client and opens another`, reason);
+      this.options.onProblem(
+        `${this.options.groupId} lost its Kafka client and opens another`,
+        reason,
+      );
       await backOff(failures, this.stop.signal);
     }
   }

@@ -13,7 +13,10 @@ const JOIN_MS = 2 * REBALANCE_MS;
 const CHECK_MS = 1000;
 const LEAVE_MS = 2000;
 
-/** The life of one kafkajs consumer as a member of the group, up to its crash, its stall or the owner's stop. */
+/**
+ * The life of one kafkajs consumer as a member of the group, up to its crash, its stall or the
+ * owner's stop.
+ */
 export class GroupMembership {
   private readonly connection: KafkaConnection;
   private readonly consumer: Consumer;
@@ -66,7 +69,8 @@ export class GroupMembership {
   private async begin(): Promise<void> {
     const { topic, partitions } = this.options;
     await this.consumer.connect();
-    // kafkajs falls back to the beginning where it has no valid position, and the partition's guard raises the alarm.
+    // kafkajs falls back to the beginning where it has no valid position, and the partition's guard
+    // raises the alarm.
     await this.consumer.subscribe({ topic, fromBeginning: true });
     await this.consumer.run({
       autoCommit: false,
@@ -116,10 +120,14 @@ export class GroupMembership {
     });
   }
 
-  /** kafkajs can stop fetching after a lost connection without a word. A slow handler is not its fault, but keeps heartbeats going. */
+  /**
+   * kafkajs can stop fetching after a lost connection without a word. A slow handler is not its
+   * fault, but keeps heartbeats going.
+   */
   private checkProgress(): void {
     const oldest = Date.now() - (this.joining ? JOIN_MS : (this.options.stallMs ?? STALL_MS));
-    if (this.lastHeartbeat < oldest) this.ended.resolve(new Error('the group consumer sends no heartbeats'));
+    if (this.lastHeartbeat < oldest)
+      this.ended.resolve(new Error('the group consumer sends no heartbeats'));
     if (this.lastFetch < oldest && !this.partitions.handling)
       this.ended.resolve(new Error('the group consumer does not fetch'));
   }

@@ -18,11 +18,17 @@ export interface GroupConsumerOptions {
   readonly partitions: number;
   /** The most messages in a batch. */
   readonly batchSize: number;
-  /** How long, in ms, kafkajs may show no sign of life before another client replaces it; 15,000 by default, and a join is given more. */
+  /**
+   * How long, in ms, kafkajs may show no sign of life before another client replaces it; 15,000 by
+   * default, and a join is given more.
+   */
   readonly stallMs?: number;
   /** The stored position of a partition. */
   position(partition: number): Promise<number>;
-  /** `stale` and a throw lead back to the stored position. One batch of a partition is in hand at a time. */
+  /**
+   * `stale` and a throw lead back to the stored position. One batch of a partition is in hand at a
+   * time.
+   */
   handle(batch: MessageBatch): Promise<'done' | 'stale'>;
   onProblem(problem: string, error?: unknown): void;
 }

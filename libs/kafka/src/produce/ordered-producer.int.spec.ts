@@ -2,11 +2,21 @@ import { describe, expect, it } from 'vitest';
 import { OrderedProducer, ProducerClosed } from './ordered-producer.js';
 import type { OrderedProducerOptions } from './ordered-producer.js';
 import { KafkaProxy } from '../../testing/src/kafka-proxy.js';
-import { message, newTopic, send, testBroker, testKafka, textsOf } from '../../testing/src/test-topic.js';
+import {
+  message,
+  newTopic,
+  send,
+  testBroker,
+  testKafka,
+  textsOf,
+} from '../../testing/src/test-topic.js';
 
 const PARTITIONS = 3;
 
-function durable(topic: string, options: Partial<OrderedProducerOptions> = {}): OrderedProducerOptions {
+function durable(
+  topic: string,
+  options: Partial<OrderedProducerOptions> = {},
+): OrderedProducerOptions {
   return { topic, durable: true, maxPendingBytes: 1024 * 1024, ...options };
 }
 
@@ -19,9 +29,16 @@ function lasts(texts: readonly string[]): string[] {
 }
 
 describe('a producer whose answers get lost', () => {
-  async function writeThrough(proxy: KafkaProxy, topic: string, messagesPerPartition: number): Promise<string[][]> {
+  async function writeThrough(
+    proxy: KafkaProxy,
+    topic: string,
+    messagesPerPartition: number,
+  ): Promise<string[][]> {
     const kafka = testKafka({ connect: proxy.connect, requestTimeoutMs: 200 });
-    const producer = new OrderedProducer(kafka, durable(topic, { bounds: { messagesPerPartition } }));
+    const producer = new OrderedProducer(
+      kafka,
+      durable(topic, { bounds: { messagesPerPartition } }),
+    );
     const acknowledged: string[][] = Array.from({ length: PARTITIONS }, () => []);
     const writers = acknowledged.flatMap((mine, partition) =>
       Array.from({ length: 60 }, async (_, n) => {
@@ -47,7 +64,8 @@ describe('a producer whose answers get lost', () => {
       const acknowledged = await writeThrough(proxy, topic, 8);
       await proxy.close();
       expect(answers).toBeGreaterThan(3);
-      for (const [partition, texts] of acknowledged.entries()) expect(await textsOf(topic, partition)).toEqual(texts);
+      for (const [partition, texts] of acknowledged.entries())
+        expect(await textsOf(topic, partition)).toEqual(texts);
     },
   );
 
@@ -124,7 +142,10 @@ describe('the bounds of a producer', () => {
     const topic = await newTopic(1);
     const proxy = await KafkaProxy.start(testBroker());
     const kafka = testKafka({ connect: proxy.connect, requestTimeoutMs: 200 });
-    const producer = new OrderedProducer(kafka, durable(topic, { durable: false, giveUpAfterMs: 500 }));
+    const producer = new OrderedProducer(
+      kafka,
+      durable(topic, { durable: false, giveUpAfterMs: 500 }),
+    );
     proxy.frozen = true;
     expect(await send(producer, 0, 'lost')).toEqual({ type: 'lost' });
     proxy.frozen = false;

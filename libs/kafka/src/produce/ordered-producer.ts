@@ -10,18 +10,27 @@ import { backOff } from '../waiting.js';
 
 export interface OrderedProducerOptions {
   readonly topic: string;
-  /** Idempotent and acknowledged by every in-sync replica; else acknowledged by the leader alone. */
+  /**
+   * Idempotent and acknowledged by every in-sync replica; else acknowledged by the leader alone.
+   */
   readonly durable: boolean;
   /** What may wait; beyond either, `send` returns null and nothing is sent. */
   readonly maxPendingBytes: number;
   readonly maxPendingGroups?: number;
-  /** How long, in ms, a group may wait for its outcome before it is `lost`; without it a producer never gives up. */
+  /**
+   * How long, in ms, a group may wait for its outcome before it is `lost`; without it a producer
+   * never gives up.
+   */
   readonly giveUpAfterMs?: number;
   readonly bounds?: Partial<SendBounds>;
 }
 
 /** A record batch stays within a reader's fetch of one partition (`maxBytesPerPartition`). */
-const BOUNDS: SendBounds = { bytesPerPartition: 240 * 1024, bytesPerSend: 16 * 1024 * 1024, messagesPerPartition: 500 };
+const BOUNDS: SendBounds = {
+  bytesPerPartition: 240 * 1024,
+  bytesPerSend: 16 * 1024 * 1024,
+  messagesPerPartition: 500,
+};
 
 /** Upper bound of what a record and its share of the batch's header add to key and value. */
 const RECORD_OVERHEAD_BYTES = 96;
@@ -37,10 +46,11 @@ export class ProducerClosed extends Error {
 }
 
 /**
- * Writes groups of messages to one topic. Groups of one partition are written first in, first out; a group's messages stand next to
- * each other, all or none. One send is outstanding; all that waits meanwhile goes with the next. After any failure the kafkajs
- * producer is thrown away and the same groups are sent again before anything newer: a group may then be written twice, as a whole, before any
- * later group of its partition.
+ * Writes groups of messages to one topic. Groups of one partition are written first in, first out;
+ * a group's messages stand next to each other, all or none. One send is outstanding; all that waits
+ * meanwhile goes with the next. After any failure the kafkajs producer is thrown away and the same
+ * groups are sent again before anything newer: a group may then be written twice, as a whole,
+ * before any later group of its partition.
  */
 export class OrderedProducer {
   private readonly queue: SendQueue;
@@ -60,7 +70,8 @@ export class OrderedProducer {
 
   /** Null when too much waits already. Rejects only with `ProducerClosed`. */
   send(partition: number, messages: readonly ProducedMessage[]): Promise<SendOutcome> | null {
-    if (this.stop.signal.aborted) return Promise.reject(new ProducerClosed('the producer is closed'));
+    if (this.stop.signal.aborted)
+      return Promise.reject(new ProducerClosed('the producer is closed'));
     const bytes = bytesOf(messages);
     const { maxPendingBytes, maxPendingGroups = Infinity } = this.options;
     if (this.queue.bytes + this.inHandBytes + bytes > maxPendingBytes) return null;
@@ -71,7 +82,10 @@ export class OrderedProducer {
     });
   }
 
-  /** Waits up to `graceMs` for what is pending; then what has no outcome rejects with `ProducerClosed`. */
+  /**
+   * Waits up to `graceMs` for what is pending; then what has no outcome rejects with
+   * `ProducerClosed`.
+   */
   async close(graceMs: number): Promise<void> {
     const timer = setTimeout(() => this.halt(), graceMs);
     await this.pumping;
@@ -83,14 +97,16 @@ export class OrderedProducer {
 
   private halt(): void {
     if (!this.stop.signal.aborted) this.stop.abort();
-    for (const group of this.queue.drain()) group.fail(new ProducerClosed('closed before it was sent'));
+    for (const group of this.queue.drain())
+      group.fail(new ProducerClosed('closed before it was sent'));
     // A send in hand ends at once, its outcome unknown.
     if (this.inHandBytes > 0) this.session?.abandon();
   }
 
   private async pump(): Promise<void> {
     for (;;) {
-      // Callers that an answer has woken, and others of the same turn of the event loop, still come along.
+      // Callers that an answer has woken, and others of the same turn of the event loop, still come
+      // along.
       await new Promise(setImmediate);
       if (this.queue.groups === 0) break;
       const groups = this.queue.take();
@@ -116,7 +132,8 @@ export class OrderedProducer {
         return;
       }
       if (this.stop.signal.aborted) {
-        for (const group of groups) group.fail(new ProducerClosed('closed before the outcome was known'));
+        for (const group of groups)
+          group.fail(new ProducerClosed('closed before the outcome was known'));
         return;
       }
       const { giveUpAfterMs = Infinity } = this.options;
@@ -124,7 +141,10 @@ export class OrderedProducer {
       const kept = groups.filter((group) => group.since > expired);
       for (const group of groups) if (group.since <= expired) group.settle({ type: 'lost' });
       this.failures += 1;
-      this.kafka.onProblem(`writing to ${this.options.topic} failed ${this.failures} times in a row`, delivery.error);
+      this.kafka.onProblem(
+        `writing to ${this.options.topic} failed ${this.failures} times in a row`,
+        delivery.error,
+      );
       await backOff(this.failures, this.stop.signal);
       if (kept.length === 0) return;
       groups = kept;
@@ -148,7 +168,8 @@ export class OrderedProducer {
 
   private open(): ProduceSession {
     const { topic, durable, giveUpAfterMs } = this.options;
-    const stallMs = giveUpAfterMs ?? 3 * (this.kafka.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS);
+    const stallMs =
+      giveUpAfterMs ?? 3 * (this.kafka.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS);
     return new ProduceSession(this.kafka, { topic, durable, stallMs });
   }
 }
@@ -169,7 +190,8 @@ export function bytesOf(messages: readonly ProducedMessage[]): number {
   let bytes = 0;
   for (const { key, value, headers } of messages) {
     bytes += value.length + (key === null ? 0 : Buffer.byteLength(key)) + RECORD_OVERHEAD_BYTES;
-    for (const [name, header] of Object.entries(headers ?? {})) bytes += name.length + String(header).length + 10;
+    for (const [name, header] of Object.entries(headers ?? {}))
+      bytes += name.length + String(header).length + 10;
   }
   return bytes;
 }

@@ -5,7 +5,10 @@ import { DEFAULT_REQUEST_TIMEOUT_MS } from '../connection/options.js';
 import type { KafkaOptions } from '../connection/options.js';
 import { within } from '../waiting.js';
 
-/** What the messages of one partition got; a null offset where the broker knew the batch but not any more its place. */
+/**
+ * What the messages of one partition got; a null offset where the broker knew the batch but not any
+ * more its place.
+ */
 export type BaseOffsets = ReadonlyMap<number, number | null>;
 
 export interface ProduceSettings {
@@ -17,8 +20,9 @@ export interface ProduceSettings {
 }
 
 /**
- * The life of one kafkajs producer, up to its first failure: one send at a time; after any rejection its owner abandons it, since
- * kafkajs has then taken back sequence numbers that the broker may have used, and the next send would pass for a repeat of the last.
+ * The life of one kafkajs producer, up to its first failure: one send at a time; after any
+ * rejection its owner abandons it, since kafkajs has then taken back sequence numbers that the
+ * broker may have used, and the next send would pass for a repeat of the last.
  */
 export class ProduceSession {
   private readonly requestTimeoutMs: number;
@@ -43,23 +47,33 @@ export class ProduceSession {
     });
   }
 
-  /** Resolves when all of it is written; each partition's messages are one record batch, in the order given. */
+  /**
+   * Resolves when all of it is written; each partition's messages are one record batch, in the
+   * order given.
+   */
   async send(messages: readonly (Message & { partition: number })[]): Promise<BaseOffsets> {
     const { topic, durable } = this.settings;
     this.connected ??= this.producer.connect();
     await this.bounded('connecting a producer', this.connected);
     // The broker answers for itself before the client stops listening.
     const timeout = Math.ceil(this.requestTimeoutMs * 0.8);
-    const sent = this.producer.send({ topic, messages: [...messages], acks: durable ? -1 : 1, timeout });
+    const sent = this.producer.send({
+      topic,
+      messages: [...messages],
+      acks: durable ? -1 : 1,
+      timeout,
+    });
     const results = await this.bounded('a send', sent);
     const offsets = new Map<number, number | null>();
     for (const { partition, baseOffset } of results) {
       const offset = baseOffset === undefined ? -1 : Number(baseOffset);
       offsets.set(partition, offset < 0 ? null : offset);
     }
-    // When a partition's leader moves between kafkajs's tries to a broker that has already answered, its messages are not sent at all.
+    // When a partition's leader moves between kafkajs's tries to a broker that has already
+    // answered, its messages are not sent at all.
     for (const { partition } of messages) {
-      if (!offsets.has(partition)) throw new Error(`the send has no result for partition ${partition} of ${topic}`);
+      if (!offsets.has(partition))
+        throw new Error(`the send has no result for partition ${partition} of ${topic}`);
     }
     return offsets;
   }

@@ -16,17 +16,23 @@ const PERMANENT = new Map<string, Rejection['reason']>([
   ['POLICY_VIOLATION', 'invalid'],
 ]);
 
-/** The permanent rejection in a send's error, or null where another try may succeed. kafkajs wraps what it gives up. */
+/**
+ * The permanent rejection in a send's error, or null where another try may succeed. kafkajs wraps
+ * what it gives up.
+ */
 export function rejectionOf(error: unknown): Rejection | null {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const type = protocolErrorType(cause);
     const reason = type === null ? undefined : PERMANENT.get(type);
-    if (type !== null && reason !== undefined) return { reason, detail: `${type}: ${cause.message}` };
+    if (type !== null && reason !== undefined)
+      return { reason, detail: `${type}: ${cause.message}` };
   }
   return null;
 }
 
 /** Kafka's name of a protocol error, for example `OFFSET_OUT_OF_RANGE`. */
 export function protocolErrorType(error: unknown): string | null {
-  return error instanceof Error && 'type' in error && typeof error.type === 'string' ? error.type : null;
+  return error instanceof Error && 'type' in error && typeof error.type === 'string'
+    ? error.type
+    : null;
 }

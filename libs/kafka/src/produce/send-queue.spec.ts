@@ -25,12 +25,18 @@ const bounds = { bytesPerPartition: 100, bytesPerSend: 250, messagesPerPartition
 describe('what waits to be sent', () => {
   it('goes out completely, in order per partition, within the bounds or alone', () => {
     const anyGroups = fc.array(
-      fc.tuple(fc.integer({ min: 0, max: 4 }), fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 12 })),
+      fc.tuple(
+        fc.integer({ min: 0, max: 4 }),
+        fc.integer({ min: 1, max: 300 }),
+        fc.integer({ min: 1, max: 12 }),
+      ),
       { maxLength: 60 },
     );
     const check = fc.property(anyGroups, (tuples) => {
       const queue = new SendQueue(bounds);
-      const groups = tuples.map(([partition, bytes, messages], number) => group(partition, bytes, number, messages));
+      const groups = tuples.map(([partition, bytes, messages], number) =>
+        group(partition, bytes, number, messages),
+      );
       for (const each of groups) queue.push(each);
       const sent: Group[] = [];
       while (queue.groups > 0) {
@@ -53,18 +59,23 @@ describe('what waits to be sent', () => {
     for (let n = 0; n < 100; n += 1) queue.push(group(0, 100));
     queue.push(group(1, 240));
     queue.push(group(2, 240));
-    const partitions = [queue.take(), queue.take(), queue.take()].flat().map((each) => each.partition);
+    const partitions = [queue.take(), queue.take(), queue.take()]
+      .flat()
+      .map((each) => each.partition);
     expect(new Set(partitions)).toEqual(new Set([0, 1, 2]));
   });
 });
 
 function expectWithin(batch: readonly Group[]): void {
-  const sum = (groups: readonly Group[]): number => groups.reduce((bytes, each) => bytes + each.bytes, 0);
+  const sum = (groups: readonly Group[]): number =>
+    groups.reduce((bytes, each) => bytes + each.bytes, 0);
   if (batch.length > 1) expect(sum(batch)).toBeLessThanOrEqual(bounds.bytesPerSend);
   for (const partition of new Set(batch.map((each) => each.partition))) {
     const mine = batch.filter((each) => each.partition === partition);
     if (mine.length === 1) continue;
     expect(sum(mine)).toBeLessThanOrEqual(bounds.bytesPerPartition);
-    expect(mine.flatMap((each) => each.messages).length).toBeLessThanOrEqual(bounds.messagesPerPartition);
+    expect(mine.flatMap((each) => each.messages).length).toBeLessThanOrEqual(
+      bounds.messagesPerPartition,
+    );
   }
 }

@@ -26,7 +26,10 @@ export interface Group {
 export interface SendBounds {
   /** Bytes of one partition's record batch, past which a further group waits for the next send. */
   readonly bytesPerPartition: number;
-  /** Bytes of a whole send; a broker closes the connection on a request above `socket.request.max.bytes`, 100 MiB. */
+  /**
+   * Bytes of a whole send; a broker closes the connection on a request above
+   * `socket.request.max.bytes`, 100 MiB.
+   */
   readonly bytesPerSend: number;
   /** kafkajs copies a partition's messages once per message. */
   readonly messagesPerPartition: number;
@@ -48,15 +51,22 @@ export class SendQueue {
     this.groups += 1;
   }
 
-  /** Takes the next send's groups, at least one if any waits; the partition that comes first changes from send to send. */
+  /**
+   * Takes the next send's groups, at least one if any waits; the partition that comes first changes
+   * from send to send.
+   */
   take(): Group[] {
     const taken: Group[] = [];
     let bytes = 0;
     for (const [partition, queue] of [...this.byPartition]) {
-      const count = this.fitting(queue, taken.length === 0 ? Infinity : this.bounds.bytesPerSend - bytes);
+      const count = this.fitting(
+        queue,
+        taken.length === 0 ? Infinity : this.bounds.bytesPerSend - bytes,
+      );
       if (count === 0) continue;
       const groups = queue.splice(0, count);
-      // Where something is left the partition goes behind the others, so that a busy one does not starve them.
+      // Where something is left the partition goes behind the others, so that a busy one does not
+      // starve them.
       this.byPartition.delete(partition);
       if (queue.length > 0) this.byPartition.set(partition, queue);
       for (const group of groups) bytes += group.bytes;
@@ -84,7 +94,8 @@ export class SendQueue {
     for (const group of queue) {
       bytes += group.bytes;
       messages += group.messages.length;
-      const full = bytes > this.bounds.bytesPerPartition || messages > this.bounds.messagesPerPartition;
+      const full =
+        bytes > this.bounds.bytesPerPartition || messages > this.bounds.messagesPerPartition;
       if (bytes > room || (count > 0 && full)) break;
       count += 1;
     }

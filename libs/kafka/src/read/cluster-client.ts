@@ -13,16 +13,20 @@ export interface Fetched {
 /** What a broker answers to a fetch, as far as it is used here; kafkajs leaves it untyped. */
 interface FetchAnswer {
   readonly responses: readonly {
-    readonly partitions: readonly { readonly highWatermark: string; readonly messages: readonly KafkaMessage[] }[];
+    readonly partitions: readonly {
+      readonly highWatermark: string;
+      readonly messages: readonly KafkaMessage[];
+    }[];
   }[];
 }
 
 const CLOSE_MS = 1000;
 
 /**
- * Reads one topic without a consumer group. kafkajs offers that only through a group, whose join takes hundreds of ms and leaves a
- * group behind; but it hands its cluster to a partition assigner, and that is all this takes from the consumer it makes.
- * Any failure may leave it useless: its owner abandons it and opens another.
+ * Reads one topic without a consumer group. kafkajs offers that only through a group, whose join
+ * takes hundreds of ms and leaves a group behind; but it hands its cluster to a partition assigner,
+ * and that is all this takes from the consumer it makes. Any failure may leave it useless: its
+ * owner abandons it and opens another.
  */
 export class ClusterClient {
   private readonly connection: KafkaConnection;
@@ -58,25 +62,39 @@ export class ClusterClient {
     const partitions = this.cluster
       .findTopicPartitionMetadata(this.topic)
       .map((known) => ({ partition: known.partitionId }));
-    const [offsets] = await this.cluster.fetchTopicsOffset([{ topic: this.topic, partitions, fromBeginning: false }]);
+    const [offsets] = await this.cluster.fetchTopicsOffset([
+      { topic: this.topic, partitions, fromBeginning: false },
+    ]);
     return new Map(offsets?.partitions.map(({ partition, offset }) => [partition, Number(offset)]));
   }
 
-  /** Records from `from` on, if need be after waiting up to `waitMs` for the first; a larger record than `maxBytes` comes alone. */
-  async fetch(partition: number, from: number, waitMs: number, maxBytes = 1024 * 1024): Promise<Fetched> {
+  /**
+   * Records from `from` on, if need be after waiting up to `waitMs` for the first; a larger record
+   * than `maxBytes` comes alone.
+   */
+  async fetch(
+    partition: number,
+    from: number,
+    waitMs: number,
+    maxBytes = 1024 * 1024,
+  ): Promise<Fetched> {
     await this.connect();
     await this.cluster.refreshMetadataIfNecessary();
     const [leader] = Object.keys(this.cluster.findLeaderForPartitions(this.topic, [partition]));
-    if (leader === undefined) throw new Error(`partition ${partition} of ${this.topic} has no leader`);
+    if (leader === undefined)
+      throw new Error(`partition ${partition} of ${this.topic} has no leader`);
     const broker = await this.cluster.findBroker({ nodeId: leader });
     const answer = (await broker.fetch({
       maxWaitTime: waitMs,
       minBytes: 1,
       maxBytes,
-      topics: [{ topic: this.topic, partitions: [{ partition, fetchOffset: String(from), maxBytes }] }],
+      topics: [
+        { topic: this.topic, partitions: [{ partition, fetchOffset: String(from), maxBytes }] },
+      ],
     })) as FetchAnswer;
     const fetched = answer.responses[0]?.partitions[0];
-    if (fetched === undefined) throw new Error(`a fetch of partition ${partition} of ${this.topic} had no answer`);
+    if (fetched === undefined)
+      throw new Error(`a fetch of partition ${partition} of ${this.topic} had no answer`);
     // A broker sends whole record batches, from the one that holds `from`.
     const messages = fetched.messages.filter((message) => Number(message.offset) >= from);
     return { messages, end: Number(fetched.highWatermark) };

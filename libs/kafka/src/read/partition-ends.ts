@@ -4,11 +4,17 @@ import { within } from '../waiting.js';
 
 type Ends = ReadonlyMap<number, number>;
 
-/** Asks for the ends of a topic's partitions; all who ask while a request is under way share the next one. */
+/**
+ * Asks for the ends of a topic's partitions; all who ask while a request is under way share the
+ * next one.
+ */
 export class PartitionEnds {
   private client: ClusterClient | null = null;
   private running: Promise<Ends> | null = null;
-  /** A request that has begun may have been answered before its caller's record was written, so a later caller never shares it. */
+  /**
+   * A request that has begun may have been answered before its caller's record was written, so a
+   * later caller never shares it.
+   */
   private next: Promise<Ends> | null = null;
 
   constructor(
@@ -17,7 +23,10 @@ export class PartitionEnds {
     private readonly timeoutMs: number,
   ) {}
 
-  /** The offset after the partition's last record that is durable now. Rejects when the cluster does not answer. */
+  /**
+   * The offset after the partition's last record that is durable now. Rejects when the cluster does
+   * not answer.
+   */
   async of(partition: number): Promise<number> {
     const ends = await this.request();
     const end = ends.get(partition);

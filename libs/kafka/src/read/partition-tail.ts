@@ -6,12 +6,15 @@ import { DEFAULT_REQUEST_TIMEOUT_MS } from '../connection/options.js';
 import { protocolErrorType } from '../produce/rejection.js';
 import { backOff, within } from '../waiting.js';
 
-/** How long, in ms, a broker may hold a fetch while nothing is there: bounds how late a closed reader is noticed, not latency. */
+/**
+ * How long, in ms, a broker may hold a fetch while nothing is there: bounds how late a closed
+ * reader is noticed, not latency.
+ */
 const WAIT_MS = 1000;
 
 /**
- * Follows a partition from its end, for messages that may be lost: after an outage it goes on where it was, and where the broker has deleted
- * that, at the end.
+ * Follows a partition from its end, for messages that may be lost: after an outage it goes on where
+ * it was, and where the broker has deleted that, at the end.
  */
 export class PartitionTail {
   private readonly stop = new AbortController();
@@ -29,7 +32,10 @@ export class PartitionTail {
     this.client = new ClusterClient(options, topic);
   }
 
-  /** Resolves when everything written from now on will be handed over; rejects when the partition cannot be read now. */
+  /**
+   * Resolves when everything written from now on will be handed over; rejects when the partition
+   * cannot be read now.
+   */
   static async open(
     options: KafkaOptions,
     topic: string,
@@ -87,7 +93,8 @@ export class PartitionTail {
     await backOff(this.failures, this.stop.signal);
     if (this.isStopped()) return;
     this.client = new ClusterClient(this.options, this.topic);
-    if (protocolErrorType(error) === 'OFFSET_OUT_OF_RANGE') this.next = await this.end().catch(() => this.next);
+    if (protocolErrorType(error) === 'OFFSET_OUT_OF_RANGE')
+      this.next = await this.end().catch(() => this.next);
   }
 
   private isStopped(): boolean {

@@ -3,12 +3,14 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 
 const PRODUCE = 0;
 
-/** What becomes of a broker's answer: `drop` swallows it, `cut` swallows it and ends the connection. */
+/**
+ * What becomes of a broker's answer: `drop` swallows it, `cut` swallows it and ends the connection.
+ */
 export type AnswerFate = 'pass' | 'drop' | 'cut';
 
 /**
- * Stands between a client and one broker, and decides the fate of each answer. The client's option `connect` leads here, since kafkajs
- * goes to the address that the broker itself tells.
+ * Stands between a client and one broker, and decides the fate of each answer. The client's option
+ * `connect` leads here, since kafkajs goes to the address that the broker itself tells.
  */
 export class KafkaProxy {
   private readonly sockets = new Set<Socket>();
@@ -30,7 +32,8 @@ export class KafkaProxy {
   }
 
   /** For `KafkaOptions.connect`. */
-  readonly connect = (): Socket => connect((this.server.address() as AddressInfo).port, '127.0.0.1');
+  readonly connect = (): Socket =>
+    connect((this.server.address() as AddressInfo).port, '127.0.0.1');
 
   async close(): Promise<void> {
     for (const socket of this.sockets) socket.destroy();

@@ -15,7 +15,10 @@ export function testKafka(options: Partial<KafkaOptions> = {}): KafkaOptions {
 }
 
 /** A new topic with a name of its own. */
-export async function newTopic(partitions: number, config: Record<string, string> = {}): Promise<string> {
+export async function newTopic(
+  partitions: number,
+  config: Record<string, string> = {},
+): Promise<string> {
   const topic = `test-${randomUUID()}`;
   await createTopic(testKafka(), { topic, partitions, replication: 1, config });
   return topic;
@@ -26,7 +29,11 @@ export function message(text: string, key = 'k'): ProducedMessage {
 }
 
 /** Sends one group, where nothing may be refused for want of room. */
-export async function send(producer: OrderedProducer, partition: number, ...texts: string[]): Promise<SendOutcome> {
+export async function send(
+  producer: OrderedProducer,
+  partition: number,
+  ...texts: string[]
+): Promise<SendOutcome> {
   const sent = producer.send(
     partition,
     texts.map((text) => message(text)),

@@ -20,11 +20,13 @@ export interface Completion {
  * Throws `UpstreamBroken` where it is no completion, or holds an error in spite of its status.
  */
 export function readCompletion(json: unknown): Completion {
-  if (!isJsonObject(json)) throw new UpstreamBroken('the model sent an answer that is not a JSON object');
+  if (!isJsonObject(json))
+    throw new UpstreamBroken('the model sent an answer that is not a JSON object');
   if (providerError(json) === null && !Array.isArray(json['choices'])) {
     throw new UpstreamBroken('the model sent an answer without choices');
   }
-  // A whole body differs from a chunk in `message` for `delta` only, and the accumulator reads both.
+  // A whole body differs from a chunk in `message` for `delta` only, and the accumulator reads
+  // both.
   const whole = new CompletionAccumulator();
   whole.accept(json);
   return {

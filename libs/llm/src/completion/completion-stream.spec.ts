@@ -10,7 +10,12 @@ describe('a streamed completion', () => {
     const answer = new CompletionAccumulator();
     expect(answer.message()).toEqual({ role: 'assistant', content: '' });
     const head = { id: 'c1', model: 'm-1' };
-    expect(answer.accept({ ...head, choices: [{ index: 0, delta: { role: 'assistant', content: '' } }] })).toEqual({
+    expect(
+      answer.accept({
+        ...head,
+        choices: [{ index: 0, delta: { role: 'assistant', content: '' } }],
+      }),
+    ).toEqual({
       delta: '',
       finished: false,
       usageOnly: false,
@@ -22,15 +27,28 @@ describe('a streamed completion', () => {
       usageOnly: false,
     });
     const usage = { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 };
-    expect(answer.accept({ ...head, choices: [], usage })).toEqual({ delta: '', finished: false, usageOnly: true });
+    expect(answer.accept({ ...head, choices: [], usage })).toEqual({
+      delta: '',
+      finished: false,
+      usageOnly: true,
+    });
     expect(answer.message()).toEqual({ role: 'assistant', content: 'Hello' });
-    expect(answer).toMatchObject({ id: 'c1', model: 'm-1', usage, finishReason: 'stop', text: 'Hello' });
+    expect(answer).toMatchObject({
+      id: 'c1',
+      model: 'm-1',
+      usage,
+      finishReason: 'stop',
+      text: 'Hello',
+    });
   });
 
   it('takes the text of choice 0 only, and reports the end of any', () => {
     const answer = new CompletionAccumulator();
     const accepted = answer.accept({
-      choices: [{ index: 1, delta: { content: 'b' }, finish_reason: 'stop' }, choice({ content: 'a' })],
+      choices: [
+        { index: 1, delta: { content: 'b' }, finish_reason: 'stop' },
+        choice({ content: 'a' }),
+      ],
     });
     expect(accepted).toEqual({ delta: 'a', finished: true, usageOnly: false });
     expect(answer.finishReason).toBeNull();
@@ -41,23 +59,33 @@ describe('a streamed completion', () => {
     fc.assert(
       fc.property(texts, texts, (said, args) => {
         const answer = new CompletionAccumulator();
-        const deltas = said.map((content) => answer.accept({ choices: [choice({ content })] }).delta);
+        const deltas = said.map(
+          (content) => answer.accept({ choices: [choice({ content })] }).delta,
+        );
         answer.accept({
-          choices: [tool({ index: 0, id: 'a', type: 'function', function: { name: 'f', arguments: '' } })],
+          choices: [
+            tool({ index: 0, id: 'a', type: 'function', function: { name: 'f', arguments: '' } }),
+          ],
         });
-        for (const part of args) answer.accept({ choices: [tool({ index: 0, function: { arguments: part } })] });
+        for (const part of args)
+          answer.accept({ choices: [tool({ index: 0, function: { arguments: part } })] });
         expect(deltas.join('')).toBe(said.join(''));
         expect(answer.message()).toEqual({
           role: 'assistant',
           content: said.join('') === '' ? null : said.join(''),
-          tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: args.join('') } }],
+          tool_calls: [
+            { id: 'a', type: 'function', function: { name: 'f', arguments: args.join('') } },
+          ],
         });
       }),
     );
   });
 
   it('is the same as the whole body that it equals', () => {
-    const calls = fc.array(fc.record({ name: fc.string({ minLength: 1 }), arguments: fc.string() }), { maxLength: 4 });
+    const calls = fc.array(
+      fc.record({ name: fc.string({ minLength: 1 }), arguments: fc.string() }),
+      { maxLength: 4 },
+    );
     fc.assert(
       fc.property(fc.string(), calls, fc.string(), (content, functions, refusal) => {
         const toolCalls = functions.map((called, index) => ({
@@ -65,13 +93,21 @@ describe('a streamed completion', () => {
           type: 'function',
           function: called,
         }));
-        const whole = readCompletion({ choices: [{ message: { content, refusal, tool_calls: toolCalls } }] });
+        const whole = readCompletion({
+          choices: [{ message: { content, refusal, tool_calls: toolCalls } }],
+        });
         const answer = new CompletionAccumulator();
-        for (const character of content) answer.accept({ choices: [choice({ content: character })] });
-        for (const character of refusal) answer.accept({ choices: [choice({ refusal: character })] });
+        for (const character of content)
+          answer.accept({ choices: [choice({ content: character })] });
+        for (const character of refusal)
+          answer.accept({ choices: [choice({ refusal: character })] });
         toolCalls.forEach((call, index) => {
-          answer.accept({ choices: [tool({ index, ...call, function: { name: call.function.name } })] });
-          answer.accept({ choices: [tool({ index, function: { arguments: call.function.arguments } })] });
+          answer.accept({
+            choices: [tool({ index, ...call, function: { name: call.function.name } })],
+          });
+          answer.accept({
+            choices: [tool({ index, function: { arguments: call.function.arguments } })],
+          });
         });
         expect(answer.message()).toEqual(whole.message);
       }),
@@ -140,7 +176,11 @@ describe('a streamed completion', () => {
     const answer = new CompletionAccumulator();
     for (const piece of pieces) answer.accept({ choices: [tool(piece)] });
     expect(answer.message().tool_calls).toEqual(
-      expected.map(([id, name, args]) => ({ id, type: 'function', function: { name, arguments: args } })),
+      expected.map(([id, name, args]) => ({
+        id,
+        type: 'function',
+        function: { name, arguments: args },
+      })),
     );
   });
 
@@ -159,7 +199,9 @@ describe('a streamed completion', () => {
       expect(answer.accept(chunk)).toEqual(nothing);
     }
     expect(
-      answer.accept({ choices: [{ delta: { content: [{ type: 'text', text: 'a' }, { type: 'other' }] } }] }).delta,
+      answer.accept({
+        choices: [{ delta: { content: [{ type: 'text', text: 'a' }, { type: 'other' }] } }],
+      }).delta,
     ).toBe('a');
     expect(answer).toMatchObject({ usage: null, model: null, id: null });
   });
@@ -169,7 +211,9 @@ describe('a streamed completion', () => {
     ['overloaded', 'overloaded'],
     [{ code: 7 }, '{"code":7}'],
   ])('breaks on the error %j inside the stream', (error, message) => {
-    expect(() => new CompletionAccumulator().accept({ error })).toThrow(new UpstreamBroken(message));
+    expect(() => new CompletionAccumulator().accept({ error })).toThrow(
+      new UpstreamBroken(message),
+    );
     expect(() => readCompletion({ error })).toThrow(new UpstreamBroken(message));
   });
 
@@ -195,11 +239,19 @@ describe('a whole completion', () => {
       usage,
     };
     const message = { role: 'assistant', content: 'Hi' };
-    expect(readCompletion(body)).toEqual({ id: 'c', model: 'm', message, usage, finishReason: 'stop' });
+    expect(readCompletion(body)).toEqual({
+      id: 'c',
+      model: 'm',
+      message,
+      usage,
+      finishReason: 'stop',
+    });
   });
 
   it('has no content where it has a refusal or tool calls instead', () => {
-    expect(readCompletion({ choices: [{ message: { content: null, refusal: 'No.' } }] }).message).toEqual({
+    expect(
+      readCompletion({ choices: [{ message: { content: null, refusal: 'No.' } }] }).message,
+    ).toEqual({
       role: 'assistant',
       content: null,
       refusal: 'No.',

@@ -34,29 +34,36 @@ export function parseChunk(data: string): ChunkJson {
   } catch (cause) {
     throw new UpstreamBroken('the model sent a chunk that is not JSON', { cause });
   }
-  if (!isJsonObject(chunk)) throw new UpstreamBroken('the model sent a chunk that is not a JSON object');
+  if (!isJsonObject(chunk))
+    throw new UpstreamBroken('the model sent a chunk that is not a JSON object');
   return chunk;
 }
 
-/** Puts the answer of a streamed completion together, choice 0 of it, tolerating what providers leave out or add. */
+/**
+ * Puts the answer of a streamed completion together, choice 0 of it, tolerating what providers
+ * leave out or add.
+ */
 export class CompletionAccumulator {
-  #id: string | null = null;
-  #model: string | null = null;
-  #usage: Usage | null = null;
-  #finishReason: string | null = null;
-  #text = '';
-  #refusal = '';
-  #toolCallLength = 0;
-  readonly #toolCalls = new ToolCallAccumulator();
+  private firstId: string | null = null;
+  private lastModel: string | null = null;
+  private foundUsage: Usage | null = null;
+  private lastFinishReason: string | null = null;
+  private joined = '';
+  private refusal = '';
+  private toolCallLength = 0;
+  private readonly toolCalls = new ToolCallAccumulator();
 
-  /** Takes the next chunk. Throws `UpstreamBroken` for an error of the provider inside the stream, and for a boundless answer. */
+  /**
+   * Takes the next chunk. Throws `UpstreamBroken` for an error of the provider inside the stream,
+   * and for a boundless answer.
+   */
   accept(chunk: ChunkJson): AcceptedChunk {
     const error = providerError(chunk);
     if (error !== null) throw new UpstreamBroken(error);
-    if (this.#id === null && isName(chunk['id'])) this.#id = chunk['id'];
-    if (isName(chunk['model'])) this.#model = chunk['model'];
+    if (this.firstId === null && isName(chunk['id'])) this.firstId = chunk['id'];
+    if (isName(chunk['model'])) this.lastModel = chunk['model'];
     const usage = readUsage(chunk['usage']);
-    if (usage !== null) this.#usage = usage;
+    if (usage !== null) this.foundUsage = usage;
 
     const choices = objectsOf(chunk['choices']);
     let delta = '';
@@ -65,10 +72,10 @@ export class CompletionAccumulator {
       const reason = choice['finish_reason'];
       if (isName(reason)) finished = true;
       if (!isFirst(choice)) continue;
-      if (isName(reason)) this.#finishReason = reason;
-      delta += this.#add(choice['delta'] ?? choice['message']);
+      if (isName(reason)) this.lastFinishReason = reason;
+      delta += this.add(choice['delta'] ?? choice['message']);
     }
-    if (this.#text.length + this.#refusal.length + this.#toolCallLength > MAX_ANSWER_LENGTH) {
+    if (this.joined.length + this.refusal.length + this.toolCallLength > MAX_ANSWER_LENGTH) {
       throw new UpstreamBroken(`the model's answer is longer than ${MAX_ANSWER_LENGTH} characters`);
     }
     return { delta, finished, usageOnly: choices.length === 0 && usage !== null };
@@ -76,39 +83,40 @@ export class CompletionAccumulator {
 
   /** The answer as far as it has come. */
   message(): AssistantMessage {
-    return assistantMessage(this.#text, this.#toolCalls.calls(), this.#refusal);
+    return assistantMessage(this.joined, this.toolCalls.calls(), this.refusal);
   }
 
   /** The text as far as it has come: all deltas, joined. */
   get text(): string {
-    return this.#text;
+    return this.joined;
   }
 
   /** The last usage that was reported; providers that report more than once report totals. */
   get usage(): Usage | null {
-    return this.#usage;
+    return this.foundUsage;
   }
 
   /** The model that the provider says it used. */
   get model(): string | null {
-    return this.#model;
+    return this.lastModel;
   }
 
   get id(): string | null {
-    return this.#id;
+    return this.firstId;
   }
 
   /** Why choice 0 ended; null while it has not. */
   get finishReason(): string | null {
-    return this.#finishReason;
+    return this.lastFinishReason;
   }
 
-  #add(delta: unknown): string {
+  private add(delta: unknown): string {
     if (!isJsonObject(delta)) return '';
     const text = textOf(delta['content']);
-    this.#text += text;
-    if (typeof delta['refusal'] === 'string') this.#refusal += delta['refusal'];
-    if (delta['tool_calls'] !== undefined) this.#toolCallLength += this.#toolCalls.accept(delta['tool_calls']);
+    this.joined += text;
+    if (typeof delta['refusal'] === 'string') this.refusal += delta['refusal'];
+    if (delta['tool_calls'] !== undefined)
+      this.toolCallLength += this.toolCalls.accept(delta['tool_calls']);
     return text;
   }
 }

@@ -21,7 +21,9 @@ describe('prices', () => {
 
   it('make the demo model free, unless somebody says otherwise', () => {
     expect(prices.cost('demo', USAGE)).toBe(0);
-    expect(new PriceList(parsePrices('{"demo": {"input": 1000, "output": 0}}')).cost('demo', USAGE)).toBe(1);
+    expect(
+      new PriceList(parsePrices('{"demo": {"input": 1000, "output": 0}}')).cost('demo', USAGE),
+    ).toBe(1);
   });
 
   it.each([
@@ -33,6 +35,8 @@ describe('prices', () => {
     ['{"m": {"input": "1", "output": 3}}', 'SBP_MODEL_PRICES["m"].input'],
     ['{"m": {"input": 1, "output": 3, "ouput": 3}}', 'SBP_MODEL_PRICES["m"].ouput'],
   ])('name the field of %s that cannot be used', (text, field) => {
-    expect(() => parsePrices(text)).toThrow(expect.objectContaining({ name: 'InvalidSetting', field }));
+    expect(() => parsePrices(text)).toThrow(
+      expect.objectContaining({ name: 'InvalidSetting', field }),
+    );
   });
 });

@@ -27,7 +27,10 @@ describe('readSseEvents', () => {
         async (events, end, cuts) => {
           const bytes = Buffer.from(
             events
-              .map((one) => `${one.event === null ? '' : `event: ${one.event}${end}`}data: ${one.data}${end}${end}`)
+              .map(
+                (one) =>
+                  `${one.event === null ? '' : `event: ${one.event}${end}`}data: ${one.data}${end}${end}`,
+              )
               .join(''),
           );
           const expected = events.map((one) =>

@@ -12,11 +12,13 @@ export interface SseEvent {
 const MAX_EVENT_LENGTH = 10 * 1024 * 1024;
 
 /**
- * Reads server-sent events from a body, however its bytes are split; comments and ids are left out, as is an event that the
- * stream's end cuts off. What the body throws passes through; an event longer than 10 MiB throws `UpstreamBroken`. Leaving
- * the loop early leaves the body too.
+ * Reads server-sent events from a body, however its bytes are split; comments and ids are left out,
+ * as is an event that the stream's end cuts off. What the body throws passes through; an event
+ * longer than 10 MiB throws `UpstreamBroken`. Leaving the loop early leaves the body too.
  */
-export async function* readSseEvents(body: AsyncIterable<Uint8Array>): AsyncGenerator<SseEvent, void, undefined> {
+export async function* readSseEvents(
+  body: AsyncIterable<Uint8Array>,
+): AsyncGenerator<SseEvent, void, undefined> {
   const decoder = new TextDecoder();
   let events: SseEvent[] = [];
   let tooLong = false;
@@ -32,8 +34,12 @@ export async function* readSseEvents(body: AsyncIterable<Uint8Array>): AsyncGene
   });
   for await (const bytes of body) {
     parser.feed(decoder.decode(bytes, { stream: true }));
-    // Checked before anything of this read is passed on: the parser drops what it holds when it overflows.
-    if (isSet(tooLong)) throw new UpstreamBroken(`the model sent an event longer than ${MAX_EVENT_LENGTH} characters`);
+    // Checked before anything of this read is passed on: the parser drops what it holds when it
+    // overflows.
+    if (isSet(tooLong))
+      throw new UpstreamBroken(
+        `the model sent an event longer than ${MAX_EVENT_LENGTH} characters`,
+      );
     if (events.length === 0) continue;
     const ready = events;
     events = [];

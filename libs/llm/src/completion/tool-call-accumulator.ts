@@ -10,19 +10,22 @@ interface GrowingCall {
   arguments: string;
 }
 
-/** Puts tool calls together from their pieces. A piece names its call by `index`; where a provider sends none, by `id`. */
+/**
+ * Puts tool calls together from their pieces. A piece names its call by `index`; where a provider
+ * sends none, by `id`.
+ */
 export class ToolCallAccumulator {
-  readonly #calls: GrowingCall[] = [];
+  private readonly growing: GrowingCall[] = [];
 
   /** Takes the `tool_calls` of a delta or message; returns how many characters were added. */
   accept(pieces: unknown): number {
     let added = 0;
-    for (const piece of objectsOf(pieces)) added += this.#merge(this.#find(piece), piece);
+    for (const piece of objectsOf(pieces)) added += this.merge(this.find(piece), piece);
     return added;
   }
 
   calls(): readonly AssistantToolCall[] {
-    return this.#calls
+    return this.growing
       .toSorted((one, other) => one.index - other.index)
       .map((call) => ({
         id: call.id,
@@ -31,34 +34,46 @@ export class ToolCallAccumulator {
       }));
   }
 
-  #find(piece: JsonObject): GrowingCall {
+  private find(piece: JsonObject): GrowingCall {
     const id = text(piece['id']);
     const index = piece['index'];
     const named = typeof index === 'number' && Number.isInteger(index);
-    // Some providers give every parallel call the index 0: another id under a known index is another call.
-    const found = this.#calls.findLast((call) =>
-      named ? call.index === index && (id === '' || call.id === '' || call.id === id) : id === '' || call.id === id,
+    // Some providers give every parallel call the index 0: another id under a known index is
+    // another call.
+    const found = this.growing.findLast((call) =>
+      named
+        ? call.index === index && (id === '' || call.id === '' || call.id === id)
+        : id === '' || call.id === id,
     );
     if (found !== undefined) return found;
-    const call = { index: named ? index : this.#nextIndex(), id: '', type: 'function', name: '', arguments: '' };
-    this.#calls.push(call);
+    const call = {
+      index: named ? index : this.nextIndex(),
+      id: '',
+      type: 'function',
+      name: '',
+      arguments: '',
+    };
+    this.growing.push(call);
     return call;
   }
 
-  #merge(call: GrowingCall, piece: JsonObject): number {
+  private merge(call: GrowingCall, piece: JsonObject): number {
     call.id = text(piece['id']) || call.id;
     call.type = text(piece['type']) || call.type;
     const called = piece['function'];
     if (!isJsonObject(called)) return 1;
-    // A name comes whole, and some providers repeat it with every piece; arguments come in parts, or whole as an object.
+    // A name comes whole, and some providers repeat it with every piece; arguments come in parts,
+    // or whole as an object.
     call.name = text(called['name']) || call.name;
-    const args = isJsonObject(called['arguments']) ? JSON.stringify(called['arguments']) : text(called['arguments']);
+    const args = isJsonObject(called['arguments'])
+      ? JSON.stringify(called['arguments'])
+      : text(called['arguments']);
     call.arguments += args;
     return args.length + 1;
   }
 
-  #nextIndex(): number {
-    return this.#calls.reduce((next, call) => Math.max(next, call.index + 1), 0);
+  private nextIndex(): number {
+    return this.growing.reduce((next, call) => Math.max(next, call.index + 1), 0);
   }
 }
 

@@ -13,7 +13,9 @@ export function readUsage(value: unknown): Usage | null {
 }
 
 function isUsage(value: unknown): value is Usage {
-  return isJsonObject(value) && isCount(value['prompt_tokens']) && isCount(value['completion_tokens']);
+  return (
+    isJsonObject(value) && isCount(value['prompt_tokens']) && isCount(value['completion_tokens'])
+  );
 }
 
 function isCount(value: unknown): boolean {

@@ -14,38 +14,43 @@ export interface DemoAnswer {
 const FINGERPRINT = 'fp_demo';
 export const DONE = Buffer.from('data: [DONE]\n\n');
 
-/** Encodes the chunks of one streamed answer. What does not change is made once: a chunk costs one small string. */
+/**
+ * Encodes the chunks of one streamed answer. What does not change is made once: a chunk costs one
+ * small string.
+ */
 export class DemoChunks {
-  readonly #open: string;
-  readonly #close: string;
+  private readonly open: string;
+  private readonly close: string;
 
   constructor(private readonly answer: DemoAnswer) {
-    this.#open = `data: {"id":"${answer.id}","object":"chat.completion.chunk","created":${answer.created},"model":${JSON.stringify(answer.request.model)},"system_fingerprint":"${FINGERPRINT}","choices":[`;
-    this.#close = answer.request.includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
+    this.open = `data: {"id":"${answer.id}","object":"chat.completion.chunk","created":${answer.created},"model":${JSON.stringify(answer.request.model)},"system_fingerprint":"${FINGERPRINT}","choices":[`;
+    this.close = answer.request.includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
   }
 
-  /** The chunk that opens a choice. That of choice 0 carries `demo`, a field that no client knows. */
+  /**
+   * The chunk that opens a choice. That of choice 0 carries `demo`, a field that no client knows.
+   */
   role(choice: number): Uint8Array {
-    const opened = this.#choice(choice, '{"role":"assistant","content":"","refusal":null}', 'null');
+    const opened = this.choice(choice, '{"role":"assistant","content":"","refusal":null}', 'null');
     const extension = choice === 0 ? `],"demo":${JSON.stringify(extensionOf(this.answer))}` : ']';
-    return Buffer.from(`${this.#open}${opened}${extension}${this.#close.slice(1)}`);
+    return Buffer.from(`${this.open}${opened}${extension}${this.close.slice(1)}`);
   }
 
   word(choice: number, word: string): Uint8Array {
-    const said = this.#choice(choice, `{"content":${JSON.stringify(word)}}`, 'null');
-    return Buffer.from(`${this.#open}${said}${this.#close}`);
+    const said = this.choice(choice, `{"content":${JSON.stringify(word)}}`, 'null');
+    return Buffer.from(`${this.open}${said}${this.close}`);
   }
 
   finish(choice: number): Uint8Array {
-    const ended = this.#choice(choice, '{}', `"${this.answer.finishReason}"`);
-    return Buffer.from(`${this.#open}${ended}${this.#close}`);
+    const ended = this.choice(choice, '{}', `"${this.answer.finishReason}"`);
+    return Buffer.from(`${this.open}${ended}${this.close}`);
   }
 
   usage(): Uint8Array {
-    return Buffer.from(`${this.#open}],"usage":${JSON.stringify(usageOf(this.answer))}}\n\n`);
+    return Buffer.from(`${this.open}],"usage":${JSON.stringify(usageOf(this.answer))}}\n\n`);
   }
 
-  #choice(index: number, delta: string, reason: string): string {
+  private choice(index: number, delta: string, reason: string): string {
     return `{"index":${index},"delta":${delta},"logprobs":null,"finish_reason":${reason}}`;
   }
 }
@@ -73,11 +78,19 @@ export function demoBody(answer: DemoAnswer): Uint8Array {
 }
 
 /** An error as OpenAI words it. */
-export function errorBody(message: string, type: string, param: string | null, code: string | null): Uint8Array {
+export function errorBody(
+  message: string,
+  type: string,
+  param: string | null,
+  code: string | null,
+): Uint8Array {
   return Buffer.from(JSON.stringify({ error: { message, type, param, code } }));
 }
 
-function extensionOf({ request }: DemoAnswer): { readonly messages: number; readonly fields: readonly string[] } {
+function extensionOf({ request }: DemoAnswer): {
+  readonly messages: number;
+  readonly fields: readonly string[];
+} {
   return { messages: request.messages, fields: request.fields };
 }
 

@@ -14,7 +14,10 @@ describeChatModel((options) => {
 });
 
 const FAST: DemoOptions = { ttftMs: 0, tokens: 40, intervalMs: 0, vary: false, fail: null };
-const BODY = { model: 'gpt-4o', messages: [{ role: 'user', content: 'Plan a 3-day trip to Tokyo. Be concise.' }] };
+const BODY = {
+  model: 'gpt-4o',
+  messages: [{ role: 'user', content: 'Plan a 3-day trip to Tokyo. Be concise.' }],
+};
 
 describe('the demo model', () => {
   it('says what it is, quotes the question and counts the messages', async () => {
@@ -28,7 +31,8 @@ describe('the demo model', () => {
   });
 
   it('gives equal requests equal text, and with vary different text from the first word on', async () => {
-    const text = async (model: DemoModel): Promise<string> => contentOf((await ask(BODY, model)).json);
+    const text = async (model: DemoModel): Promise<string> =>
+      contentOf((await ask(BODY, model)).json);
     const steady = new DemoModel(FAST);
     expect(await text(steady)).toBe(await text(steady));
     const varying = new DemoModel({ ...FAST, vary: true, tokens: 1 });
@@ -36,7 +40,10 @@ describe('the demo model', () => {
   });
 
   it('streams a role, one chunk a word, a finish reason, usage and [DONE]', async () => {
-    const { chunks, done } = await stream({ ...BODY, stream_options: { include_usage: true } }, { ...FAST, tokens: 3 });
+    const { chunks, done } = await stream(
+      { ...BODY, stream_options: { include_usage: true } },
+      { ...FAST, tokens: 3 },
+    );
     expect(chunks.map((chunk) => chunk['choices'])).toMatchObject([
       [{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: null }],
       [{ index: 0, delta: { content: 'I' }, finish_reason: null }],
@@ -71,7 +78,9 @@ describe('the demo model', () => {
   it('names the fields that reached it, once', async () => {
     const { chunks } = await stream({ ...BODY, top_k: 4 }, FAST);
     const fields = ['model', 'messages', 'top_k', 'stream'];
-    expect(chunks.flatMap((chunk) => ('demo' in chunk ? [chunk['demo']] : []))).toEqual([{ messages: 1, fields }]);
+    expect(chunks.flatMap((chunk) => ('demo' in chunk ? [chunk['demo']] : []))).toEqual([
+      { messages: 1, fields },
+    ]);
     expect((await ask({ ...BODY, top_k: 4 })).json).toMatchObject({
       demo: { messages: 1, fields: ['model', 'messages', 'top_k'] },
     });
@@ -112,7 +121,11 @@ describe('the demo model', () => {
     ['a wrong n', JSON.stringify({ ...BODY, n: 0 }), 'n'],
     ['a wrong max_tokens', JSON.stringify({ ...BODY, max_tokens: -1 }), 'max_tokens'],
     ['a steering line out of bounds', JSON.stringify(user('demo: tokens=1000000')), 'messages'],
-    ['a steering line with an unknown word', JSON.stringify(user('demo: tokens=3 faster')), 'messages'],
+    [
+      'a steering line with an unknown word',
+      JSON.stringify(user('demo: tokens=3 faster')),
+      'messages',
+    ],
   ])('answers 400 in OpenAI’s form to %s', async (_, body, param) => {
     const { status, json } = await ask(body);
     expect(status).toBe(400);
@@ -121,7 +134,10 @@ describe('the demo model', () => {
 
   it('is steered for one call by a line of the last user message, which it does not quote', async () => {
     const model = new DemoModel(FAST);
-    const { json } = await ask(user('Hello\n demo: tokens=30 interval=0 ttft=0 vary=off\nworld'), model);
+    const { json } = await ask(
+      user('Hello\n demo: tokens=30 interval=0 ttft=0 vary=off\nworld'),
+      model,
+    );
     expect(contentOf(json).split(' ')).toHaveLength(30);
     expect(contentOf(json)).toContain('begins: “Hello world”');
     expect(contentOf((await ask(BODY, model)).json).split(' ')).toHaveLength(40);
@@ -129,7 +145,9 @@ describe('the demo model', () => {
   });
 
   it('takes a line without options as text', async () => {
-    expect(contentOf((await ask(user('demo: vary your answer'))).json)).toContain('“demo: vary your answer”');
+    expect(contentOf((await ask(user('demo: vary your answer'))).json)).toContain(
+      '“demo: vary your answer”',
+    );
   });
 
   it('never tears a character of what it quotes', async () => {
@@ -159,7 +177,10 @@ function contentOf(json: unknown): string {
   return readCompletion(json).message.content ?? '';
 }
 
-async function ask(body: unknown, model = new DemoModel(FAST)): Promise<{ status: number; json: JsonObject }> {
+async function ask(
+  body: unknown,
+  model = new DemoModel(FAST),
+): Promise<{ status: number; json: JsonObject }> {
   const bytes = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
   const response = await model.complete({ body: bytes, signal: new AbortController().signal });
   const parts: Uint8Array[] = [];
@@ -168,7 +189,10 @@ async function ask(body: unknown, model = new DemoModel(FAST)): Promise<{ status
   return { status: response.status, json: isJsonObject(json) ? json : {} };
 }
 
-async function stream(body: JsonObject, options: DemoOptions): Promise<{ chunks: JsonObject[]; done: boolean }> {
+async function stream(
+  body: JsonObject,
+  options: DemoOptions,
+): Promise<{ chunks: JsonObject[]; done: boolean }> {
   const response = await new DemoModel(options).complete({
     body: Buffer.from(JSON.stringify({ ...body, stream: true })),
     signal: new AbortController().signal,

@@ -15,14 +15,15 @@ const WORDS_PER_BREATH = 256;
 const RETRY_AFTER_SECONDS = 1;
 
 /**
- * A stand-in for a model that needs no key and no network: it says what it is, quotes what it was asked, and streams at a
- * chosen pace. Its failures are `DemoFailure`. `@N` counts the calls of this instance.
+ * A stand-in for a model that needs no key and no network: it says what it is, quotes what it was
+ * asked, and streams at a chosen pace. Its failures are `DemoFailure`. `@N` counts the calls of
+ * this instance.
  */
 export class DemoModel extends ChatModel {
   override readonly description = 'built-in demo model (not a real LLM)';
-  readonly #live = new Set<Pacer>();
-  #calls = 0;
-  #closed = false;
+  private readonly live = new Set<Pacer>();
+  private calls = 0;
+  private closed = false;
 
   constructor(private readonly options: DemoOptions) {
     super();
@@ -30,8 +31,8 @@ export class DemoModel extends ChatModel {
 
   override async complete({ body, signal }: ModelRequest): Promise<ModelResponse> {
     signal.throwIfAborted();
-    if (this.#closed) throw new UpstreamUnavailable('the demo model is closed');
-    const call = ++this.#calls;
+    if (this.closed) throw new UpstreamUnavailable('the demo model is closed');
+    const call = ++this.calls;
     const request = readDemoRequest(body, this.options);
     if (request.type === 'refused') {
       return json(400, errorBody(request.message, 'invalid_request_error', request.param, null));
@@ -39,7 +40,7 @@ export class DemoModel extends ChatModel {
     const { fail, ttftMs, intervalMs } = request.options;
     const failure = fail !== null && call % fail.every === 0 ? fail : null;
     const begun = performance.now() + ttftMs;
-    const pacer = this.#pace(signal);
+    const pacer = this.pace(signal);
     try {
       if (failure?.type === 'refuse')
         throw new UpstreamUnavailable('the demo model refuses this call, as it was told to');
@@ -47,36 +48,42 @@ export class DemoModel extends ChatModel {
       await pacer.until(begun);
       if (failure?.type === 'status') return failed(failure.status);
       const breaksAfter = failure?.type === 'break' ? failure.after : null;
-      const answer = this.#answer(request);
+      const answer = this.answer(request);
       if (request.stream) {
-        return { status: 200, headers: STREAM_HEADERS, body: this.#stream(answer, begun, breaksAfter, signal) };
+        return {
+          status: 200,
+          headers: STREAM_HEADERS,
+          body: this.stream(answer, begun, breaksAfter, signal),
+        };
       }
       await pacer.until(begun + (answer.words[0]?.length ?? 0) * intervalMs);
       const whole = demoBody(answer);
       return breaksAfter === null ? json(200, whole) : { ...json(200, whole), body: half(whole) };
     } finally {
-      this.#release(pacer);
+      this.release(pacer);
     }
   }
 
   override close(): Promise<void> {
-    this.#closed = true;
-    for (const pacer of this.#live) pacer.stop(new UpstreamBroken('the demo model was closed'));
+    this.closed = true;
+    for (const pacer of this.live) pacer.stop(new UpstreamBroken('the demo model was closed'));
     return Promise.resolve();
   }
 
-  #answer(request: DemoRequest): DemoAnswer {
+  private answer(request: DemoRequest): DemoAnswer {
     const random = request.options.vary ? Math.random : null;
     return {
       id: `chatcmpl-demo-${randomUUID()}`,
       created: Math.floor(Date.now() / 1000),
       request,
-      words: Array.from({ length: request.choices }, (_, choice) => demoWords(request, choice, random)),
+      words: Array.from({ length: request.choices }, (_, choice) =>
+        demoWords(request, choice, random),
+      ),
       finishReason: request.cap < request.options.tokens ? 'length' : 'stop',
     };
   }
 
-  async *#stream(
+  private async *stream(
     answer: DemoAnswer,
     begun: number,
     breaksAfter: number | null,
@@ -86,7 +93,7 @@ export class DemoModel extends ChatModel {
     const { intervalMs } = request.options;
     const chunks = new DemoChunks(answer);
     const count = words[0]?.length ?? 0;
-    const pacer = this.#pace(signal);
+    const pacer = this.pace(signal);
     try {
       for (const choice of words.keys()) yield chunks.role(choice);
       for (let at = 0; at < count && at !== breaksAfter; at++) {
@@ -96,28 +103,32 @@ export class DemoModel extends ChatModel {
         for (const [choice, said] of words.entries()) yield chunks.word(choice, said[at] ?? '');
       }
       pacer.check();
-      if (breaksAfter !== null) throw new UpstreamBroken('the demo model broke off, as it was told to');
+      if (breaksAfter !== null)
+        throw new UpstreamBroken('the demo model broke off, as it was told to');
       for (const choice of words.keys()) yield chunks.finish(choice);
       if (request.includeUsage) yield chunks.usage();
       yield DONE;
     } finally {
-      this.#release(pacer);
+      this.release(pacer);
     }
   }
 
-  #pace(signal: AbortSignal): Pacer {
+  private pace(signal: AbortSignal): Pacer {
     const pacer = new Pacer(signal);
-    this.#live.add(pacer);
+    this.live.add(pacer);
     return pacer;
   }
 
-  #release(pacer: Pacer): void {
+  private release(pacer: Pacer): void {
     pacer.end();
-    this.#live.delete(pacer);
+    this.live.delete(pacer);
   }
 }
 
-const STREAM_HEADERS = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' };
+const STREAM_HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache',
+};
 
 function json(status: number, body: Uint8Array): ModelResponse {
   const headers = { 'content-type': 'application/json', 'content-length': String(body.length) };
@@ -125,10 +136,17 @@ function json(status: number, body: Uint8Array): ModelResponse {
 }
 
 function failed(status: Extract<DemoFailure, { type: 'status' }>['status']): ModelResponse {
-  const type = status === 429 ? 'rate_limit_error' : status < 500 ? 'invalid_request_error' : 'server_error';
-  const response = json(status, errorBody(`The demo model answers ${status}, as it was told to.`, type, null, null));
+  const type =
+    status === 429 ? 'rate_limit_error' : status < 500 ? 'invalid_request_error' : 'server_error';
+  const response = json(
+    status,
+    errorBody(`The demo model answers ${status}, as it was told to.`, type, null, null),
+  );
   if (status !== 429) return response;
-  return { ...response, headers: { ...response.headers, 'retry-after': String(RETRY_AFTER_SECONDS) } };
+  return {
+    ...response,
+    headers: { ...response.headers, 'retry-after': String(RETRY_AFTER_SECONDS) },
+  };
 }
 
 // eslint-disable-next-line @typescript-eslint/require-await -- a body is asynchronous, though this one is here already

@@ -14,7 +14,13 @@ describe('parseDemoOptions', () => {
       SBP_DEMO_VARY: 'true',
       SBP_DEMO_FAIL: 'hang@4',
     };
-    const expected = { ttftMs: 7, tokens: 8, intervalMs: 9, vary: true, fail: { type: 'hang', every: 4 } };
+    const expected = {
+      ttftMs: 7,
+      tokens: 8,
+      intervalMs: 9,
+      vary: true,
+      fail: { type: 'hang', every: 4 },
+    };
     expect(parseDemoOptions(environment)).toEqual(expected);
     const flags = { ttft: '0', tokens: undefined, interval: '0', vary: false, fail: 'none' };
     expect(parseDemoOptions(environment, flags)).toEqual({
@@ -50,7 +56,9 @@ describe('parseDemoOptions', () => {
     ['--fail', { fail: 'hang@0' }],
     ['--fail', { fail: 'explode' }],
   ])('names %s when it cannot be used (%o)', (field, flags) => {
-    expect(() => parseDemoOptions({}, flags)).toThrow(expect.objectContaining({ name: 'InvalidSetting', field }));
+    expect(() => parseDemoOptions({}, flags)).toThrow(
+      expect.objectContaining({ name: 'InvalidSetting', field }),
+    );
   });
 
   it('names the variable when that is what was given', () => {

@@ -6,7 +6,10 @@ export type DemoFailure =
   | { readonly type: 'status'; readonly status: number; readonly every: number }
   /** Drops the connection before the response head. */
   | { readonly type: 'refuse'; readonly every: number }
-  /** Breaks off after this many words, at the latest before the end; an answer that is not streamed, in its middle. */
+  /**
+   * Breaks off after this many words, at the latest before the end; an answer that is not streamed,
+   * in its middle.
+   */
   | { readonly type: 'break'; readonly after: number; readonly every: number }
   /** Never answers. */
   | { readonly type: 'hang'; readonly every: number };
@@ -25,7 +28,13 @@ export interface DemoOptions {
 }
 
 /** Fast enough to be pleasant, slow enough that one sees it stream. */
-export const DEFAULT_DEMO_OPTIONS: DemoOptions = { ttftMs: 100, tokens: 40, intervalMs: 20, vary: false, fail: null };
+export const DEFAULT_DEMO_OPTIONS: DemoOptions = {
+  ttftMs: 100,
+  tokens: 40,
+  intervalMs: 20,
+  vary: false,
+  fail: null,
+};
 
 /** One option as a user writes it: `text` under the name that errors should mention. */
 export interface WrittenOption {
@@ -49,8 +58,9 @@ const ENVIRONMENT_NAMES = {
 export const OPTION_NAMES: readonly OptionName[] = ['ttft', 'tokens', 'interval', 'vary', 'fail'];
 
 /**
- * Reads the demo model's options: flags (`ttft`, `tokens`, `interval`, `vary`, `fail`) before environment variables
- * (`SBP_DEMO_…`) before the defaults. Throws `InvalidSetting`, which names the flag or variable.
+ * Reads the demo model's options: flags (`ttft`, `tokens`, `interval`, `vary`, `fail`) before
+ * environment variables (`SBP_DEMO_…`) before the defaults. Throws `InvalidSetting`, which names
+ * the flag or variable.
  */
 export function parseDemoOptions(
   environment: Readonly<Record<string, string | undefined>>,
@@ -72,7 +82,8 @@ export function applyOptions(base: DemoOptions, written: WrittenOptions): DemoOp
   return {
     ttftMs: written.ttft === undefined ? base.ttftMs : wholeNumber(written.ttft, 0, 600_000),
     tokens: written.tokens === undefined ? base.tokens : wholeNumber(written.tokens, 1, 100_000),
-    intervalMs: written.interval === undefined ? base.intervalMs : wholeNumber(written.interval, 0, 60_000),
+    intervalMs:
+      written.interval === undefined ? base.intervalMs : wholeNumber(written.interval, 0, 60_000),
     vary: written.vary === undefined ? base.vary : flagValue(written.vary),
     fail: written.fail === undefined ? base.fail : failure(written.fail),
   };
@@ -80,7 +91,8 @@ export function applyOptions(base: DemoOptions, written: WrittenOptions): DemoOp
 
 function wholeNumber({ name, text }: WrittenOption, least: number, most: number): number {
   const value = /^\d{1,9}$/.test(text) ? Number(text) : -1;
-  if (value < least || value > most) throw new InvalidSetting(name, `must be a whole number from ${least} to ${most}`);
+  if (value < least || value > most)
+    throw new InvalidSetting(name, `must be a whole number from ${least} to ${most}`);
   return value;
 }
 
@@ -90,14 +102,16 @@ function flagValue({ name, text }: WrittenOption): boolean {
   throw new InvalidSetting(name, 'must be true or false');
 }
 
-const FAILURE = /^(?<mode>status|refuse|break|hang)(?::(?<argument>\d{1,6}))?(?:@(?<every>[1-9]\d{0,5}))?$/;
+const FAILURE =
+  /^(?<mode>status|refuse|break|hang)(?::(?<argument>\d{1,6}))?(?:@(?<every>[1-9]\d{0,5}))?$/;
 
 function failure({ name, text }: WrittenOption): DemoFailure | null {
   if (text === 'none') return null;
   const { mode, argument, every: nth } = FAILURE.exec(text)?.groups ?? {};
   const value = argument === undefined ? null : Number(argument);
   const every = Number(nth ?? 1);
-  if (mode === 'status' && value !== null && value >= 400 && value <= 599) return { type: mode, status: value, every };
+  if (mode === 'status' && value !== null && value >= 400 && value <= 599)
+    return { type: mode, status: value, every };
   if (mode === 'break' && value !== null) return { type: mode, after: value, every };
   if ((mode === 'refuse' || mode === 'hang') && value === null) return { type: mode, every };
   throw new InvalidSetting(

@@ -33,7 +33,10 @@ export interface RefusedDemoRequest {
 const MAX_CHOICES = 8;
 
 /** Reads a request body as OpenAI's endpoint would, as far as the demo model cares. */
-export function readDemoRequest(bytes: Uint8Array, base: DemoOptions): DemoRequest | RefusedDemoRequest {
+export function readDemoRequest(
+  bytes: Uint8Array,
+  base: DemoOptions,
+): DemoRequest | RefusedDemoRequest {
   let body: unknown;
   try {
     body = JSON.parse(new TextDecoder().decode(bytes));
@@ -42,10 +45,13 @@ export function readDemoRequest(bytes: Uint8Array, base: DemoOptions): DemoReque
   }
   if (!isJsonObject(body)) return refuse('The body of your request must be a JSON object.', null);
   const { model, messages, stream, n } = body;
-  if (typeof model !== 'string' || model === '') return refuse('You must provide a model parameter.', 'model');
-  if (!Array.isArray(messages) || messages.length === 0) return refuse('You must provide messages.', 'messages');
+  if (typeof model !== 'string' || model === '')
+    return refuse('You must provide a model parameter.', 'model');
+  if (!Array.isArray(messages) || messages.length === 0)
+    return refuse('You must provide messages.', 'messages');
   if (!messages.every(isJsonObject)) return refuse('Every message must be an object.', 'messages');
-  if (!isAbsent(stream) && typeof stream !== 'boolean') return refuse('stream must be a boolean.', 'stream');
+  if (!isAbsent(stream) && typeof stream !== 'boolean')
+    return refuse('stream must be a boolean.', 'stream');
   if (!isAbsent(n) && !(isPositive(n) && n <= MAX_CHOICES)) {
     return refuse(`n must be a whole number from 1 to ${MAX_CHOICES}.`, 'n');
   }
@@ -68,7 +74,10 @@ export function readDemoRequest(bytes: Uint8Array, base: DemoOptions): DemoReque
       cap,
       messages: messages.length,
       lastUserText: steered.text,
-      promptTokens: messages.reduce((sum, message) => sum + countWords(textOf(message['content'])), 0),
+      promptTokens: messages.reduce(
+        (sum, message) => sum + countWords(textOf(message['content'])),
+        0,
+      ),
       fields: Object.keys(body),
       options: steered.options,
     };

@@ -9,19 +9,32 @@ const FILLER = (
 ).split(' ');
 
 /**
- * The words that the demo model says as one choice of an answer: who it is, what it was asked, then filler. Each word but the
- * first begins with its space, so the text is all of them joined. `random` (0 ≤ r < 1) makes the text vary from its first
- * word on; without it the text follows from the request.
+ * The words that the demo model says as one choice of an answer: who it is, what it was asked, then
+ * filler. Each word but the first begins with its space, so the text is all of them joined.
+ * `random` (0 ≤ r < 1) makes the text vary from its first word on; without it the text follows from
+ * the request.
  */
-export function demoWords(request: DemoRequest, choice: number, random: (() => number) | null): readonly string[] {
+export function demoWords(
+  request: DemoRequest,
+  choice: number,
+  random: (() => number) | null,
+): readonly string[] {
   const count = Math.min(request.options.tokens, request.cap);
   const words: string[] = [];
-  if (random !== null) words.push(`[${pick(random)}-${pick(random)}-${Math.floor(random() * 1e6)}]`);
+  if (random !== null)
+    words.push(`[${pick(random)}-${pick(random)}-${Math.floor(random() * 1e6)}]`);
   if (choice > 0) words.push(`(Choice`, `${choice + 1})`);
   words.push(..."I am StateBridge's built-in demo model, not a real LLM.".split(' '));
-  words.push('You', 'sent', String(request.messages), request.messages === 1 ? 'message;' : 'messages;');
+  words.push(
+    'You',
+    'sent',
+    String(request.messages),
+    request.messages === 1 ? 'message;' : 'messages;',
+  );
   words.push(...'the last of yours begins:'.split(' '), ...quote(request.lastUserText));
-  words.push(...'Set SBP_LLM_BASE_URL to hear from a real one. Now some words to watch:'.split(' '));
+  words.push(
+    ...'Set SBP_LLM_BASE_URL to hear from a real one. Now some words to watch:'.split(' '),
+  );
   for (let next = 0; words.length < count; next++) {
     words.push(random === null ? filler(next + choice) : pick(random));
   }

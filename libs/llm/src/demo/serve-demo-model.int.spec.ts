@@ -41,7 +41,10 @@ describe('the served demo model', () => {
 
   it('answers OpenAI’s client, streaming', async () => {
     const client = new OpenAI({ baseURL: `${await start()}/v1`, apiKey: 'none' });
-    const stream = client.chat.completions.stream({ ...QUESTION, stream_options: { include_usage: true } });
+    const stream = client.chat.completions.stream({
+      ...QUESTION,
+      stream_options: { include_usage: true },
+    });
     const completion = await stream.finalChatCompletion();
     expect(completion.choices[0]?.message.content).toBe(TEXT);
     expect(completion.usage?.completion_tokens).toBe(12);
@@ -53,13 +56,17 @@ describe('the served demo model', () => {
       apiKey: 'none',
       maxRetries: 0,
     });
-    await expect(client.chat.completions.create(QUESTION)).rejects.toBeInstanceOf(OpenAI.RateLimitError);
+    await expect(client.chat.completions.create(QUESTION)).rejects.toBeInstanceOf(
+      OpenAI.RateLimitError,
+    );
   });
 
   it('writes each chunk by itself', async () => {
     const url = await start({ tokens: 500 });
     const raw = await rawResponse(url, JSON.stringify({ ...QUESTION, stream: true }));
-    const pieces = [...raw.matchAll(/\r\n[0-9a-f]+\r\n(data: [^\r]*\n\n)(?=\r\n)/g)].map((match) => match[1] ?? '');
+    const pieces = [...raw.matchAll(/\r\n[0-9a-f]+\r\n(data: [^\r]*\n\n)(?=\r\n)/g)].map(
+      (match) => match[1] ?? '',
+    );
     expect(pieces).toHaveLength(503);
     expect(pieces.every((piece) => piece.indexOf('\n\n') === piece.length - 2)).toBe(true);
   });

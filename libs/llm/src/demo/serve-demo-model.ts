@@ -7,11 +7,20 @@ import { DemoModel } from './demo-model.js';
 import type { DemoOptions } from './demo-options.js';
 
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
-/** Longer than clients keep idle connections, so that a call never meets a connection that is being closed. */
+/**
+ * Longer than clients keep idle connections, so that a call never meets a connection that is being
+ * closed.
+ */
 const KEEP_ALIVE_MS = 75_000;
-/** Connections not yet accepted: with the default of 511, thousands of callers at once wait for TCP to try again. */
+/**
+ * Connections not yet accepted: with the default of 511, thousands of callers at once wait for TCP
+ * to try again.
+ */
 const BACKLOG = 4096;
-const COMPLETION_PATHS: ReadonlySet<string | undefined> = new Set(['/v1/chat/completions', '/chat/completions']);
+const COMPLETION_PATHS: ReadonlySet<string | undefined> = new Set([
+  '/v1/chat/completions',
+  '/chat/completions',
+]);
 
 /** A demo model that listens. */
 export interface DemoModelServer {
@@ -22,8 +31,9 @@ export interface DemoModelServer {
 }
 
 /**
- * Serves the demo model over HTTP: `POST /v1/chat/completions` (also without `/v1`) and `GET /health`. Port 0 takes any free
- * one; the host is 127.0.0.1 unless given. Each chunk is a write of its own.
+ * Serves the demo model over HTTP: `POST /v1/chat/completions` (also without `/v1`) and `GET
+ * /health`. Port 0 takes any free one; the host is 127.0.0.1 unless given. Each chunk is a write of
+ * its own.
  */
 export async function serveDemoModel(
   options: DemoOptions & { readonly port: number; readonly host?: string },
@@ -58,7 +68,11 @@ function listen(server: Server, port: number, host: string): Promise<void> {
   });
 }
 
-async function route(model: DemoModel, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function route(
+  model: DemoModel,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const path = request.url?.split('?', 1)[0];
   if (request.method === 'GET' && path === '/health') {
     send(response, 200, Buffer.from(JSON.stringify({ status: 'ok', model: model.description })));
@@ -67,16 +81,28 @@ async function route(model: DemoModel, request: IncomingMessage, response: Serve
     if (body === null) {
       // What is still to come of the body is not worth keeping the connection for.
       response.setHeader('connection', 'close');
-      send(response, 413, errorBody('The body of your request is too large.', 'invalid_request_error', null, null));
+      send(
+        response,
+        413,
+        errorBody('The body of your request is too large.', 'invalid_request_error', null, null),
+      );
     } else {
       await complete(model, body, response);
     }
   } else {
-    send(response, 404, errorBody('There is nothing at this address.', 'invalid_request_error', null, 'unknown_url'));
+    send(
+      response,
+      404,
+      errorBody('There is nothing at this address.', 'invalid_request_error', null, 'unknown_url'),
+    );
   }
 }
 
-async function complete(model: DemoModel, body: Uint8Array, response: ServerResponse): Promise<void> {
+async function complete(
+  model: DemoModel,
+  body: Uint8Array,
+  response: ServerResponse,
+): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => gone.abort(new Error('the client has gone')));
   try {
@@ -93,7 +119,10 @@ async function complete(model: DemoModel, body: Uint8Array, response: ServerResp
   }
 }
 
-/** Ends the connection after what was written has left, without the end that HTTP asks for: the client must notice. */
+/**
+ * Ends the connection after what was written has left, without the end that HTTP asks for: the
+ * client must notice.
+ */
 function breakOff(response: ServerResponse): void {
   response.flushHeaders();
   response.socket?.destroySoon();
@@ -116,7 +145,10 @@ function drained(response: ServerResponse): Promise<void> {
   });
 }
 
-/** Null when the body is larger than the bound; the rest of it is then read and dropped, so that the answer arrives. */
+/**
+ * Null when the body is larger than the bound; the rest of it is then read and dropped, so that the
+ * answer arrives.
+ */
 function readBody(request: IncomingMessage): Promise<Uint8Array | null> {
   return new Promise((resolve, reject) => {
     let parts: Buffer[] = [];
@@ -136,6 +168,9 @@ function readBody(request: IncomingMessage): Promise<Uint8Array | null> {
 }
 
 function send(response: ServerResponse, status: number, body: Uint8Array): void {
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': String(body.length) });
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': String(body.length),
+  });
   response.end(body);
 }

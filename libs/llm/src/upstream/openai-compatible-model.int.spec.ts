@@ -35,7 +35,11 @@ describe('a model behind an OpenAI-compatible endpoint', () => {
   const serve = (listener: RequestListener): Promise<string> => listen(createServer(listener));
   /** Answers each connection with these bytes, once a request has begun. */
   const serveBytes = (then: (socket: Socket) => void): Promise<string> =>
-    listen(createSocketServer((socket) => void socket.on('error', () => undefined).once('data', () => then(socket))));
+    listen(
+      createSocketServer(
+        (socket) => void socket.on('error', () => undefined).once('data', () => then(socket)),
+      ),
+    );
 
   // [SBP-L1-02] [SBP-L1-04]
   it('sends the body verbatim, its own key, and no credential of the caller', async () => {
@@ -61,7 +65,10 @@ describe('a model behind an OpenAI-compatible endpoint', () => {
     };
     const body = '{ "model":"m",  "seed":1.0, "x":"é" }';
     await textOf(
-      await connectTo({ baseUrl: `${baseUrl}/?version=3`, apiKey: 'sk-ours' }).complete({ ...call(body), headers }),
+      await connectTo({ baseUrl: `${baseUrl}/?version=3`, apiKey: 'sk-ours' }).complete({
+        ...call(body),
+        headers,
+      }),
     );
     expect(seen[0]?.body).toBe(body);
     expect(seen[0]?.request.method).toBe('POST');
@@ -74,11 +81,14 @@ describe('a model behind an OpenAI-compatible endpoint', () => {
       'openai-organization': 'org',
       host: new URL(baseUrl).host,
     });
-    for (const name of ['cookie', 'x-session-token', 'x-hop']) expect(received).not.toHaveProperty(name);
+    for (const name of ['cookie', 'x-session-token', 'x-hop'])
+      expect(received).not.toHaveProperty(name);
   });
 
   it('sends no authorization where it has no key', async () => {
-    const baseUrl = await serve((request, response) => response.end(JSON.stringify(request.headers)));
+    const baseUrl = await serve((request, response) =>
+      response.end(JSON.stringify(request.headers)),
+    );
     const received = await textOf(
       await connectTo({ baseUrl }).complete({ ...call(), headers: { authorization: 'x' } }),
     );
@@ -112,7 +122,8 @@ describe('a model behind an OpenAI-compatible endpoint', () => {
       response.end('ok');
     });
     const model = connectTo({ baseUrl });
-    for (let round = 0; round < 10; round++) expect(await textOf(await model.complete(call()))).toBe('ok');
+    for (let round = 0; round < 10; round++)
+      expect(await textOf(await model.complete(call()))).toBe('ok');
     // An answer is read a moment before its connection is free, so two may take turns.
     expect(connections.size).toBeLessThanOrEqual(2);
   });
@@ -170,7 +181,9 @@ describe('a model behind an OpenAI-compatible endpoint', () => {
       if (waiting.length === 300) for (const finish of waiting) finish();
     });
     const model = connectTo({ baseUrl });
-    const texts = await Promise.all(Array.from({ length: 300 }, async () => textOf(await model.complete(call()))));
+    const texts = await Promise.all(
+      Array.from({ length: 300 }, async () => textOf(await model.complete(call()))),
+    );
     expect(new Set(texts)).toEqual(new Set(['ab']));
   });
 
@@ -197,15 +210,20 @@ describe('a model behind an OpenAI-compatible endpoint', () => {
     ['closed', (socket: Socket) => socket.end()],
     ['closed inside the head', (socket: Socket) => socket.end('HTTP/1.1 200 OK\r\nContent-')],
     ['answered with something else', (socket: Socket) => socket.end('hello\r\n\r\n')],
-  ])('is unavailable when the connection is %s before the head, and asks only once', async (_, end) => {
-    let requests = 0;
-    const baseUrl = await serveBytes((socket) => {
-      requests++;
-      end(socket);
-    });
-    await expect(connectTo({ baseUrl }).complete(call())).rejects.toBeInstanceOf(UpstreamUnavailable);
-    expect(requests).toBe(1);
-  });
+  ])(
+    'is unavailable when the connection is %s before the head, and asks only once',
+    async (_, end) => {
+      let requests = 0;
+      const baseUrl = await serveBytes((socket) => {
+        requests++;
+        end(socket);
+      });
+      await expect(connectTo({ baseUrl }).complete(call())).rejects.toBeInstanceOf(
+        UpstreamUnavailable,
+      );
+      expect(requests).toBe(1);
+    },
+  );
 
   it('is unavailable when the head takes too long', async () => {
     const baseUrl = await serveBytes(() => undefined);
@@ -219,8 +237,16 @@ describe('a model behind an OpenAI-compatible endpoint', () => {
       'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
       (socket: Socket) => socket.resetAndDestroy(),
     ],
-    ['closed in a chunked body', 'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n', (socket: Socket) => socket.end()],
-    ['closed before the announced length', 'Content-Length: 10\r\n\r\nabc', (socket: Socket) => socket.end()],
+    [
+      'closed in a chunked body',
+      'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
+      (socket: Socket) => socket.end(),
+    ],
+    [
+      'closed before the announced length',
+      'Content-Length: 10\r\n\r\nabc',
+      (socket: Socket) => socket.end(),
+    ],
     ['silent for too long', 'Content-Length: 10\r\n\r\nabc', () => undefined],
   ])('throws UpstreamBroken after what came when the connection is %s', async (_, head, end) => {
     const sockets: Socket[] = [];
@@ -284,7 +310,10 @@ describe('a model behind an OpenAI-compatible endpoint', () => {
   );
 
   it('describes itself without credentials', () => {
-    const model = connectTo({ baseUrl: 'https://api.example.com/v1/?key=secret', apiKey: 'sk-secret' });
+    const model = connectTo({
+      baseUrl: 'https://api.example.com/v1/?key=secret',
+      apiKey: 'sk-secret',
+    });
     expect(model.description).toBe('OpenAI-compatible endpoint https://api.example.com/v1');
   });
 });

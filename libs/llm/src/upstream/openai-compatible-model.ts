@@ -10,7 +10,10 @@ export interface OpenAiCompatibleOptions {
   /** As OpenAI's clients take it: `https://api.openai.com/v1`. A query is kept. */
   readonly baseUrl: string;
   readonly apiKey?: string;
-  /** Longest wait for the response head, in milliseconds. Default 10 minutes: an answer that is not streamed takes long. */
+  /**
+   * Longest wait for the response head, in milliseconds. Default 10 minutes: an answer that is not
+   * streamed takes long.
+   */
   readonly headersTimeoutMs?: number;
   /** Longest silence inside a response body, in milliseconds. Default 5 minutes. */
   readonly bodyIdleTimeoutMs?: number;
@@ -25,22 +28,25 @@ const MAX_CONNECTIONS = 16_384;
 /** A model behind an endpoint that speaks OpenAI's chat completions. */
 export class OpenAiCompatibleModel extends ChatModel {
   override readonly description: string;
-  readonly #pool: Pool;
-  readonly #path: string;
-  readonly #apiKey: string | undefined;
+  private readonly pool: Pool;
+  private readonly path: string;
+  private readonly apiKey: string | undefined;
 
-  /** Throws `InvalidSetting` when `baseUrl` is no URL of http or https, or holds a user or password. */
+  /**
+   * Throws `InvalidSetting` when `baseUrl` is no URL of http or https, or holds a user or password.
+   */
   constructor(options: OpenAiCompatibleOptions) {
     super();
     const url = parseBaseUrl(options.baseUrl);
     const path = url.pathname.replace(/\/+$/, '');
     this.description = `OpenAI-compatible endpoint ${url.origin}${path}`;
-    this.#path = `${path}/chat/completions${url.search}`;
-    this.#apiKey = options.apiKey;
-    this.#pool = new Pool(url.origin, {
+    this.path = `${path}/chat/completions${url.search}`;
+    this.apiKey = options.apiKey;
+    this.pool = new Pool(url.origin, {
       connections: MAX_CONNECTIONS,
       pipelining: 1,
-      // One connection per stream: a stalled or aborted one must not hold up others, and HTTP/1.1 costs the least CPU.
+      // One connection per stream: a stalled or aborted one must not hold up others, and HTTP/1.1
+      // costs the least CPU.
       allowH2: false,
       connectTimeout: CONNECT_TIMEOUT_MS,
       headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
@@ -51,23 +57,29 @@ export class OpenAiCompatibleModel extends ChatModel {
   override complete(request: ModelRequest): Promise<ModelResponse> {
     const call = new UpstreamCall(request.signal, this.description);
     if (request.signal.aborted) return call.head;
-    const headers = upstreamRequestHeaders(request.headers, this.#apiKey);
-    this.#pool.dispatch({ path: this.#path, method: 'POST', headers, body: request.body }, call);
+    const headers = upstreamRequestHeaders(request.headers, this.apiKey);
+    this.pool.dispatch({ path: this.path, method: 'POST', headers, body: request.body }, call);
     return call.head;
   }
 
   override async close(): Promise<void> {
-    if (!this.#pool.destroyed) await this.#pool.destroy();
+    if (!this.pool.destroyed) await this.pool.destroy();
   }
 }
 
 function parseBaseUrl(text: string): URL {
   const url = URL.parse(text);
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    throw new InvalidSetting('SBP_LLM_BASE_URL', 'must be a URL that begins with http:// or https://');
+    throw new InvalidSetting(
+      'SBP_LLM_BASE_URL',
+      'must be a URL that begins with http:// or https://',
+    );
   }
   if (url.username !== '' || url.password !== '') {
-    throw new InvalidSetting('SBP_LLM_BASE_URL', 'must not hold a user or password: use SBP_LLM_API_KEY');
+    throw new InvalidSetting(
+      'SBP_LLM_BASE_URL',
+      'must not hold a user or password: use SBP_LLM_API_KEY',
+    );
   }
   return url;
 }

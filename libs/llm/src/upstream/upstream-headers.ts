@@ -11,7 +11,10 @@ const HOP_BY_HOP = new Set([
   'upgrade',
 ]);
 
-/** Credentials for this server, and what describes the caller's body and connection rather than ours. */
+/**
+ * Credentials for this server, and what describes the caller's body and connection rather than
+ * ours.
+ */
 const NOT_FORWARDED = new Set([
   'accept-encoding',
   'authorization',
@@ -24,23 +27,33 @@ const NOT_FORWARDED = new Set([
   'x-session-token',
 ]);
 
-/** Request headers for the upstream. The answer is asked for uncompressed: it is read event by event, and passed on as it is. */
+/**
+ * Request headers for the upstream. The answer is asked for uncompressed: it is read event by
+ * event, and passed on as it is.
+ */
 export function upstreamRequestHeaders(
   given: Readonly<Record<string, string>> | undefined,
   apiKey: string | undefined,
 ): Record<string, string> {
-  const headers: Record<string, string> = { 'content-type': 'application/json', 'accept-encoding': 'identity' };
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    'accept-encoding': 'identity',
+  };
   if (apiKey !== undefined) headers['authorization'] = `Bearer ${apiKey}`;
   if (given === undefined) return headers;
   const dropped = namedByConnection(given);
   for (const [key, value] of Object.entries(given)) {
     const name = key.toLowerCase();
-    if (!HOP_BY_HOP.has(name) && !NOT_FORWARDED.has(name) && !dropped.has(name)) headers[name] = value;
+    if (!HOP_BY_HOP.has(name) && !NOT_FORWARDED.has(name) && !dropped.has(name))
+      headers[name] = value;
   }
   return headers;
 }
 
-/** Response headers for the caller. Cookies of the upstream belong to its own origin, so they end here. */
+/**
+ * Response headers for the caller. Cookies of the upstream belong to its own origin, so they end
+ * here.
+ */
 export function downstreamResponseHeaders(
   received: Readonly<Record<string, string | string[] | undefined>>,
 ): Record<string, string> {
@@ -48,13 +61,16 @@ export function downstreamResponseHeaders(
   const dropped = namedByConnection(received);
   for (const [key, value] of Object.entries(received)) {
     const name = key.toLowerCase();
-    if (value === undefined || name === 'set-cookie' || HOP_BY_HOP.has(name) || dropped.has(name)) continue;
+    if (value === undefined || name === 'set-cookie' || HOP_BY_HOP.has(name) || dropped.has(name))
+      continue;
     headers[name] = Array.isArray(value) ? value.join(', ') : value;
   }
   return headers;
 }
 
-function namedByConnection(headers: Readonly<Record<string, string | string[] | undefined>>): ReadonlySet<string> {
+function namedByConnection(
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+): ReadonlySet<string> {
   for (const [key, value] of Object.entries(headers)) {
     if (key.toLowerCase() !== 'connection' || value === undefined) continue;
     return new Set(

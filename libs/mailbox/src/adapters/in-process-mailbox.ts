@@ -9,7 +9,10 @@ interface Letter {
   readonly delivered: () => void;
 }
 
-/** For senders and receivers in one process. A message is handed over in a later turn of the event loop, never within `send`. */
+/**
+ * For senders and receivers in one process. A message is handed over in a later turn of the event
+ * loop, never within `send`.
+ */
 export class InProcessMailbox extends Mailbox {
   private readonly handlers = new Map<string, (message: MailboxMessage) => void>();
   private waiting: Letter[] = [];

@@ -2,16 +2,25 @@ import { OrderedProducer, topicExists, within } from '#libs/kafka';
 import type { KafkaOptions, ProducedMessage } from '#libs/kafka';
 import { MAX_WAITING } from '../ports/mailbox.js';
 
-/** Past this age, in ms, the sweep of the other side has repaired the loss, and a late message would only be in the way. */
+/**
+ * Past this age, in ms, the sweep of the other side has repaired the loss, and a late message would
+ * only be in the way.
+ */
 const GIVE_UP_MS = 2000;
 const ASK_AGAIN_MS = 1000;
 const PENDING_BYTES = 64 * 1024 * 1024;
 const CLOSE_MS = 200;
 
-/** The way to one slot: a producer of its own, so that a slot whose broker is away holds up no other. */
+/**
+ * The way to one slot: a producer of its own, so that a slot whose broker is away holds up no
+ * other.
+ */
 export class KafkaMailboxLane {
   private readonly producer: OrderedProducer;
-  /** Whether the slot's topic is there; a topic is never deleted, but a name may come before its topic. */
+  /**
+   * Whether the slot's topic is there; a topic is never deleted, but a name may come before its
+   * topic.
+   */
   private usable: Promise<boolean> | null = null;
 
   constructor(
@@ -40,12 +49,14 @@ export class KafkaMailboxLane {
   }
 
   private async ask(): Promise<boolean> {
-    const there = await within(GIVE_UP_MS, `asking for ${this.topic}`, topicExists(this.kafka, this.topic)).catch(
-      (error: unknown) => {
-        this.kafka.onProblem(`the mailbox ${this.topic} cannot be reached`, error);
-        return false;
-      },
-    );
+    const there = await within(
+      GIVE_UP_MS,
+      `asking for ${this.topic}`,
+      topicExists(this.kafka, this.topic),
+    ).catch((error: unknown) => {
+      this.kafka.onProblem(`the mailbox ${this.topic} cannot be reached`, error);
+      return false;
+    });
     if (!there) setTimeout(() => (this.usable = null), ASK_AGAIN_MS).unref();
     return there;
   }

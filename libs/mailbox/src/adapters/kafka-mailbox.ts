@@ -17,7 +17,10 @@ export interface KafkaMailboxOptions {
 const RETENTION_MS = 10 * 60 * 1000;
 const OPEN_ATTEMPTS = 10;
 
-/** A message as it stands in a topic: the key names the incarnation, so that others drop it without parsing it. */
+/**
+ * A message as it stands in a topic: the key names the incarnation, so that others drop it without
+ * parsing it.
+ */
 interface Received {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
@@ -38,13 +41,19 @@ export class KafkaMailbox extends Mailbox {
     if (this.waiting >= MAX_WAITING) return;
     this.waiting += 1;
     try {
-      await this.laneTo(to.slot).send({ key: to.incarnation, value: Buffer.from(JSON.stringify(message)) });
+      await this.laneTo(to.slot).send({
+        key: to.incarnation,
+        value: Buffer.from(JSON.stringify(message)),
+      });
     } finally {
       this.waiting -= 1;
     }
   }
 
-  async receive(address: ProcessAddress, handler: (message: MailboxMessage) => void): Promise<Inbox> {
+  async receive(
+    address: ProcessAddress,
+    handler: (message: MailboxMessage) => void,
+  ): Promise<Inbox> {
     const { kafka } = this.options;
     const topic = this.topicOf(address.slot);
     await createTopic(kafka, this.specOf(topic));

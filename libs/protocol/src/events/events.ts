@@ -4,7 +4,10 @@ import { Instant, JsonObject, Uuid } from '../json.js';
 import { Message } from '../messages.js';
 import { SurfaceContext } from '../frames/surface-context.js';
 
-/** A process, as others address it: a leased slot number, and the one life of a process that holds it. */
+/**
+ * A process, as others address it: a leased slot number, and the one life of a process that holds
+ * it.
+ */
 export const ProcessAddress = z.object({ slot: z.int().min(0), incarnation: Uuid });
 export type ProcessAddress = Readonly<z.infer<typeof ProcessAddress>>;
 
@@ -27,7 +30,10 @@ const envelope = {
   enc: z.string().optional(),
 };
 
-/** A fact that only the holder of a claim may state: it counts unless a higher epoch stands before it in the log [A3]. */
+/**
+ * A fact that only the holder of a claim may state: it counts unless a higher epoch stands before
+ * it in the log [A3].
+ */
 const owned = <T extends string, D extends z.ZodType>(type: T, data: D) =>
   z.object({ ...envelope, type: z.literal(type), epoch: z.int().min(1), data });
 
@@ -46,7 +52,10 @@ const freeTurn = <T extends string, D extends z.ZodType>(type: T, data: D) =>
 export const CallerPresence = z.enum(['connected', 'gone']);
 export type CallerPresence = z.infer<typeof CallerPresence>;
 
-export const SessionOpened = owned('session.opened', z.object({ principal: z.string(), agent_id: z.string() }));
+export const SessionOpened = owned(
+  'session.opened',
+  z.object({ principal: z.string(), agent_id: z.string() }),
+);
 
 export const TurnStarted = ownedTurn(
   'turn.started',
@@ -78,8 +87,14 @@ export const TurnCompleted = ownedTurn(
   }),
 );
 
-export const TurnFailed = ownedTurn('turn.failed', z.object({ error: TurnError, caller: CallerPresence }));
-export const TurnCancelled = ownedTurn('turn.cancelled', z.object({ error: TurnError, caller: CallerPresence }));
+export const TurnFailed = ownedTurn(
+  'turn.failed',
+  z.object({ error: TurnError, caller: CallerPresence }),
+);
+export const TurnCancelled = ownedTurn(
+  'turn.cancelled',
+  z.object({ error: TurnError, caller: CallerPresence }),
+);
 export const TurnUndelivered = freeTurn('turn.undelivered', z.object({}));
 
 export const SurfaceAttached = free(

@@ -26,7 +26,12 @@ export const ClientFrame = z.discriminatedUnion('type', [
 export type ClientFrame = Readonly<z.infer<typeof ClientFrame>>;
 
 /** The client frame types of the contract; any other is ignored after the attach. */
-export const CLIENT_FRAME_TYPES: readonly string[] = ['ATTACH_SESSION', 'DETACH', 'TOOL_RESULT', 'PONG'];
+export const CLIENT_FRAME_TYPES: readonly string[] = [
+  'ATTACH_SESSION',
+  'DETACH',
+  'TOOL_RESULT',
+  'PONG',
+];
 
 export const SessionAttached = z.object({
   type: z.literal('SESSION_ATTACHED'),
@@ -72,7 +77,8 @@ export const TurnComplete = z.object({
   error: TurnError.optional(),
 });
 
-const refusal = <T extends string>(type: T) => z.object({ type: z.literal(type), detail: z.string() });
+const refusal = <T extends string>(type: T) =>
+  z.object({ type: z.literal(type), detail: z.string() });
 
 export const ServerFrame = z.discriminatedUnion('type', [
   SessionAttached,

@@ -4,8 +4,9 @@ export const DEVICE_TYPES = ['mobile', 'desktop', 'iot', 'browser', 'voice', 'un
 export const UI_CAPABILITIES = ['markdown', 'tables', 'images', 'audio', 'streaming'] as const;
 
 /**
- * What a surface says of itself when it attaches. Everything is optional, unknown fields and capabilities are tolerated, and
- * null, absent and `{}` mean the same: a surface that streams and shows markdown.
+ * What a surface says of itself when it attaches. Everything is optional, unknown fields and
+ * capabilities are tolerated, and null, absent and `{}` mean the same: a surface that streams and
+ * shows markdown.
  */
 export const SurfaceContext = z
   .object({
@@ -15,7 +16,10 @@ export const SurfaceContext = z
     locale: z.string().max(64).nullish(),
     surface_id: z.string().max(256).nullish(),
     mcp_tools: z.array(z.string().min(1).max(64)).max(128).nullish(),
-    /** True for a client that answers every PING itself, so that its WebSocket library's pong proves nothing. */
+    /**
+     * True for a client that answers every PING itself, so that its WebSocket library's pong proves
+     * nothing.
+     */
     acknowledges: z.boolean().nullish(),
   })
   .nullish();

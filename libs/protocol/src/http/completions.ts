@@ -11,7 +11,9 @@ export const SbpRequest = z.object({
 });
 export type SbpRequest = Readonly<z.infer<typeof SbpRequest>>;
 
-/** What this server needs of a Chat Completions body; every other field passes through untouched. */
+/**
+ * What this server needs of a Chat Completions body; every other field passes through untouched.
+ */
 export const CompletionRequest = z.looseObject({
   model: z.string().min(1).max(256),
   messages: z.array(Message).min(1).max(LIMITS.messages),

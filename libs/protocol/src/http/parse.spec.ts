@@ -14,7 +14,8 @@ function refusal(parse: () => unknown): { code: string; param: string | null; me
   try {
     parse();
   } catch (error) {
-    if (error instanceof SbpError) return { code: error.code, param: error.param, message: error.message };
+    if (error instanceof SbpError)
+      return { code: error.code, param: error.param, message: error.message };
     throw error;
   }
   throw new Error('It was accepted.');
@@ -22,8 +23,13 @@ function refusal(parse: () => unknown): { code: string; param: string | null; me
 
 describe('parseJsonBody', () => {
   it('gives the value with defaults, and keeps unknown fields where the schema does', () => {
-    expect(parseJsonBody(body({ label: 'x' }), ExportRequest)).toEqual({ ttl_seconds: 86_400, label: 'x' });
-    expect(parseJsonBody(body({ model: 'm', messages: [user], top_k: 3 }), CompletionRequest)).toMatchObject({
+    expect(parseJsonBody(body({ label: 'x' }), ExportRequest)).toEqual({
+      ttl_seconds: 86_400,
+      label: 'x',
+    });
+    expect(
+      parseJsonBody(body({ model: 'm', messages: [user], top_k: 3 }), CompletionRequest),
+    ).toMatchObject({
       top_k: 3,
     });
   });
@@ -42,13 +48,21 @@ describe('parseJsonBody', () => {
     [{ model: 5, messages: [user] }, 'model', /expected string, received number/],
     [{ model: 'm' }, 'messages', /is missing/],
     [{ model: 'm', messages: 'hi' }, 'messages', /expected array, received string/],
-    [{ model: 'm', messages: [{ ...user, role: 'king' }] }, 'messages.0.role', /^messages\.0\.role: /],
+    [
+      { model: 'm', messages: [{ ...user, role: 'king' }] },
+      'messages.0.role',
+      /^messages\.0\.role: /,
+    ],
     [
       { model: 'm', messages: [user, { ...user, content: [{ type: 7 }] }] },
       'messages.1.content.0.type',
       /expected string/,
     ],
-    [{ model: 'm', messages: [{ ...user, content: 7 }] }, 'messages.0.content', /^messages\.0\.content: /],
+    [
+      { model: 'm', messages: [{ ...user, content: 7 }] },
+      'messages.0.content',
+      /^messages\.0\.content: /,
+    ],
     [
       { model: 'm', messages: [{ role: 'user' }], stream_options: { include_usage: 1 } },
       'stream_options.include_usage',
@@ -60,13 +74,16 @@ describe('parseJsonBody', () => {
     expect(found.message).toMatch(message);
   });
 
-  it.each([[[]], ['text'], [7], [null], [true]])('refuses the body %j, which is no object', (value) => {
-    expect(refusal(() => parseJsonBody(body(value), ExportRequest))).toMatchObject({
-      code: 'SBP_INVALID_REQUEST',
-      param: null,
-      message: expect.stringMatching(/^body: .*expected object/) as string,
-    });
-  });
+  it.each([[[]], ['text'], [7], [null], [true]])(
+    'refuses the body %j, which is no object',
+    (value) => {
+      expect(refusal(() => parseJsonBody(body(value), ExportRequest))).toMatchObject({
+        code: 'SBP_INVALID_REQUEST',
+        param: null,
+        message: expect.stringMatching(/^body: .*expected object/) as string,
+      });
+    },
+  );
 
   it.each(['{', '{"a":}', 'hello', '{"a":1}}', "{'a':1}", ' ', '\0', '{"a":NaN}'])(
     'refuses %j, which is no JSON',
@@ -80,7 +97,9 @@ describe('parseJsonBody', () => {
 
   it('refuses what is not UTF-8', () => {
     const text = Buffer.concat([bytes('{"label":"'), Buffer.from([0xff, 0xfe]), bytes('"}')]);
-    expect(refusal(() => parseJsonBody(text, ExportRequest)).message).toBe('body is not JSON: it is not UTF-8');
+    expect(refusal(() => parseJsonBody(text, ExportRequest)).message).toBe(
+      'body is not JSON: it is not UTF-8',
+    );
   });
 
   it.each([
@@ -89,14 +108,17 @@ describe('parseJsonBody', () => {
     ['objects', '{"a":'.repeat(1_000_000)],
     ['arrays after text with brackets', `["]]]]\\"]]\\\\",${'['.repeat(600)}`],
   ])('refuses %s that nest without end', (_what, text) => {
-    expect(refusal(() => parseJsonBody(bytes(text), ExportRequest)).message).toMatch(/nests more than 500 levels/);
+    expect(refusal(() => parseJsonBody(bytes(text), ExportRequest)).message).toMatch(
+      /nests more than 500 levels/,
+    );
   });
 
   it('does not take brackets in texts for nesting, nor siblings', () => {
     const label = '[{"\\'.repeat(25);
-    expect(parseJsonBody(body({ label, more: Array.from({ length: 2000 }, () => [{}]) }), ExportRequest).label).toBe(
-      label,
-    );
+    expect(
+      parseJsonBody(body({ label, more: Array.from({ length: 2000 }, () => [{}]) }), ExportRequest)
+        .label,
+    ).toBe(label);
   });
 });
 
@@ -112,16 +134,24 @@ describe('parseValue', () => {
   it('has a code of its own for a text that should be a UUID', () => {
     const found = refusal(() => parseValue({ session_id: 'abc' }, SbpRequest, 'sbp'));
     expect(found).toMatchObject({ code: 'SBP_INVALID_UUID', param: 'sbp.session_id' });
-    expect(refusal(() => parseValue({ session_id: 7 }, SbpRequest, 'sbp')).code).toBe('SBP_INVALID_REQUEST');
+    expect(refusal(() => parseValue({ session_id: 7 }, SbpRequest, 'sbp')).code).toBe(
+      'SBP_INVALID_REQUEST',
+    );
   });
 });
 
 describe('parseQuery', () => {
   it('reads numbers, and names what is none', () => {
     expect(parseQuery({ after: '3', other: 'x' }, MessagesQuery)).toEqual({ after: 3, limit: 100 });
-    expect(refusal(() => parseQuery({ limit: 'all' }, MessagesQuery))).toMatchObject({ param: 'limit' });
-    expect(refusal(() => parseQuery({ limit: '0' }, MessagesQuery))).toMatchObject({ param: 'limit' });
-    expect(refusal(() => parseQuery({ limit: ['1', '2'] }, z.object({ limit: z.string() })))).toMatchObject({
+    expect(refusal(() => parseQuery({ limit: 'all' }, MessagesQuery))).toMatchObject({
+      param: 'limit',
+    });
+    expect(refusal(() => parseQuery({ limit: '0' }, MessagesQuery))).toMatchObject({
+      param: 'limit',
+    });
+    expect(
+      refusal(() => parseQuery({ limit: ['1', '2'] }, z.object({ limit: z.string() }))),
+    ).toMatchObject({
       param: 'limit',
     });
   });

@@ -54,6 +54,10 @@ export const Bundle = z.object({
   ),
   memory: z.object({ schema_id: z.string(), payload: JsonObject }).nullable(),
   state_snapshot: JsonObject.nullable(),
-  metadata: z.object({ export_id: Uuid, message_count: z.int().min(0), total_cost_usd: z.number().nullable() }),
+  metadata: z.object({
+    export_id: Uuid,
+    message_count: z.int().min(0),
+    total_cost_usd: z.number().nullable(),
+  }),
 });
 export type Bundle = Readonly<z.infer<typeof Bundle>>;

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { Instant, Uuid } from '../json.js';
 
-/** What a read shows of a session's life; `suspended` with `surface_gone` is computed, never stored. */
+/**
+ * What a read shows of a session's life; `suspended` with `surface_gone` is computed, never stored.
+ */
 export const SessionStatus = z.enum(['idle', 'running', 'suspended', 'completed', 'failed']);
 export type SessionStatus = z.infer<typeof SessionStatus>;
 
@@ -14,7 +16,9 @@ export const SessionResponse = z.object({
   step_count: z.int().min(0),
   message_count: z.int().min(0),
   turn_in_flight: Uuid.nullable(),
-  surface: z.object({ surface_id: z.string().nullable(), device_type: z.string(), attached_at: Instant }).nullable(),
+  surface: z
+    .object({ surface_id: z.string().nullable(), device_type: z.string(), attached_at: Instant })
+    .nullable(),
   /** Turns that wait for a surface. */
   queued_turns: z.int().min(0),
   last_checkpoint: Instant.nullable(),
@@ -30,7 +34,10 @@ export const MessagesQuery = z.object({
   limit: z.coerce.number().int().min(1).max(1000).default(100),
 });
 
-/** Answer of `GET /v1/sbp/sessions/{id}/messages`; `index` counts from 0, `next_cursor` is the next `after`. */
+/**
+ * Answer of `GET /v1/sbp/sessions/{id}/messages`; `index` counts from 0, `next_cursor` is the next
+ * `after`.
+ */
 export const MessagesResponse = z.object({
   session_id: Uuid,
   messages: z.array(
@@ -48,4 +55,9 @@ export const MessagesResponse = z.object({
 export type MessagesResponse = Readonly<z.infer<typeof MessagesResponse>>;
 
 /** Claims of a session token. */
-export const SessionClaims = z.object({ sid: Uuid, iat: z.int(), exp: z.int(), use: z.literal('session') });
+export const SessionClaims = z.object({
+  sid: Uuid,
+  iat: z.int(),
+  exp: z.int(),
+  use: z.literal('session'),
+});

@@ -52,7 +52,10 @@ export interface Components {
 
 export interface ComponentsOptions {
   readonly name: string;
-  /** Whether the process runs turns or holds surfaces: then others must be able to reach it, and to see it die. */
+  /**
+   * Whether the process runs turns or holds surfaces: then others must be able to reach it, and to
+   * see it die.
+   */
   readonly present: boolean;
   readonly decorators?: Decorators;
 }
@@ -97,7 +100,10 @@ export async function openComponents(
   };
 }
 
-async function appear(processes: Processes, logger: Logger): Promise<NonNullable<Components['presence']>> {
+async function appear(
+  processes: Processes,
+  logger: Logger,
+): Promise<NonNullable<Components['presence']>> {
   const identity = new ProcessIdentity(await processes.lease(randomUUID()));
   const heartbeat = new Heartbeat(processes, identity, {
     onRefused: () => {

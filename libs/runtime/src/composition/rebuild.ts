@@ -8,8 +8,9 @@ import { openStorage } from './storage.js';
 const KEPT = ['credentials'];
 
 /**
- * Makes the read models again from the log: drops every table but credentials (and, embedded, the log itself), and folds the
- * log from its beginning [A4]. The services must be stopped. Resolves with the number of records folded.
+ * Makes the read models again from the log: drops every table but credentials (and, embedded, the
+ * log itself), and folds the log from its beginning [A4]. The services must be stopped. Resolves
+ * with the number of records folded.
  */
 export async function rebuild(settings: Settings, logger: Logger): Promise<number> {
   const storage = await openStorage(settings, 'rebuild', logger);

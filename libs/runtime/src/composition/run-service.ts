@@ -9,8 +9,8 @@ import type { Settings } from '../settings/settings.js';
 import { InvalidSettings, parseSettings } from '../settings/settings.js';
 
 /**
- * Runs a server as this process: settings from the environment and `argv`, until a signal ends it. What cannot start says why
- * on stderr and exits with 1.
+ * Runs a server as this process: settings from the environment and `argv`, until a signal ends it.
+ * What cannot start says why on stderr and exits with 1.
  */
 export async function runService(
   describe: (settings: Settings) => ServiceSpec,

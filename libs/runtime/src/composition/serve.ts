@@ -4,7 +4,10 @@ import { announceWhenReady } from '../health/announce.js';
 import type { Settings } from '../settings/settings.js';
 import { closeOnSignals } from './shutdown.js';
 
-/** Runs an application as a service until it is told to end: listens, says so once it is ready, closes on signals. */
+/**
+ * Runs an application as a service until it is told to end: listens, says so once it is ready,
+ * closes on signals.
+ */
 export async function serve(
   app: NestFastifyApplication,
   { host, port }: Pick<Settings, 'host' | 'port'>,

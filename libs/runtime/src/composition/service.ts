@@ -27,7 +27,10 @@ export interface ServiceSpec {
   readonly onMessage?: (app: NestFastifyApplication) => (message: MailboxMessage) => void;
 }
 
-/** Records in one batch of a reader: short transactions, so that others wait little for the read models. */
+/**
+ * Records in one batch of a reader: short transactions, so that others wait little for the read
+ * models.
+ */
 const BATCH_SIZE = 200;
 
 @Module({})
@@ -58,7 +61,10 @@ export async function createService(
   const { name, present } = spec;
   const components = await openComponents(settings, { name, present, decorators }, logger);
   const { storage, log, positions, progress } = components;
-  const checks = [new Works('log', () => log.check()), new Works('read models', () => positions.load(PROJECTOR, 0))];
+  const checks = [
+    new Works('log', () => log.check()),
+    new Works('read models', () => positions.load(PROJECTOR, 0)),
+  ];
   const root: DynamicModule = {
     module: ServiceModule,
     imports: [
@@ -89,7 +95,11 @@ export async function createService(
 }
 
 /** Takes the process' mailbox: messages sent from now on arrive. */
-async function receive(spec: ServiceSpec, components: Components, app: NestFastifyApplication): Promise<Inbox | null> {
+async function receive(
+  spec: ServiceSpec,
+  components: Components,
+  app: NestFastifyApplication,
+): Promise<Inbox | null> {
   const { presence, storage } = components;
   if (presence === null || spec.onMessage === undefined) return null;
   return storage.mailbox.receive(presence.identity.address, spec.onMessage(app));

@@ -99,7 +99,9 @@ describe('an application that closes', () => {
 
     const closed = app.close();
     await draining.promise;
-    await expect(fetch(`${url}/health/live`)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
+    await expect(fetch(`${url}/health/live`)).rejects.toMatchObject({
+      cause: { code: 'ECONNREFUSED' },
+    });
     first.send('/turn');
     second.send('/health/live');
     mayFinish.resolve(undefined);
@@ -116,15 +118,17 @@ describe('an application that closes', () => {
 /** One connection, on which requests follow one another without waiting. */
 class Connection {
   text = '';
-  readonly #socket: Socket;
+  private readonly socket: Socket;
 
   constructor(url: string) {
-    this.#socket = connect(Number(new URL(url).port), '127.0.0.1');
-    this.#socket.on('data', (chunk: Buffer) => (this.text += chunk.toString())).on('error', () => undefined);
+    this.socket = connect(Number(new URL(url).port), '127.0.0.1');
+    this.socket
+      .on('data', (chunk: Buffer) => (this.text += chunk.toString()))
+      .on('error', () => undefined);
   }
 
   send(path: string): void {
-    this.#socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    this.socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
   }
 
   /** The statuses so far. */

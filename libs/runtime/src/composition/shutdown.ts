@@ -8,8 +8,8 @@ export interface Closable {
 }
 
 /**
- * On SIGTERM or SIGINT closes the application and exits: 0 when it closed, 1 when it failed to or took longer than 9 s, at once
- * on a second signal. The returned signal aborts when closing begins.
+ * On SIGTERM or SIGINT closes the application and exits: 0 when it closed, 1 when it failed to or
+ * took longer than 9 s, at once on a second signal. The returned signal aborts when closing begins.
  */
 export function closeOnSignals(app: Closable, logger: Logger): AbortSignal {
   const closing = new AbortController();

@@ -1,7 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EventLog } from '#libs/event-log';
-import { KafkaEventLog, SqliteEventLog, eventLogEntities, eventLogMigrations } from '#libs/event-log';
+import {
+  KafkaEventLog,
+  SqliteEventLog,
+  eventLogEntities,
+  eventLogMigrations,
+} from '#libs/event-log';
 import type { KafkaOptions } from '#libs/kafka';
 import type { Mailbox } from '#libs/mailbox';
 import { InProcessMailbox, KafkaMailbox } from '#libs/mailbox';
@@ -23,16 +28,27 @@ export interface Storage {
   close(): Promise<void>;
 }
 
-/** Opens log, database and mailboxes. @throws DirectoryInUse, TopicMismatch, or the driver's error */
-export async function openStorage(settings: Settings, name: string, logger: Logger): Promise<Storage> {
+/**
+ * Opens log, database and mailboxes. @throws DirectoryInUse, TopicMismatch, or the driver's error
+ */
+export async function openStorage(
+  settings: Settings,
+  name: string,
+  logger: Logger,
+): Promise<Storage> {
   const { backend } = settings;
-  return backend.type === 'embedded' ? openEmbedded(settings.dataDir, logger) : openKafka(backend, name, logger);
+  return backend.type === 'embedded'
+    ? openEmbedded(settings.dataDir, logger)
+    : openKafka(backend, name, logger);
 }
 
 async function openEmbedded(dataDir: string, logger: Logger): Promise<Storage> {
   await mkdir(dataDir, { recursive: true });
   const lock = await lockDirectory(dataDir);
-  const database = await openSqlite({ file: join(dataDir, 'statebridge.sqlite'), ...schema('sqlite') });
+  const database = await openSqlite({
+    file: join(dataDir, 'statebridge.sqlite'),
+    ...schema('sqlite'),
+  });
   const log = new SqliteEventLog(database);
   const mailbox = new InProcessMailbox((problem, error) => logger.error({ err: error }, problem));
   return {
@@ -53,12 +69,25 @@ async function openKafka(
   name: string,
   logger: Logger,
 ): Promise<Storage> {
-  const { brokers, topicPrefix: prefix, partitions, replication, minIsr: minInsyncReplicas } = backend;
-  const onProblem = (problem: string, error?: unknown): void => logger.warn({ err: error }, problem);
+  const {
+    brokers,
+    topicPrefix: prefix,
+    partitions,
+    replication,
+    minIsr: minInsyncReplicas,
+  } = backend;
+  const onProblem = (problem: string, error?: unknown): void =>
+    logger.warn({ err: error }, problem);
   const kafka: KafkaOptions = { brokers, clientId: `statebridge-${name}`, onProblem };
   const database = await openPostgres({ url: backend.postgresUrl, ...schema('postgres') });
   await database.migrate();
-  const log = await KafkaEventLog.open({ kafka, prefix, partitions, replication, minInsyncReplicas });
+  const log = await KafkaEventLog.open({
+    kafka,
+    prefix,
+    partitions,
+    replication,
+    minInsyncReplicas,
+  });
   const mailbox = new KafkaMailbox({ kafka, prefix, replication });
   return {
     log,

@@ -33,7 +33,11 @@ let app: NestFastifyApplication;
 async function start(...checks: ReadinessCheck[]): Promise<string> {
   const logger = createLogger('test', 'info', { write: (line) => void log.push(line) });
   const health = HealthModule.register({ backend: 'embedded (SQLite)', checks, logger });
-  app = await createHttpApp({ module: RootModule, imports: [health] }, { allowedOrigins: [] }, logger);
+  app = await createHttpApp(
+    { module: RootModule, imports: [health] },
+    { allowedOrigins: [] },
+    logger,
+  );
   await app.listen(0, '127.0.0.1');
   return addressOf(app);
 }
@@ -66,7 +70,10 @@ describe('health', () => {
   it('is ready while every check passes, and alive in any case', async () => {
     const store = new SwitchedCheck('store');
     const url = await start(new SwitchedCheck('log'), store);
-    expect(await get(`${url}/health/ready`)).toEqual([200, { status: 'ok', checks: { log: 'ok', store: 'ok' } }]);
+    expect(await get(`${url}/health/ready`)).toEqual([
+      200,
+      { status: 'ok', checks: { log: 'ok', store: 'ok' } },
+    ]);
     store.working = failing;
     expect(await get(`${url}/health/ready`)).toEqual([
       503,
@@ -106,7 +113,10 @@ describe('health', () => {
     const late = new SwitchedCheck('late');
     late.working = failing;
     app.get(Readiness).add(late);
-    expect(await get(`${url}/health/ready`)).toEqual([503, { status: 'unavailable', checks: { late: 'failed' } }]);
+    expect(await get(`${url}/health/ready`)).toEqual([
+      503,
+      { status: 'unavailable', checks: { late: 'failed' } },
+    ]);
   });
 });
 
@@ -116,7 +126,11 @@ describe('the announcement', () => {
     store.working = failing;
     const url = await start(store);
     const lines: string[] = [];
-    const announced = announceWhenReady(app, new AbortController().signal, (line) => void lines.push(line));
+    const announced = announceWhenReady(
+      app,
+      new AbortController().signal,
+      (line) => void lines.push(line),
+    );
     await expect.poll(() => store.calls).toBeGreaterThan(2);
     expect(lines).toEqual([]);
     store.working = () => Promise.resolve();

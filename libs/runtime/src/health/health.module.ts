@@ -12,7 +12,10 @@ export interface HealthOptions {
   readonly logger: Logger;
 }
 
-/** `/health`, `/health/live` and `/health/ready`. `Readiness` takes more checks while the application is wired. */
+/**
+ * `/health`, `/health/live` and `/health/ready`. `Readiness` takes more checks while the
+ * application is wired.
+ */
 @Module({})
 export class HealthModule {
   static register({ backend, checks, logger }: HealthOptions): DynamicModule {

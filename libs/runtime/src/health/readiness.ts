@@ -6,7 +6,10 @@ const CHECK_TIMEOUT_MS = 2000;
 /** One thing that must work for this process to serve. */
 export abstract class ReadinessCheck {
   abstract readonly name: string;
-  /** Rejects while it does not work. Never called again before it settled; after 2 s it counts as failed. */
+  /**
+   * Rejects while it does not work. Never called again before it settled; after 2 s it counts as
+   * failed.
+   */
   abstract check(): Promise<void>;
 }
 
@@ -18,52 +21,60 @@ export interface ReadinessReport {
 /** Whether this process can serve: all its checks pass. */
 @Injectable()
 export class Readiness {
-  readonly #checks: ReadinessCheck[];
-  readonly #logger: Logger;
-  readonly #running = new Map<ReadinessCheck, Promise<Outcome>>();
-  #lastProblems = '';
+  private readonly checks: ReadinessCheck[];
+  private readonly logger: Logger;
+  private readonly running = new Map<ReadinessCheck, Promise<Outcome>>();
+  private lastProblems = '';
 
   constructor(checks: readonly ReadinessCheck[], logger: Logger) {
-    this.#checks = [...checks];
-    this.#logger = logger;
+    this.checks = [...checks];
+    this.logger = logger;
   }
 
   add(check: ReadinessCheck): void {
-    this.#checks.push(check);
+    this.checks.push(check);
   }
 
   async report(): Promise<ReadinessReport> {
     const results = await Promise.all(
-      this.#checks.map(async (check) => ({ name: check.name, outcome: await withinLimit(this.#run(check)) })),
+      this.checks.map(async (check) => ({
+        name: check.name,
+        outcome: await withinLimit(this.run(check)),
+      })),
     );
-    this.#logChange(results);
+    this.logChange(results);
     return {
       ready: results.every(({ outcome }) => outcome.type === 'ok'),
       checks: Object.fromEntries(results.map(({ name, outcome }) => [name, outcome.type])),
     };
   }
 
-  #run(check: ReadinessCheck): Promise<Outcome> {
-    const running = this.#running.get(check);
+  private run(check: ReadinessCheck): Promise<Outcome> {
+    const running = this.running.get(check);
     if (running !== undefined) return running;
-    const started = settle(check).finally(() => this.#running.delete(check));
-    this.#running.set(check, started);
+    const started = settle(check).finally(() => this.running.delete(check));
+    this.running.set(check, started);
     return started;
   }
 
   /** Probes come every few seconds; only a change is news. */
-  #logChange(results: readonly { readonly name: string; readonly outcome: Outcome }[]): void {
+  private logChange(
+    results: readonly { readonly name: string; readonly outcome: Outcome }[],
+  ): void {
     const failing = results.filter(({ outcome }) => outcome.type !== 'ok');
     const problems = failing.map(({ name, outcome }) => `${name} ${outcome.type}`).join(', ');
-    if (problems === this.#lastProblems) return;
-    this.#lastProblems = problems;
-    const errors = failing.flatMap(({ outcome }) => (outcome.type === 'failed' ? [String(outcome.error)] : []));
-    if (problems === '') this.#logger.info('Ready');
-    else this.#logger.warn({ errors }, `Not ready: ${problems}`);
+    if (problems === this.lastProblems) return;
+    this.lastProblems = problems;
+    const errors = failing.flatMap(({ outcome }) =>
+      outcome.type === 'failed' ? [String(outcome.error)] : [],
+    );
+    if (problems === '') this.logger.info('Ready');
+    else this.logger.warn({ errors }, `Not ready: ${problems}`);
   }
 }
 
-type Outcome = { readonly type: 'ok' | 'timed out' } | { readonly type: 'failed'; readonly error: unknown };
+type Outcome =
+  { readonly type: 'ok' | 'timed out' } | { readonly type: 'failed'; readonly error: unknown };
 
 async function settle(check: ReadinessCheck): Promise<Outcome> {
   try {

@@ -27,13 +27,19 @@ const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
   429: 'SBP_RATE_LIMITED',
 };
 
-/** The answer to a request whose handling threw `error`: the contract's form, whatever was thrown. */
+/**
+ * The answer to a request whose handling threw `error`: the contract's form, whatever was thrown.
+ */
 export function answerTo(error: unknown, request: FailedRequest): ErrorAnswer {
   const path = pathOf(request.url);
   const form = path === COMPLETIONS ? 'completions' : 'control';
   const known =
-    error instanceof SbpError ? { error, status: error.status(form) } : frameworkRefusal(error, request, path);
-  const told = known?.error ?? new SbpError('SBP_INTERNAL', 'The server failed in a way that it did not foresee.');
+    error instanceof SbpError
+      ? { error, status: error.status(form) }
+      : frameworkRefusal(error, request, path);
+  const told =
+    known?.error ??
+    new SbpError('SBP_INTERNAL', 'The server failed in a way that it did not foresee.');
   return {
     status: known?.status ?? told.status(form),
     headers: { ...told.headers(), 'content-type': 'application/json; charset=utf-8' },
@@ -49,16 +55,22 @@ function frameworkRefusal(
 ): { error: SbpError; status: number } | null {
   const status = statusOf(error);
   if (status === null || status < 400 || status > 499) return null;
-  const message = status === 404 ? `No route ${method} ${shown(path)}; see docs.` : (error as Error).message;
+  const message =
+    status === 404 ? `No route ${method} ${shown(path)}; see docs.` : (error as Error).message;
   return { error: new SbpError(CODE_OF_STATUS[status] ?? 'SBP_INVALID_REQUEST', message), status };
 }
 
-/** Only what the framework throws has a status to trust: clients of other services put theirs on errors too. */
+/**
+ * Only what the framework throws has a status to trust: clients of other services put theirs on
+ * errors too.
+ */
 function statusOf(error: unknown): number | null {
   if (error instanceof HttpException) return error.getStatus();
   if (!(error instanceof Error) || !('code' in error) || !('statusCode' in error)) return null;
   const { code, statusCode } = error;
-  return typeof code === 'string' && code.startsWith('FST_') && typeof statusCode === 'number' ? statusCode : null;
+  return typeof code === 'string' && code.startsWith('FST_') && typeof statusCode === 'number'
+    ? statusCode
+    : null;
 }
 
 function pathOf(url: string): string {

@@ -12,10 +12,10 @@ const READ_ON_MS = 10_000;
 /** Answers every failed HTTP request in the contract's form. */
 @Catch()
 export class ErrorFilter implements ExceptionFilter {
-  readonly #logger: Logger;
+  private readonly logger: Logger;
 
   constructor(logger: Logger) {
-    this.#logger = logger;
+    this.logger = logger;
   }
 
   catch(error: unknown, host: ArgumentsHost): void {
@@ -28,39 +28,45 @@ export class ErrorFilter implements ExceptionFilter {
   answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const { method, url } = request;
     if (reply.sent || reply.raw.headersSent) {
-      this.#logger.error({ err: error, method, url }, 'A request failed after its answer had begun');
+      this.logger.error({ err: error, method, url }, 'A request failed after its answer had begun');
       // Nobody will finish it; a stream that cannot be finished is broken off, never ended.
       if (!reply.raw.writableEnded) reply.raw.destroy();
       return;
     }
     if (request.raw.errored !== null) {
-      this.#logger.debug({ method, url }, 'A caller went away while it sent its request');
+      this.logger.debug({ method, url }, 'A caller went away while it sent its request');
       reply.hijack();
       reply.raw.destroy();
       return;
     }
     const answer = answerTo(error, { method, url });
-    if (answer.unforeseen) this.#logger.error({ err: error, method, url }, 'A request failed');
-    else if (answer.status >= 500) this.#logger.warn({ err: error, method, url }, 'A request could not be served');
-    else this.#logger.debug({ err: error, method, url }, 'A request was refused');
+    if (answer.unforeseen) this.logger.error({ err: error, method, url }, 'A request failed');
+    else if (answer.status >= 500)
+      this.logger.warn({ err: error, method, url }, 'A request could not be served');
+    else this.logger.debug({ err: error, method, url }, 'A request was refused');
     if (isSending(request.raw)) {
       reply.hijack();
       answerSender(reply.raw, answer);
       return;
     }
-    for (const name of ['content-length', 'content-encoding', 'transfer-encoding']) reply.removeHeader(name);
+    for (const name of ['content-length', 'content-encoding', 'transfer-encoding'])
+      reply.removeHeader(name);
     void reply.status(answer.status).headers(answer.headers).send(answer.body);
   }
 }
 
 function isSending({ complete, headers }: IncomingMessage): boolean {
   // A request without a body is not complete yet either when the hooks run.
-  return !complete && (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0);
+  return (
+    !complete &&
+    (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0)
+  );
 }
 
 /**
- * Answers a caller that is still sending. If we closed the connection now it would see a reset, and could lose the answer: so
- * the answer goes out at once, and ends when the rest of the body was read and dropped.
+ * Answers a caller that is still sending. If we closed the connection now it would see a reset, and
+ * could lose the answer: so the answer goes out at once, and ends when the rest of the body was
+ * read and dropped.
  */
 function answerSender(response: ServerResponse, { status, headers, body }: ErrorAnswer): void {
   const { req: request } = response;

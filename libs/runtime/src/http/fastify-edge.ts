@@ -6,7 +6,10 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { ErrorFilter } from './error-filter.js';
 import { foreignRequest } from './http-guard.js';
 
-/** Longer than the idle time of common proxies, so that they, not we, close a connection that they keep. */
+/**
+ * Longer than the idle time of common proxies, so that they, not we, close a connection that they
+ * keep.
+ */
 const KEEP_ALIVE_MS = 75_000;
 
 /** How long a request may take to arrive; an answer may stream for as long as it likes. */
@@ -18,17 +21,20 @@ const LONGEST_PATH_SEGMENT = 8192;
 const LIVENESS = '/health/live';
 
 /**
- * Fastify as all our servers use it: bodies arrive as bytes of at most `LIMITS.requestBody`, foreign hosts and origins are
- * refused before anything is read, and from `beforeClose` on nothing new is begun.
+ * Fastify as all our servers use it: bodies arrive as bytes of at most `LIMITS.requestBody`,
+ * foreign hosts and origins are refused before anything is read, and from `beforeClose` on nothing
+ * new is begun.
  */
 export class FastifyEdge extends FastifyAdapter {
-  #closing = false;
+  private closing = false;
 
   constructor(allowedOrigins: readonly string[], filter: ErrorFilter) {
     const guard = (request: FastifyRequest): SbpError | null => {
       const foreign = foreignRequest(request.raw.headers, allowedOrigins);
-      if (foreign !== null || !this.#closing || request.url === LIVENESS) return foreign;
-      return new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The server is shutting down.', { retryAfter: 1 });
+      if (foreign !== null || !this.closing || request.url === LIVENESS) return foreign;
+      return new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The server is shutting down.', {
+        retryAfter: 1,
+      });
     };
     super({
       bodyLimit: LIMITS.requestBody,
@@ -43,21 +49,25 @@ export class FastifyEdge extends FastifyAdapter {
       },
       clientErrorHandler: answerBrokenRequest,
     });
-    this.setOnRequestHook((request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => {
-      const refusal = guard(request);
-      if (this.#closing) void reply.header('connection', 'close');
-      if (refusal === null) done();
-      else done(refusal);
-    });
+    this.setOnRequestHook(
+      (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => {
+        const refusal = guard(request);
+        if (this.closing) void reply.header('connection', 'close');
+        if (refusal === null) done();
+        else done(refusal);
+      },
+    );
     const fastify = this.getInstance();
     fastify.removeAllContentTypeParsers();
-    fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+    fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) =>
+      done(null, body),
+    );
   }
 
   /** Stops accepting; what is being answered goes on until `close`. */
   override beforeClose(): void {
     super.beforeClose();
-    this.#closing = true;
+    this.closing = true;
     this.getHttpServer().close();
   }
 }

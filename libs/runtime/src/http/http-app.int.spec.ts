@@ -3,7 +3,18 @@ import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import { connect } from 'node:net';
-import { Body, ConflictException, Controller, Get, HttpCode, Module, Param, Post, Query, Res } from '@nestjs/common';
+import {
+  Body,
+  ConflictException,
+  Controller,
+  Get,
+  HttpCode,
+  Module,
+  Param,
+  Post,
+  Query,
+  Res,
+} from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import {
   ERRORS,
@@ -112,10 +123,19 @@ async function read(response: IncomingMessage): Promise<Answer> {
   const chunks: Buffer[] = [];
   for await (const chunk of response) chunks.push(chunk as Buffer);
   const text = Buffer.concat(chunks).toString();
-  return { status: response.statusCode ?? 0, headers: response.headers, text, json: () => JSON.parse(text) as unknown };
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers,
+    text,
+    json: () => JSON.parse(text) as unknown,
+  };
 }
 
-async function send(path: string, options: RequestOptions = {}, body?: string | Buffer): Promise<Answer> {
+async function send(
+  path: string,
+  options: RequestOptions = {},
+  body?: string | Buffer,
+): Promise<Answer> {
   const request = httpRequest({ host: '127.0.0.1', port, path, agent: false, ...options });
   request.end(body);
   const [response] = (await once(request, 'response')) as [IncomingMessage];
@@ -174,7 +194,10 @@ describe('bodies', () => {
     for (let round = 0; round < 5; round += 1) {
       const body = Buffer.alloc(5 * LIMITS.requestBody, 32);
       const answer = await fetch(`http://127.0.0.1:${port}/v1/sbp/bytes`, { method: 'POST', body });
-      expect([answer.status, await answer.json()]).toMatchObject([413, { error: { code: 'SBP_PAYLOAD_TOO_LARGE' } }]);
+      expect([answer.status, await answer.json()]).toMatchObject([
+        413,
+        { error: { code: 'SBP_PAYLOAD_TOO_LARGE' } },
+      ]);
     }
   });
 
@@ -191,7 +214,10 @@ describe('bodies', () => {
     request.on('error', () => undefined).flushHeaders();
     const [response] = (await once(request, 'response')) as [IncomingMessage];
     const answer = await read(response);
-    expect([answer.status, answer.json()]).toMatchObject([413, { error: { code: 'SBP_PAYLOAD_TOO_LARGE' } }]);
+    expect([answer.status, answer.json()]).toMatchObject([
+      413,
+      { error: { code: 'SBP_PAYLOAD_TOO_LARGE' } },
+    ]);
     expect(answer.headers['access-control-allow-origin']).toBe('https://app.example');
     request.destroy();
   });
@@ -210,21 +236,32 @@ describe('bodies', () => {
     await expectRefusal('['.repeat(LIMITS.requestBody), /^body is not JSON: it nests/);
     expect((await post(path)).json()).toMatchObject({ ttl_seconds: 86_400 });
     const wrongId = await post('/v1/sbp/sessions/7/export', '{}');
-    expect([wrongId.status, wrongId.json()]).toMatchObject([422, { error: { code: 'SBP_INVALID_UUID' } }]);
+    expect([wrongId.status, wrongId.json()]).toMatchObject([
+      422,
+      { error: { code: 'SBP_INVALID_UUID' } },
+    ]);
     const wrongQuery = await send('/v1/sbp/sessions/7/messages?limit=all');
-    expect([wrongQuery.status, wrongQuery.json()]).toMatchObject([422, { error: { code: 'SBP_INVALID_REQUEST' } }]);
+    expect([wrongQuery.status, wrongQuery.json()]).toMatchObject([
+      422,
+      { error: { code: 'SBP_INVALID_REQUEST' } },
+    ]);
   });
 });
 
 describe('errors', () => {
-  it.each(Object.entries(ERRORS))('%s has the status and headers of the table', async (code, row) => {
-    const answer = await send(`/v1/sbp/errors/${code}`);
-    expect(answer.status).toBe(row.status);
-    expect(answer.json()).toEqual({ error: { code, message: `It is ${code}.`, detail: { a: 1 } } });
-    expect(answer.headers['retry-after']).toBe('7');
-    expect(answer.headers['x-should-retry']).toBe(row.retry ? undefined : 'false');
-    expect(answer.headers['content-type']).toBe('application/json; charset=utf-8');
-  });
+  it.each(Object.entries(ERRORS))(
+    '%s has the status and headers of the table',
+    async (code, row) => {
+      const answer = await send(`/v1/sbp/errors/${code}`);
+      expect(answer.status).toBe(row.status);
+      expect(answer.json()).toEqual({
+        error: { code, message: `It is ${code}.`, detail: { a: 1 } },
+      });
+      expect(answer.headers['retry-after']).toBe('7');
+      expect(answer.headers['x-should-retry']).toBe(row.retry ? undefined : 'false');
+      expect(answer.headers['content-type']).toBe('application/json; charset=utf-8');
+    },
+  );
 
   // [SBP-ERR-01]
   it("are 400 with OpenAI's type and param on the completions path", async () => {
@@ -285,23 +322,38 @@ describe('errors', () => {
 
   it('answers a malformed path, an endless one and a malformed content type in our form', async () => {
     expect(await send('/v1/sbp/token/%zz')).toMatchObject({ status: 400 });
-    expect((await send('/v1/sbp/token/%zz')).json()).toMatchObject({ error: { code: 'SBP_INVALID_REQUEST' } });
+    expect((await send('/v1/sbp/token/%zz')).json()).toMatchObject({
+      error: { code: 'SBP_INVALID_REQUEST' },
+    });
     expect((await send(`/v1/sbp/token/${'a'.repeat(8192)}`)).json()).toEqual({ length: 8192 });
     const endless = await send(`/v1/sbp/token/${'a'.repeat(8193)}`);
-    expect([endless.status, endless.json()]).toMatchObject([414, { error: { code: 'SBP_INVALID_REQUEST' } }]);
+    expect([endless.status, endless.json()]).toMatchObject([
+      414,
+      { error: { code: 'SBP_INVALID_REQUEST' } },
+    ]);
     const typed = await post('/v1/sbp/bytes', '{}', { 'content-type': 'json' });
-    expect([typed.status, typed.json()]).toMatchObject([415, { error: { code: 'SBP_INVALID_REQUEST' } }]);
+    expect([typed.status, typed.json()]).toMatchObject([
+      415,
+      { error: { code: 'SBP_INVALID_REQUEST' } },
+    ]);
   });
 
   it('answers what is no HTTP, or has endless headers, in our form', async () => {
     const garbage = await raw('HELLO\r\n\r\n');
     expect(garbage).toMatch(/^HTTP\/1\.1 400 .*"code":"SBP_INVALID_REQUEST"/s);
-    const endless = await raw(`GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'a'.repeat(40_000)}\r\n\r\n`);
+    const endless = await raw(
+      `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'a'.repeat(40_000)}\r\n\r\n`,
+    );
     expect(endless).toMatch(/^HTTP\/1\.1 431 .*"code":"SBP_INVALID_REQUEST"/s);
   });
 
   it('breaks a stream off that fails after its beginning, and adds nothing to it', async () => {
-    const request = httpRequest({ host: '127.0.0.1', port, path: '/v1/sbp/half-stream', agent: false }).end();
+    const request = httpRequest({
+      host: '127.0.0.1',
+      port,
+      path: '/v1/sbp/half-stream',
+      agent: false,
+    }).end();
     const [response] = (await once(request, 'response')) as [IncomingMessage];
     let text = '';
     const reading = (async () => {
@@ -335,13 +387,19 @@ describe('where a request may come from', () => {
   it.each<[Record<string, string>, RegExp]>([
     [{ host: 'evil.example' }, /^Host: evil\.example is not a loopback name/],
     [{ host: 'localhost.evil.example:8080' }, /^Host: /],
-    [{ origin: 'http://evil.example' }, /^Origin: http:\/\/evil\.example is foreign\. Add it to SBP_ALLOWED_ORIGINS/],
+    [
+      { origin: 'http://evil.example' },
+      /^Origin: http:\/\/evil\.example is foreign\. Add it to SBP_ALLOWED_ORIGINS/,
+    ],
     [{ origin: 'null' }, /^Origin: null is foreign/],
     [{ host: 'evil.example', origin: 'https://app.example' }, /^Host: /],
   ])('refuses %j on every path', async (headers, message) => {
     for (const path of ['/v1/sbp/bytes', '/nothing', '/v1/sbp/token/%zz', '/v1/chat/completions']) {
       for (const method of ['GET', 'POST', 'OPTIONS']) {
-        const answer = await send(path, { method, headers: { ...headers, 'access-control-request-method': 'POST' } });
+        const answer = await send(path, {
+          method,
+          headers: { ...headers, 'access-control-request-method': 'POST' },
+        });
         expect(answer.status).toBe(403);
         const { error } = answer.json() as { error: { code: string; message: string } };
         expect(error.code).toBe('SBP_FORBIDDEN');
@@ -352,7 +410,9 @@ describe('where a request may come from', () => {
   });
 
   it('refuses a request without Host', async () => {
-    expect(await raw('GET /v1/sbp/fault HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1\.1 403 .*Host: \(none\)/s);
+    expect(await raw('GET /v1/sbp/fault HTTP/1.0\r\n\r\n')).toMatch(
+      /^HTTP\/1\.1 403 .*Host: \(none\)/s,
+    );
   });
 
   it.each(['https://app.example', 'http://localhost:5173', 'http://127.0.0.1:9'])(
@@ -380,7 +440,9 @@ describe('where a request may come from', () => {
     expect(answer.status).toBe(204);
     expect(answer.headers['access-control-allow-origin']).toBe('https://app.example');
     expect(answer.headers['access-control-allow-methods']).toContain('POST');
-    expect(answer.headers['access-control-allow-headers']).toBe('content-type,x-session-token,idempotency-key');
+    expect(answer.headers['access-control-allow-headers']).toBe(
+      'content-type,x-session-token,idempotency-key',
+    );
   });
 
   it('lets them read errors and hijacked streams too', async () => {

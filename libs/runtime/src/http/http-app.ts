@@ -10,9 +10,10 @@ import { FastifyEdge } from './fastify-edge.js';
 import type { Settings } from '../settings/settings.js';
 
 /**
- * A Nest application on the HTTP edge that all our servers share: `Host` and `Origin` checks, CORS for the origins that may,
- * bodies as bytes (`@Body() body: Buffer | undefined`, for `parseJsonBody`), errors in the contract's form. It is not
- * initialised: adapters for WebSockets and microservices may still be set.
+ * A Nest application on the HTTP edge that all our servers share: `Host` and `Origin` checks, CORS
+ * for the origins that may, bodies as bytes (`@Body() body: Buffer | undefined`, for
+ * `parseJsonBody`), errors in the contract's form. It is not initialised: adapters for WebSockets
+ * and microservices may still be set.
  */
 export async function createHttpApp(
   rootModule: Type | DynamicModule,
@@ -30,7 +31,8 @@ export async function createHttpApp(
   const app = await NestFactory.create<NestFastifyApplication>(rootModule, edge, options);
   app.useGlobalFilters(filter);
   app.enableCors({
-    origin: (origin, allow) => allow(null, origin !== undefined && checkOrigin(origin, allowedOrigins)),
+    origin: (origin, allow) =>
+      allow(null, origin !== undefined && checkOrigin(origin, allowedOrigins)),
     methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
     exposedHeaders: [HEADERS.sessionToken, HEADERS.sessionId, 'retry-after', 'x-should-retry'],
     maxAge: 600,

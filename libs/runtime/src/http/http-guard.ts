@@ -3,8 +3,9 @@ import { checkHost, checkOrigin } from '#libs/auth';
 import { SbpError } from '#libs/protocol';
 
 /**
- * Why a request or upgrade is refused because of where it came from; null where it is welcome. With open access a web page
- * must not reach the server, neither from another origin nor by DNS rebinding.
+ * Why a request or upgrade is refused because of where it came from; null where it is welcome. With
+ * open access a web page must not reach the server, neither from another origin nor by DNS
+ * rebinding.
  */
 export function foreignRequest(
   { host, origin }: Pick<IncomingHttpHeaders, 'host' | 'origin'>,

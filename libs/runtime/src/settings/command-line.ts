@@ -7,14 +7,24 @@ export type FlagTable = Readonly<Record<string, 'value' | 'switch'>>;
 export type WrittenFlags = Readonly<Record<string, string | undefined>>;
 
 /**
- * Reads `--flag value`, `--flag=value` and `--switch` (which reads as `true`). Throws `InvalidSetting` for what the table does
- * not know: a flag that is silently ignored would be believed to work.
+ * Reads `--flag value`, `--flag=value` and `--switch` (which reads as `true`). Throws
+ * `InvalidSetting` for what the table does not know: a flag that is silently ignored would be
+ * believed to work.
  */
 export function parseFlags(argv: readonly string[], table: FlagTable): WrittenFlags {
   const options = Object.fromEntries(
-    Object.entries(table).map(([name, kind]) => [name, { type: kind === 'value' ? 'string' : 'boolean' } as const]),
+    Object.entries(table).map(([name, kind]) => [
+      name,
+      { type: kind === 'value' ? 'string' : 'boolean' } as const,
+    ]),
   );
-  const { tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true });
+  const { tokens } = parseArgs({
+    args: [...argv],
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
   const written: Record<string, string> = {};
   for (const token of tokens) {
     if (token.kind === 'positional') throw unknown(token.value, table);

@@ -34,7 +34,9 @@ const list = (item: RegExp, problem: string) =>
     .transform((text) => text.split(',').map((part) => part.trim()))
     .refine((parts) => parts.every((part) => item.test(part)), problem);
 
-/** Every setting under the name of its environment variable; an unset and an empty one are the same. */
+/**
+ * Every setting under the name of its environment variable; an unset and an empty one are the same.
+ */
 export const SettingsSchema = z.object({
   SBP_BACKEND: oneOf(['embedded', 'kafka'], 'embedded'),
   SBP_DATA_DIR: z.string().default('.data'),
@@ -43,7 +45,10 @@ export const SettingsSchema = z.object({
     .refine((host) => host === 'localhost' || isLoopbackAddress(host), LOOPBACK_ONLY)
     .default('127.0.0.1'),
   SBP_PORT: wholeNumber(0, 65_535, 8080),
-  SBP_KAFKA_BROKERS: list(/^[^\s:,]+:\d{1,5}$/, 'must be host:port, several parted by commas').optional(),
+  SBP_KAFKA_BROKERS: list(
+    /^[^\s:,]+:\d{1,5}$/,
+    'must be host:port, several parted by commas',
+  ).optional(),
   SBP_POSTGRES_URL: postgresUrl.optional(),
   SBP_KAFKA_TOPIC_PREFIX: z
     .string()

@@ -38,9 +38,14 @@ describe('settings', () => {
   });
 
   it('takes an empty variable as unset', () => {
-    expect(parseSettings({ SBP_PORT: '', SBP_JWT_SECRET: ' ', SBP_KAFKA_BROKERS: '', SBP_MODEL_PRICES: '' })).toEqual(
-      parseSettings({}),
-    );
+    expect(
+      parseSettings({
+        SBP_PORT: '',
+        SBP_JWT_SECRET: ' ',
+        SBP_KAFKA_BROKERS: '',
+        SBP_MODEL_PRICES: '',
+      }),
+    ).toEqual(parseSettings({}));
   });
 
   it('reads every variable', () => {
@@ -91,7 +96,9 @@ describe('settings', () => {
 
   it('lets a flag override its variable', () => {
     const environment = { SBP_PORT: '1', SBP_HOST: 'localhost', SBP_DATA_DIR: 'a' };
-    expect(parseSettings(environment, ['--port', '9000', '--data-dir=b', '--host', '127.0.0.2'])).toMatchObject({
+    expect(
+      parseSettings(environment, ['--port', '9000', '--data-dir=b', '--host', '127.0.0.2']),
+    ).toMatchObject({
       port: 9000,
       dataDir: 'b',
       host: '127.0.0.2',
@@ -100,28 +107,84 @@ describe('settings', () => {
 
   // [SBP-SEC-05]
   it.each<[string, Record<string, string>, RegExp]>([
-    ['a port that is no number', { SBP_PORT: '80a' }, /^SBP_PORT: must be a whole number from 0 to 65535$/],
+    [
+      'a port that is no number',
+      { SBP_PORT: '80a' },
+      /^SBP_PORT: must be a whole number from 0 to 65535$/,
+    ],
     ['a port above 65535', { SBP_PORT: '65536' }, /^SBP_PORT: must be a whole number/],
     ['a negative port', { SBP_PORT: '-1' }, /^SBP_PORT: must be/],
-    ['an unknown backend', { SBP_BACKEND: 'redis' }, /^SBP_BACKEND: must be one of embedded, kafka$/],
+    [
+      'an unknown backend',
+      { SBP_BACKEND: 'redis' },
+      /^SBP_BACKEND: must be one of embedded, kafka$/,
+    ],
     ['an unknown log level', { SBP_LOG_LEVEL: 'loud' }, /^SBP_LOG_LEVEL: must be one of fatal, /],
     ['an unknown tracking', { SBP_TRACK: 'never' }, /^SBP_TRACK: must be one of opt-in, always$/],
-    ['an unknown implicit session', { SBP_IMPLICIT_SESSION: 'yes' }, /^SBP_IMPLICIT_SESSION: must be one of/],
+    [
+      'an unknown implicit session',
+      { SBP_IMPLICIT_SESSION: 'yes' },
+      /^SBP_IMPLICIT_SESSION: must be one of/,
+    ],
     ['all addresses', { SBP_HOST: '0.0.0.0' }, /^SBP_HOST: .*Open access only on loopback/],
-    ['an address of the network', { SBP_HOST: '192.168.1.2' }, /^SBP_HOST: .*Open access only on loopback/],
+    [
+      'an address of the network',
+      { SBP_HOST: '192.168.1.2' },
+      /^SBP_HOST: .*Open access only on loopback/,
+    ],
     ['a host name', { SBP_HOST: 'server.example' }, /^SBP_HOST: .*Open access only on loopback/],
-    ['a model URL without a scheme', { SBP_LLM_BASE_URL: 'api.openai.com/v1' }, /^SBP_LLM_BASE_URL: must be a URL/],
-    ['a model URL of another scheme', { SBP_LLM_BASE_URL: 'file:///x' }, /^SBP_LLM_BASE_URL: must be a URL/],
-    ['an API key that fits in no header', { SBP_LLM_API_KEY: 'sk\n1' }, /^SBP_LLM_API_KEY: must be printable/],
+    [
+      'a model URL without a scheme',
+      { SBP_LLM_BASE_URL: 'api.openai.com/v1' },
+      /^SBP_LLM_BASE_URL: must be a URL/,
+    ],
+    [
+      'a model URL of another scheme',
+      { SBP_LLM_BASE_URL: 'file:///x' },
+      /^SBP_LLM_BASE_URL: must be a URL/,
+    ],
+    [
+      'an API key that fits in no header',
+      { SBP_LLM_API_KEY: 'sk\n1' },
+      /^SBP_LLM_API_KEY: must be printable/,
+    ],
     ['any origin', { SBP_ALLOWED_ORIGINS: '*' }, /^SBP_ALLOWED_ORIGINS: must be origins/],
-    ['an origin with a path', { SBP_ALLOWED_ORIGINS: 'https://a.example/x' }, /^SBP_ALLOWED_ORIGINS: must be origins/],
-    ['a wrong option of the demo model', { SBP_DEMO_TTFT_MS: 'soon' }, /^SBP_DEMO_TTFT_MS: must be/],
+    [
+      'an origin with a path',
+      { SBP_ALLOWED_ORIGINS: 'https://a.example/x' },
+      /^SBP_ALLOWED_ORIGINS: must be origins/,
+    ],
+    [
+      'a wrong option of the demo model',
+      { SBP_DEMO_TTFT_MS: 'soon' },
+      /^SBP_DEMO_TTFT_MS: must be/,
+    ],
     ['prices that are no JSON', { SBP_MODEL_PRICES: 'cheap' }, /^SBP_MODEL_PRICES: is not JSON/],
-    ['no brokers', { ...kafka, SBP_KAFKA_BROKERS: '' }, /^SBP_KAFKA_BROKERS: must be set for SBP_BACKEND=kafka/],
-    ['no database', { ...kafka, SBP_POSTGRES_URL: '' }, /^SBP_POSTGRES_URL: must be set for SBP_BACKEND=kafka/],
-    ['a database of another kind', { ...kafka, SBP_POSTGRES_URL: 'mysql://x/y' }, /^SBP_POSTGRES_URL: must be a URL/],
-    ['a broker without port', { ...kafka, SBP_KAFKA_BROKERS: 'kafka' }, /^SBP_KAFKA_BROKERS: must be host:port/],
-    ['more in sync than there are', { ...kafka, SBP_KAFKA_MIN_ISR: '2' }, /^SBP_KAFKA_MIN_ISR: must not be above/],
+    [
+      'no brokers',
+      { ...kafka, SBP_KAFKA_BROKERS: '' },
+      /^SBP_KAFKA_BROKERS: must be set for SBP_BACKEND=kafka/,
+    ],
+    [
+      'no database',
+      { ...kafka, SBP_POSTGRES_URL: '' },
+      /^SBP_POSTGRES_URL: must be set for SBP_BACKEND=kafka/,
+    ],
+    [
+      'a database of another kind',
+      { ...kafka, SBP_POSTGRES_URL: 'mysql://x/y' },
+      /^SBP_POSTGRES_URL: must be a URL/,
+    ],
+    [
+      'a broker without port',
+      { ...kafka, SBP_KAFKA_BROKERS: 'kafka' },
+      /^SBP_KAFKA_BROKERS: must be host:port/,
+    ],
+    [
+      'more in sync than there are',
+      { ...kafka, SBP_KAFKA_MIN_ISR: '2' },
+      /^SBP_KAFKA_MIN_ISR: must not be above/,
+    ],
   ])('refuses %s by name', (_what, environment, message) => {
     const found = problems(() => parseSettings(environment));
     expect(found).toHaveLength(1);
@@ -161,7 +224,18 @@ describe('settings', () => {
 
 describe('settings of the demo model alone', () => {
   it('reads its flags before its variables', () => {
-    const argv = ['--port', '0', '--ttft', '1', '--tokens=2', '--interval', '3', '--vary', '--fail', 'hang'];
+    const argv = [
+      '--port',
+      '0',
+      '--ttft',
+      '1',
+      '--tokens=2',
+      '--interval',
+      '3',
+      '--vary',
+      '--fail',
+      'hang',
+    ];
     expect(parseDemoModelSettings({ SBP_DEMO_TOKENS: '9' }, argv)).toEqual({
       host: '127.0.0.1',
       port: 0,
@@ -171,6 +245,8 @@ describe('settings of the demo model alone', () => {
   });
 
   it('names a wrong flag', () => {
-    expect(problems(() => parseDemoModelSettings({}, ['--tokens', '0']))[0]).toMatch(/^--tokens: must be/);
+    expect(problems(() => parseDemoModelSettings({}, ['--tokens', '0']))[0]).toMatch(
+      /^--tokens: must be/,
+    );
   });
 });

@@ -32,7 +32,10 @@ export interface Settings {
   readonly port: number;
   /** Null: the one kept in the data directory. */
   readonly jwtSecret: string | null;
-  /** The OpenAI-compatible API to call; null: the built-in demo model. `baseUrl` has no slash at its end. */
+  /**
+   * The OpenAI-compatible API to call; null: the built-in demo model. `baseUrl` has no slash at its
+   * end.
+   */
   readonly llm: { readonly baseUrl: string; readonly apiKey: string | null } | null;
   readonly demo: DemoOptions;
   readonly prices: ReadonlyMap<string, Price>;
@@ -41,7 +44,10 @@ export interface Settings {
   readonly implicitSession: 'auto' | 'on' | 'off';
   /** Origins of web pages, besides loopback ones, in lower case. */
   readonly allowedOrigins: readonly string[];
-  /** How other servers reach this one; null: by the address it listens on. Without a slash at its end. */
+  /**
+   * How other servers reach this one; null: by the address it listens on. Without a slash at its
+   * end.
+   */
   readonly publicUrl: string | null;
   readonly logLevel: LogLevel;
 }
@@ -62,7 +68,13 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 const ADDRESS_FLAGS = { port: 'value', host: 'value' } as const;
 const SERVER_FLAGS = { ...ADDRESS_FLAGS, 'data-dir': 'value' } as const;
-const DEMO_FLAGS = { ttft: 'value', tokens: 'value', interval: 'value', vary: 'switch', fail: 'value' } as const;
+const DEMO_FLAGS = {
+  ttft: 'value',
+  tokens: 'value',
+  interval: 'value',
+  vary: 'switch',
+  fail: 'value',
+} as const;
 
 /** The variables that a flag overrides. */
 const VARIABLE_OF_FLAG: Readonly<Record<string, SettingName>> = {
@@ -72,15 +84,17 @@ const VARIABLE_OF_FLAG: Readonly<Record<string, SettingName>> = {
 };
 
 /**
- * Settings of a server or service: flags (`--port`, `--host`, `--data-dir`) before environment variables before defaults.
- * `argv`: what follows the command. Throws `InvalidSettings`.
+ * Settings of a server or service: flags (`--port`, `--host`, `--data-dir`) before environment
+ * variables before defaults. `argv`: what follows the command. Throws `InvalidSettings`.
  */
 export function parseSettings(environment: Environment, argv: readonly string[] = []): Settings {
   const problems: string[] = [];
   const flags = attempt(problems, () => parseFlags(argv, SERVER_FLAGS)) ?? {};
   const values = readSchema(problems, environment, flags);
   const demo = attempt(problems, () => parseDemoOptions(environment));
-  const prices = attempt(problems, () => parsePrices(present(environment['SBP_MODEL_PRICES']) ?? '{}'));
+  const prices = attempt(problems, () =>
+    parsePrices(present(environment['SBP_MODEL_PRICES']) ?? '{}'),
+  );
   const backend = values === undefined ? undefined : readBackend(problems, values);
   if (
     problems.length > 0 ||
@@ -109,22 +123,35 @@ export function parseSettings(environment: Environment, argv: readonly string[] 
   };
 }
 
-/** Settings of the demo model served alone: `--port`, `--host` and the model's own options. Throws `InvalidSettings`. */
-export function parseDemoModelSettings(environment: Environment, argv: readonly string[]): DemoModelSettings {
+/**
+ * Settings of the demo model served alone: `--port`, `--host` and the model's own options. Throws
+ * `InvalidSettings`.
+ */
+export function parseDemoModelSettings(
+  environment: Environment,
+  argv: readonly string[],
+): DemoModelSettings {
   const problems: string[] = [];
-  const flags = attempt(problems, () => parseFlags(argv, { ...ADDRESS_FLAGS, ...DEMO_FLAGS })) ?? {};
+  const flags =
+    attempt(problems, () => parseFlags(argv, { ...ADDRESS_FLAGS, ...DEMO_FLAGS })) ?? {};
   const values = readSchema(problems, environment, flags);
   const demo = attempt(problems, () => parseDemoOptions(environment, flags));
-  if (problems.length > 0 || values === undefined || demo === undefined) throw new InvalidSettings(problems);
+  if (problems.length > 0 || values === undefined || demo === undefined)
+    throw new InvalidSettings(problems);
   return { host: values.SBP_HOST, port: values.SBP_PORT, demo, logLevel: values.SBP_LOG_LEVEL };
 }
 
 type Values = z.infer<typeof SettingsSchema>;
 
-function readSchema(problems: string[], environment: Environment, flags: WrittenFlags): Values | undefined {
+function readSchema(
+  problems: string[],
+  environment: Environment,
+  flags: WrittenFlags,
+): Values | undefined {
   const names = new Map<PropertyKey, string>();
   const written: Record<string, string | undefined> = {};
-  for (const variable of Object.keys(SettingsSchema.shape)) written[variable] = present(environment[variable]);
+  for (const variable of Object.keys(SettingsSchema.shape))
+    written[variable] = present(environment[variable]);
   for (const [flag, variable] of Object.entries(VARIABLE_OF_FLAG)) {
     if (flags[flag] === undefined) continue;
     written[variable] = flags[flag];
@@ -151,7 +178,9 @@ function readBackend(problems: string[], values: Values): BackendSettings | unde
   }
   const { SBP_KAFKA_MIN_ISR: minIsr, SBP_KAFKA_REPLICATION: replication } = values;
   if (minIsr > replication) {
-    problems.push(`SBP_KAFKA_MIN_ISR: must not be above SBP_KAFKA_REPLICATION, which is ${replication}`);
+    problems.push(
+      `SBP_KAFKA_MIN_ISR: must not be above SBP_KAFKA_REPLICATION, which is ${replication}`,
+    );
   }
   if (brokers === undefined || postgresUrl === undefined) return undefined;
   const { SBP_KAFKA_TOPIC_PREFIX: topicPrefix, SBP_KAFKA_PARTITIONS: partitions } = values;

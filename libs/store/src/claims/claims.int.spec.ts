@@ -29,8 +29,11 @@ describe.each(DIALECTS)('claims on %s', (dialect) => {
   });
 
   const session = id(1);
-  const claim = (turnId: string = randomUUID(), by = runner, sessionId = session): Promise<ClaimOutcome> =>
-    claims.claim({ sessionId, turnId, runner: by });
+  const claim = (
+    turnId: string = randomUUID(),
+    by = runner,
+    sessionId = session,
+  ): Promise<ClaimOutcome> => claims.claim({ sessionId, turnId, runner: by });
 
   async function epochOf(claiming: Promise<ClaimOutcome>): Promise<number> {
     const outcome = await claiming;
@@ -40,7 +43,9 @@ describe.each(DIALECTS)('claims on %s', (dialect) => {
 
   async function databaseNow(): Promise<number> {
     const now = raw(store.database.nowMs);
-    const { rows } = await store.database.read((reader) => sql(reader)<{ now: number }>`SELECT ${now} AS now`);
+    const { rows } = await store.database.read(
+      (reader) => sql(reader)<{ now: number }>`SELECT ${now} AS now`,
+    );
     return rows[0]?.now ?? Number.NaN;
   }
 
@@ -48,13 +53,18 @@ describe.each(DIALECTS)('claims on %s', (dialect) => {
   async function silence({ slot }: ProcessAddress, ms: number): Promise<void> {
     await store.database.write(
       (transaction) =>
-        sql(transaction)`UPDATE processes SET heartbeat_at = heartbeat_at - ${raw(String(ms))} WHERE slot = ${slot}`,
+        sql(
+          transaction,
+        )`UPDATE processes SET heartbeat_at = heartbeat_at - ${raw(String(ms))} WHERE slot = ${slot}`,
     );
   }
 
   /** A session whose fold has a turn open at this epoch. */
   async function openTurn(epoch: number, turn: string, sessionId = session): Promise<void> {
-    await store.fold(sessionOpened(epoch, { session: sessionId }), turnStarted(epoch, { session: sessionId, turn }));
+    await store.fold(
+      sessionOpened(epoch, { session: sessionId }),
+      turnStarted(epoch, { session: sessionId, turn }),
+    );
   }
 
   describe('claiming', () => {
@@ -85,7 +95,10 @@ describe.each(DIALECTS)('claims on %s', (dialect) => {
       await claims.release(sessionId, epoch, 3);
       expect(await claim(randomUUID(), runner, sessionId)).toEqual({ type: 'refused' });
       await store.fold(turnCompleted(epoch, { session: sessionId, turn: turnId }));
-      expect(await claim(randomUUID(), runner, sessionId)).toMatchObject({ type: 'claimed', head: 3 });
+      expect(await claim(randomUUID(), runner, sessionId)).toMatchObject({
+        type: 'claimed',
+        head: 3,
+      });
     });
 
     it('gives a higher epoch each time', async () => {
@@ -101,7 +114,9 @@ describe.each(DIALECTS)('claims on %s', (dialect) => {
     it('gives an epoch above the one before even when that lies ahead of the clock', async () => {
       const ahead = (await databaseNow()) + 1_000_000;
       await epochOf(claim());
-      await store.database.write((transaction) => sql(transaction)`UPDATE claims SET epoch = ${ahead}, turn_id = NULL`);
+      await store.database.write(
+        (transaction) => sql(transaction)`UPDATE claims SET epoch = ${ahead}, turn_id = NULL`,
+      );
       expect(await epochOf(claim())).toBe(ahead + 1);
     });
 
@@ -196,8 +211,12 @@ describe.each(DIALECTS)('claims on %s', (dialect) => {
     });
 
     it('that is forced takes the place of the live one, at a higher epoch', async () => {
-      const [first, second] = [await claims.open(request('any')), await claims.open(request('any'))];
-      if (first.type !== 'opened' || second.type !== 'opened') throw new Error('one was not opened');
+      const [first, second] = [
+        await claims.open(request('any')),
+        await claims.open(request('any')),
+      ];
+      if (first.type !== 'opened' || second.type !== 'opened')
+        throw new Error('one was not opened');
       expect(second.epoch).toBeGreaterThan(first.epoch);
     });
 
@@ -218,7 +237,9 @@ describe.each(DIALECTS)('claims on %s', (dialect) => {
       const epoch = await epochOf(claim(turnId));
       expect(await claims.orphans(other, false, 10)).toEqual([]);
       await silence(runner, LEASE_MS + 1);
-      expect(await claims.orphans(other, false, 10)).toEqual([{ sessionId: session, turnId, epoch }]);
+      expect(await claims.orphans(other, false, 10)).toEqual([
+        { sessionId: session, turnId, epoch },
+      ]);
       await processes.heartbeat(runner);
       expect(await claims.orphans(other, false, 10)).toEqual([]);
     });
@@ -226,24 +247,35 @@ describe.each(DIALECTS)('claims on %s', (dialect) => {
     it('are the claims of earlier lives of a slot, and of processes that are not listed at all', async () => {
       await claim(id(5), { slot: runner.slot, incarnation: randomUUID() });
       await claim(id(6), { slot: 999, incarnation: randomUUID() }, id(2));
-      expect((await claims.orphans(other, false, 10)).map(({ turnId }) => turnId).sort()).toEqual([id(5), id(6)]);
+      expect((await claims.orphans(other, false, 10)).map(({ turnId }) => turnId).sort()).toEqual([
+        id(5),
+        id(6),
+      ]);
     });
 
     it('are the open turns that nobody holds a claim for, with or without a row', async () => {
       await openTurn(10, id(5));
-      expect(await claims.orphans(other, false, 10)).toEqual([{ sessionId: session, turnId: id(5), epoch: null }]);
+      expect(await claims.orphans(other, false, 10)).toEqual([
+        { sessionId: session, turnId: id(5), epoch: null },
+      ]);
       const epoch = await epochOf(claim(id(6), runner, id(2)));
       await openTurn(epoch, id(6), id(2));
       expect(await claims.orphans(other, false, 10)).toHaveLength(1);
       await claims.release(id(2), epoch, null);
-      expect(await claims.orphans(other, false, 10)).toContainEqual({ sessionId: id(2), turnId: id(6), epoch: null });
+      expect(await claims.orphans(other, false, 10)).toContainEqual({
+        sessionId: id(2),
+        turnId: id(6),
+        epoch: null,
+      });
     });
 
     it('are never a process’s own, nor those of the living; where every other one is dead, all of theirs', async () => {
       await claim(id(5), other);
       await claim(id(6), runner, id(2));
       expect(await claims.orphans(runner, false, 10)).toEqual([]);
-      expect(await claims.orphans(runner, true, 10)).toMatchObject([{ sessionId: session, turnId: id(5) }]);
+      expect(await claims.orphans(runner, true, 10)).toMatchObject([
+        { sessionId: session, turnId: id(5) },
+      ]);
     });
 
     it('come no more at once than asked for', async () => {
@@ -265,7 +297,9 @@ describe.each(DIALECTS)('claims on %s', (dialect) => {
       const turnId = randomUUID();
       const epoch = await epochOf(claim(turnId));
       await silence(runner, LEASE_MS + 1);
-      const epochs = (await adopters({ sessionId: session, turnId, epoch })).filter((each) => each !== null);
+      const epochs = (await adopters({ sessionId: session, turnId, epoch })).filter(
+        (each) => each !== null,
+      );
       expect(epochs).toHaveLength(1);
       expect(epochs[0]).toBeGreaterThan(epoch);
     });
@@ -283,7 +317,9 @@ describe.each(DIALECTS)('claims on %s', (dialect) => {
     it('is above the fold’s epoch where the table was lost', async () => {
       const folded = (await databaseNow()) + 1_000_000;
       await openTurn(folded, id(5));
-      expect(await claims.adopt({ sessionId: session, turnId: id(5), epoch: null }, other, false)).toBe(folded + 1);
+      expect(
+        await claims.adopt({ sessionId: session, turnId: id(5), epoch: null }, other, false),
+      ).toBe(folded + 1);
     });
 
     it('fails where the runner was heard of again, or has released meanwhile', async () => {

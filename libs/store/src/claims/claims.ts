@@ -25,7 +25,10 @@ export type ClaimOutcome =
 export interface OpenRequest extends ClaimRequest {
   readonly principal: string;
   readonly agentId: string;
-  /** `join`: only if the agent has no live session. Else the live session that the new one takes the place of, or `any`. */
+  /**
+   * `join`: only if the agent has no live session. Else the live session that the new one takes the
+   * place of, or `any`.
+   */
   readonly replaces: 'join' | 'any' | { readonly sessionId: string };
 }
 
@@ -49,9 +52,10 @@ export interface Orphan {
 }
 
 /**
- * Who may act on a session now. Each claim has an epoch above every earlier one, also above those that were lost with the
- * table: the greatest of claim + 1, folded + 1 and the database's clock in ms [A3]. A released claim keeps its row and the log
- * head [A5]. Every operation is one transaction; what it answers is durable.
+ * Who may act on a session now. Each claim has an epoch above every earlier one, also above those
+ * that were lost with the table: the greatest of claim + 1, folded + 1 and the database's clock in
+ * ms [A3]. A released claim keeps its row and the log head [A5]. Every operation is one
+ * transaction; what it answers is durable.
  */
 export class Claims {
   private readonly greatest: string;
@@ -81,7 +85,10 @@ export class Claims {
     });
   }
 
-  /** Claims a session id just made, together with being the agent's live session: of several that try, one opens. */
+  /**
+   * Claims a session id just made, together with being the agent's live session: of several that
+   * try, one opens.
+   */
   async open(request: OpenRequest): Promise<OpenOutcome> {
     return this.database.write(async (transaction) => {
       const { sessionId, turnId, runner, principal, agentId } = request;
@@ -92,13 +99,17 @@ export class Claims {
         SELECT ${sessionId}, ${turnId}, opened_epoch, ${raw(integer(runner.slot))}, ${runner.incarnation}, -1
         FROM live_sessions WHERE principal = ${principal} AND agent_id = ${agentId}
         RETURNING epoch`;
-      if (row === undefined) throw new Error('the live session row vanished inside its own transaction');
+      if (row === undefined)
+        throw new Error('the live session row vanished inside its own transaction');
       return { type: 'opened', epoch: row.epoch };
     });
   }
 
   /** Null if the request's session is the live one now, else the one that is. */
-  private async becomeLive(transaction: EntityManager, request: OpenRequest): Promise<string | null> {
+  private async becomeLive(
+    transaction: EntityManager,
+    request: OpenRequest,
+  ): Promise<string | null> {
     const { principal, agentId, sessionId, replaces } = request;
     const allowed = replaces === 'any' ? '1 = 1' : '1 = 0';
     const replaced = typeof replaces === 'object' ? replaces.sessionId : '';
@@ -115,7 +126,10 @@ export class Claims {
     return row?.session_id ?? null;
   }
 
-  /** Ends a claim, leaving the log head; false if it is not held at this epoch any more: a rival may have acted [A3]. */
+  /**
+   * Ends a claim, leaving the log head; false if it is not held at this epoch any more: a rival may
+   * have acted [A3].
+   */
   async release(sessionId: string, epoch: number, head: number | null): Promise<boolean> {
     return this.database.writeOne(async (writer) => {
       const released = await rows(writer)`
@@ -134,8 +148,17 @@ export class Claims {
   }
 
   /** What nobody looks after: claims of silent runners, and open turns without a claim [A6]. */
-  async orphans(me: ProcessAddress, othersDead: boolean, limit: number): Promise<readonly Orphan[]> {
-    const silent = isSilent(this.database, 'c.runner_slot', 'c.runner_incarnation', othersDead ? me : null);
+  async orphans(
+    me: ProcessAddress,
+    othersDead: boolean,
+    limit: number,
+  ): Promise<readonly Orphan[]> {
+    const silent = isSilent(
+      this.database,
+      'c.runner_slot',
+      'c.runner_incarnation',
+      othersDead ? me : null,
+    );
     return this.database.read(
       (reader) => rows(reader)<Orphan>`
         SELECT c.session_id AS "sessionId", c.turn_id AS "turnId", c.epoch AS epoch FROM claims c
@@ -148,7 +171,10 @@ export class Claims {
     );
   }
 
-  /** Takes an orphan over, at the next epoch; null if somebody else did, or its runner is heard of again. */
+  /**
+   * Takes an orphan over, at the next epoch; null if somebody else did, or its runner is heard of
+   * again.
+   */
   async adopt(orphan: Orphan, runner: ProcessAddress, othersDead: boolean): Promise<number | null> {
     const { sessionId, turnId } = orphan;
     const silent = isSilent(
@@ -158,7 +184,9 @@ export class Claims {
       othersDead ? runner : null,
     );
     const unchanged =
-      orphan.epoch === null ? 'claims.turn_id IS NULL' : `claims.epoch = ${integer(orphan.epoch)} AND ${silent}`;
+      orphan.epoch === null
+        ? 'claims.turn_id IS NULL'
+        : `claims.epoch = ${integer(orphan.epoch)} AND ${silent}`;
     return this.database.writeOne(async (writer) => {
       const [row] = await rows(writer)<{ epoch: number }>`
         INSERT INTO claims (session_id, turn_id, epoch, runner_slot, runner_incarnation, head_offset)

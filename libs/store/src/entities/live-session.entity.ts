@@ -1,6 +1,9 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-/** The most recently opened session of a principal's agent: what a request that names none belongs to. */
+/**
+ * The most recently opened session of a principal's agent: what a request that names none belongs
+ * to.
+ */
 @Entity('live_sessions')
 export class LiveSessionRow {
   @PrimaryColumn({ type: 'varchar', length: 256 })

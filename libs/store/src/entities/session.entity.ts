@@ -1,6 +1,9 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
-/** Read model: one session as folded from its log. `state` is the fold; the other columns repeat what queries look for. */
+/**
+ * Read model: one session as folded from its log. `state` is the fold; the other columns repeat
+ * what queries look for.
+ */
 @Entity('sessions')
 @Index('sessions_open_turn', ['openTurnId'])
 @Index('sessions_gateway', ['gatewayIncarnation'])

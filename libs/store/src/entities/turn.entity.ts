@@ -1,6 +1,9 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
-/** Read model: one turn, its request and what came of it. JSON columns hold OpenAI messages as they came. */
+/**
+ * Read model: one turn, its request and what came of it. JSON columns hold OpenAI messages as they
+ * came.
+ */
 @Entity('turns')
 @Index('turns_seq', ['sessionId', 'seq'])
 @Index('turns_number', ['sessionId', 'number'])

@@ -27,7 +27,10 @@ const text: Partial<TableColumnOptions> = { type: 'text' };
 const int: Partial<TableColumnOptions> = { type: 'integer' };
 const bigint: Partial<TableColumnOptions> = { type: 'bigint' };
 
-const varchar = (length: number): Partial<TableColumnOptions> => ({ type: 'varchar', length: String(length) });
+const varchar = (length: number): Partial<TableColumnOptions> => ({
+  type: 'varchar',
+  length: String(length),
+});
 
 const tables = [
   new Table({

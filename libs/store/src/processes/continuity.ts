@@ -1,8 +1,8 @@
 import { HEARTBEAT_MS, LEASE_MS } from './processes.js';
 
 /**
- * Whether this process has been in touch with the database without a break for one lease. Who was not must not judge others
- * dead: after an outage of the database everybody looks silent [A6].
+ * Whether this process has been in touch with the database without a break for one lease. Who was
+ * not must not judge others dead: after an outage of the database everybody looks silent [A6].
  */
 export class Continuity {
   private begun: number | null = null;
@@ -20,6 +20,8 @@ export class Continuity {
   }
 
   holds(now: number): boolean {
-    return this.begun !== null && now - this.begun >= LEASE_MS && now - this.last <= 3 * HEARTBEAT_MS;
+    return (
+      this.begun !== null && now - this.begun >= LEASE_MS && now - this.last <= 3 * HEARTBEAT_MS
+    );
   }
 }

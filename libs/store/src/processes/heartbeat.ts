@@ -10,7 +10,10 @@ export interface HeartbeatEvents {
   readonly onFailed: (error: unknown) => void;
 }
 
-/** Shows the others, once a second, that this process lives; and tells it which claims it still holds [A6]. */
+/**
+ * Shows the others, once a second, that this process lives; and tells it which claims it still
+ * holds [A6].
+ */
 export class Heartbeat {
   private readonly continuity = new Continuity();
   private readonly listeners = new Set<(held: ReadonlySet<string>, askedAt: number) => void>();
@@ -34,7 +37,10 @@ export class Heartbeat {
     await this.beating;
   }
 
-  /** `listener` gets the claims (`session_id epoch`) that the database says are held, and when it was asked (monotonic ms). */
+  /**
+   * `listener` gets the claims (`session_id epoch`) that the database says are held, and when it
+   * was asked (monotonic ms).
+   */
   onHeld(listener: (held: ReadonlySet<string>, askedAt: number) => void): void {
     this.listeners.add(listener);
   }

@@ -35,7 +35,8 @@ describe.each(DIALECTS)('processes on %s', (dialect) => {
 
   async function setHeartbeat({ slot }: ProcessAddress, at: string): Promise<void> {
     await store.database.write(
-      (transaction) => sql(transaction)`UPDATE processes SET heartbeat_at = ${raw(at)} WHERE slot = ${slot}`,
+      (transaction) =>
+        sql(transaction)`UPDATE processes SET heartbeat_at = ${raw(at)} WHERE slot = ${slot}`,
     );
   }
 
@@ -95,11 +96,16 @@ describe.each(DIALECTS)('processes on %s', (dialect) => {
       const [mine, released] = [await claim(id(1), me), await claim(id(2), me)];
       await claim(id(3), other);
       await claims.release(id(2), released, 1);
-      expect(await processes.heartbeat(me)).toEqual({ type: 'alive', held: new Set([`${id(1)} ${mine}`]) });
+      expect(await processes.heartbeat(me)).toEqual({
+        type: 'alive',
+        held: new Set([`${id(1)} ${mine}`]),
+      });
     });
 
     it('of a process that was never listed is refused', async () => {
-      expect(await processes.heartbeat({ slot: 5, incarnation: randomUUID() })).toEqual({ type: 'refused' });
+      expect(await processes.heartbeat({ slot: 5, incarnation: randomUUID() })).toEqual({
+        type: 'refused',
+      });
     });
 
     it('makes a process that was silent count as living again', async () => {
@@ -147,7 +153,12 @@ describe.each(DIALECTS)('processes on %s', (dialect) => {
 
     it('owe the turns that they ended within two seconds of their last heartbeat, or later', async () => {
       const [runner, other] = [await lease(), await lease()];
-      const turn = (number: number, endedAfter: number, by = runner, caller: 'connected' | 'gone' = 'connected') => {
+      const turn = (
+        number: number,
+        endedAfter: number,
+        by = runner,
+        caller: 'connected' | 'gone' = 'connected',
+      ) => {
         const told = { session: id(number), turn: id(100 + number) };
         return [
           sessionOpened(10, told),
@@ -155,7 +166,10 @@ describe.each(DIALECTS)('processes on %s', (dialect) => {
           turnCompleted(10, { ...told, caller, at: instant(endedAfter) }),
         ];
       };
-      const open = [sessionOpened(10, { session: id(7) }), turnStarted(10, { session: id(7), turn: id(107), runner })];
+      const open = [
+        sessionOpened(10, { session: id(7) }),
+        turnStarted(10, { session: id(7), turn: id(107), runner }),
+      ];
       // Adopted from another: who ended it counts.
       const adopted = [
         ...turn(8, 0, other).slice(0, 2),
@@ -174,7 +188,12 @@ describe.each(DIALECTS)('processes on %s', (dialect) => {
       );
       await setHeartbeat(runner, String(Date.parse(instant(10_000))));
       const found = await processes.undelivered(runner);
-      expect(found.map(({ turnId }) => turnId).sort()).toEqual([id(102), id(103), id(104), id(108)]);
+      expect(found.map(({ turnId }) => turnId).sort()).toEqual([
+        id(102),
+        id(103),
+        id(104),
+        id(108),
+      ]);
       expect(found).toContainEqual({ sessionId: id(3), turnId: id(103) });
     });
   });
@@ -190,7 +209,11 @@ describe.each(DIALECTS)('processes on %s', (dialect) => {
     it('are those whose gateway is silent, or lives another life', async () => {
       const [alive, silent] = [await lease(), await lease()];
       const earlier = { slot: alive.slot, incarnation: randomUUID() };
-      await store.fold(...attach(alive), ...attach(silent, id(2), id(22)), ...attach(earlier, id(3), id(33)));
+      await store.fold(
+        ...attach(alive),
+        ...attach(silent, id(2), id(22)),
+        ...attach(earlier, id(3), id(33)),
+      );
       await silence(silent, LEASE_MS + 1);
       const lost = await processes.lostSurfaces(null, 10);
       expect([...lost].sort((a, b) => (a.sessionId < b.sessionId ? -1 : 1))).toEqual([
@@ -199,18 +222,25 @@ describe.each(DIALECTS)('processes on %s', (dialect) => {
       ]);
       expect(await processes.lostSurfaces(null, 1)).toHaveLength(1);
       await processes.heartbeat(silent);
-      expect(await processes.lostSurfaces(null, 10)).toEqual([{ sessionId: id(3), attachId: id(33) }]);
+      expect(await processes.lostSurfaces(null, 10)).toEqual([
+        { sessionId: id(3), attachId: id(33) },
+      ]);
     });
 
     it('are not those that left by themselves', async () => {
-      await store.fold(...attach({ slot: 9, incarnation: randomUUID() }), surfaceDetached(ATTACH, { session: id(1) }));
+      await store.fold(
+        ...attach({ slot: 9, incarnation: randomUUID() }),
+        surfaceDetached(ATTACH, { session: id(1) }),
+      );
       expect(await processes.lostSurfaces(null, 10)).toEqual([]);
     });
 
     it('are all that another process held, where this one is known to be the only one', async () => {
       const [me, other] = [await lease(), await lease()];
       await store.fold(...attach(me), ...attach(other, id(2), id(22)));
-      expect(await processes.lostSurfaces(me, 10)).toEqual([{ sessionId: id(2), attachId: id(22) }]);
+      expect(await processes.lostSurfaces(me, 10)).toEqual([
+        { sessionId: id(2), attachId: id(22) },
+      ]);
     });
   });
 });

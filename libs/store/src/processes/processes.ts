@@ -8,7 +8,10 @@ export const LEASE_MS = 4_000;
 export const HEARTBEAT_MS = 1_000;
 /** After this long its slot is free again, in ms. */
 const SLOT_FREE_MS = 60_000;
-/** Answers that a runner gave this long before its last heartbeat, or later, may not have arrived, in ms. */
+/**
+ * Answers that a runner gave this long before its last heartbeat, or later, may not have arrived,
+ * in ms.
+ */
 const UNDELIVERED_MS = 2_000;
 
 export type HeartbeatAnswer =
@@ -69,11 +72,17 @@ export class Processes {
       if (mine === undefined) return { type: 'refused' };
       const claims = await rows(transaction)<{ session_id: string; epoch: number }>`
         SELECT session_id, epoch FROM claims WHERE runner_incarnation = ${incarnation} AND turn_id IS NOT NULL`;
-      return { type: 'alive', held: new Set(claims.map((claim) => `${claim.session_id} ${claim.epoch}`)) };
+      return {
+        type: 'alive',
+        held: new Set(claims.map((claim) => `${claim.session_id} ${claim.epoch}`)),
+      };
     });
   }
 
-  /** Dead processes whose last answers were not looked at yet. `othersDead`: every other one is dead. */
+  /**
+   * Dead processes whose last answers were not looked at yet. `othersDead`: every other one is
+   * dead.
+   */
   async unreaped(me: ProcessAddress, othersDead: boolean): Promise<readonly ProcessAddress[]> {
     const dead = othersDead
       ? `incarnation <> '${me.incarnation}'`
@@ -84,8 +93,13 @@ export class Processes {
     );
   }
 
-  /** Turns that a dead process ended within `UNDELIVERED_MS` of its last heartbeat, or later, and that nobody is owed. */
-  async undelivered(dead: ProcessAddress): Promise<readonly { readonly sessionId: string; readonly turnId: string }[]> {
+  /**
+   * Turns that a dead process ended within `UNDELIVERED_MS` of its last heartbeat, or later, and
+   * that nobody is owed.
+   */
+  async undelivered(
+    dead: ProcessAddress,
+  ): Promise<readonly { readonly sessionId: string; readonly turnId: string }[]> {
     return this.database.read(
       (reader) => rows(reader)<{ sessionId: string; turnId: string }>`
         SELECT t.session_id AS "sessionId", t.turn_id AS "turnId" FROM processes p
@@ -97,11 +111,17 @@ export class Processes {
   /** Notes that a dead process' undelivered answers were made owed. */
   async reaped({ slot, incarnation }: ProcessAddress): Promise<void> {
     await this.database.writeOne(
-      (writer) => rows(writer)`UPDATE processes SET reaped = 1 WHERE slot = ${slot} AND incarnation = ${incarnation}`,
+      (writer) =>
+        rows(
+          writer,
+        )`UPDATE processes SET reaped = 1 WHERE slot = ${slot} AND incarnation = ${incarnation}`,
     );
   }
 
-  /** Sessions whose surface is held by a process that is silent, or by an earlier life of one: the gateway is lost. */
+  /**
+   * Sessions whose surface is held by a process that is silent, or by an earlier life of one: the
+   * gateway is lost.
+   */
   async lostSurfaces(
     me: ProcessAddress | null,
     limit: number,

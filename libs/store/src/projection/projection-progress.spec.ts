@@ -47,7 +47,9 @@ describe('waiting for the projection', () => {
   it('costs one poller for each partition, however many wait', async () => {
     const positions = new Positions();
     const progress = new ProjectionProgress(positions.load);
-    const waiting = Array.from({ length: 200 }, (_, index) => progress.reached(index % 2, index, LONG));
+    const waiting = Array.from({ length: 200 }, (_, index) =>
+      progress.reached(index % 2, index, LONG),
+    );
     positions.next.set(0, 1_000);
     positions.next.set(1, 1_000);
     expect(await Promise.all(waiting)).toEqual(waiting.map(() => true));

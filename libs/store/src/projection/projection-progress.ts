@@ -14,8 +14,9 @@ interface Partition {
 }
 
 /**
- * Waits for the projection to pass a place in the log: one poller per partition, however many wait, and none while nobody
- * does [A5]. The stored position only rises, so what was seen once need not be read again.
+ * Waits for the projection to pass a place in the log: one poller per partition, however many wait,
+ * and none while nobody does [A5]. The stored position only rises, so what was seen once need not
+ * be read again.
  */
 export class ProjectionProgress {
   private readonly partitions = new Map<number, Partition>();

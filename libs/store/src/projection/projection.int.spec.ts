@@ -93,7 +93,13 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
     it('does not change with another one in the same batch', async () => {
       const other = { session: id(2) };
       const late = turnCompleted(10, { turn: turn(1) });
-      await store.fold(opened[0], sessionOpened(10, other), opened[1], turnStarted(10, other), late);
+      await store.fold(
+        opened[0],
+        sessionOpened(10, other),
+        opened[1],
+        turnStarted(10, other),
+        late,
+      );
       expect(await sessions.state(SESSION)).toMatchObject({ turn: null, steps: 1 });
       expect(await sessions.state(id(2))).toMatchObject({ steps: 0, turn: { epoch: 10 } });
     });
@@ -123,8 +129,17 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
   it('take any text that a log can hold', async () => {
     const strange = 'a\u0000b\ud83d\ude00\ud83d\u2028"\\\'';
     const started = turnStarted(10, { turn: turn(1), model: strange, messages: [user(strange)] });
-    const completed = turnCompleted(10, { turn: turn(1), model: strange, messages: [assistant(strange)] });
-    await store.fold(sessionOpened(10), started, completed, sessionExported(id(5), { label: strange }));
+    const completed = turnCompleted(10, {
+      turn: turn(1),
+      model: strange,
+      messages: [assistant(strange)],
+    });
+    await store.fold(
+      sessionOpened(10),
+      started,
+      completed,
+      sessionExported(id(5), { label: strange }),
+    );
     const { entries } = await sessions.transcript(SESSION);
     expect(entries.map(({ message }) => message.content)).toEqual([strange, strange]);
     expect((await sessions.turn(SESSION, turn(1)))?.modelUsed).toContain('b\ud83d\ude00');
@@ -134,7 +149,9 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
   describe('gateways to poke', () => {
     it('are those whose surface has something new, each once in a batch', async () => {
       expect(await store.fold(...answered)).toEqual([]);
-      expect(await store.fold(surfaceAttached())).toEqual([{ sessionId: SESSION, gateway: GATEWAY }]);
+      expect(await store.fold(surfaceAttached())).toEqual([
+        { sessionId: SESSION, gateway: GATEWAY },
+      ]);
       const next = [turnStarted(20, { turn: turn(2) }), turnCompleted(20, { turn: turn(2) })];
       expect(await store.fold(...next)).toEqual([{ sessionId: SESSION, gateway: GATEWAY }]);
       expect(await store.fold(surfaceAcknowledged(1))).toEqual([]);
@@ -187,7 +204,11 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
 
     it('that failed tells why', async () => {
       await store.fold(...opened, turnFailed(10, { turn: turn(1) }));
-      expect(await sessions.turn(SESSION, turn(1))).toMatchObject({ status: 'failed', error: FAILURE, output: [] });
+      expect(await sessions.turn(SESSION, turn(1))).toMatchObject({
+        status: 'failed',
+        error: FAILURE,
+        output: [],
+      });
     });
   });
 
@@ -209,34 +230,77 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
     it('holds what was asked and answered, with the turn’s cost once, at its last message', async () => {
       await store.fold(
         ...opened,
-        turnCompleted(10, { turn: turn(1), messages: [assistant('a'), assistant('b')], at: instant(9) }),
+        turnCompleted(10, {
+          turn: turn(1),
+          messages: [assistant('a'), assistant('b')],
+          at: instant(9),
+        }),
       );
       const { entries, ...rest } = await sessions.transcript(SESSION);
       expect(entries).toEqual([
-        { message: user('one'), turnId: turn(1), modelUsed: null, costUsd: null, createdAt: instant(1) },
-        { message: assistant('a'), turnId: turn(1), modelUsed: 'demo-1', costUsd: null, createdAt: instant(9) },
-        { message: assistant('b'), turnId: turn(1), modelUsed: 'demo-1', costUsd: 0.25, createdAt: instant(9) },
+        {
+          message: user('one'),
+          turnId: turn(1),
+          modelUsed: null,
+          costUsd: null,
+          createdAt: instant(1),
+        },
+        {
+          message: assistant('a'),
+          turnId: turn(1),
+          modelUsed: 'demo-1',
+          costUsd: null,
+          createdAt: instant(9),
+        },
+        {
+          message: assistant('b'),
+          turnId: turn(1),
+          modelUsed: 'demo-1',
+          costUsd: 0.25,
+          createdAt: instant(9),
+        },
       ]);
-      expect(rest).toEqual({ system: [], unanswered: 0, steps: 1, turnNumber: 1, totalCostUsd: 0.25 });
+      expect(rest).toEqual({
+        system: [],
+        unanswered: 0,
+        steps: 1,
+        turnNumber: 1,
+        totalCostUsd: 0.25,
+      });
     });
 
     it('keeps as much as each turn says', async () => {
       const retry = turnStarted(20, { turn: turn(2), keeps: 0, messages: [user('other')] });
-      await store.fold(...answered, retry, turnCompleted(20, { turn: turn(2), messages: [assistant('2')] }));
+      await store.fold(
+        ...answered,
+        retry,
+        turnCompleted(20, { turn: turn(2), messages: [assistant('2')] }),
+      );
       expect(await contents()).toEqual(['other', '2']);
       expect(await contents(1)).toEqual(['one', '1']);
       expect(await contents(0)).toEqual([]);
     });
 
     it('keeps the questions of a turn that failed, and says how many of them nobody answered', async () => {
-      const failing = turnStarted(20, { turn: turn(2), keeps: 2, messages: [user('two'), user('more')] });
+      const failing = turnStarted(20, {
+        turn: turn(2),
+        keeps: 2,
+        messages: [user('two'), user('more')],
+      });
       await store.fold(...answered, failing, turnFailed(20, { turn: turn(2) }));
       expect(await contents()).toEqual(['one', '1', 'two', 'more']);
-      expect(await sessions.transcript(SESSION)).toMatchObject({ unanswered: 2, steps: 1, turnNumber: 2 });
+      expect(await sessions.transcript(SESSION)).toMatchObject({
+        unanswered: 2,
+        steps: 1,
+        turnNumber: 2,
+      });
     });
 
     it('has the questions of a turn that is open, which are not unanswered yet', async () => {
-      await store.fold(...answered, turnStarted(20, { turn: turn(2), keeps: 2, messages: [user('two')] }));
+      await store.fold(
+        ...answered,
+        turnStarted(20, { turn: turn(2), keeps: 2, messages: [user('two')] }),
+      );
       expect(await contents()).toEqual(['one', '1', 'two']);
       expect((await sessions.transcript(SESSION)).unanswered).toBe(0);
     });
@@ -244,7 +308,11 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
     it('has the last system messages that a turn brought', async () => {
       const system = (text: string): Message[] => [{ role: 'system', content: text }];
       const second = turnStarted(20, { turn: turn(2), keeps: 2, system: system('b') });
-      await store.fold(sessionOpened(10), turnStarted(10, { turn: turn(1), system: system('a') }), second);
+      await store.fold(
+        sessionOpened(10),
+        turnStarted(10, { turn: turn(1), system: system('a') }),
+        second,
+      );
       await store.fold(turnStarted(30, { turn: turn(3), keeps: 3 }));
       expect((await sessions.transcript(SESSION)).system).toEqual(system('b'));
       expect((await sessions.transcript(SESSION, 1)).system).toEqual(system('a'));
@@ -253,7 +321,10 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
     it('has no total cost where that of one completed turn is unknown', async () => {
       const unknown = turnCompleted(20, { turn: turn(2) });
       const second = turnStarted(20, { turn: turn(2), keeps: 2 });
-      await store.fold(...answered, second, { ...unknown, data: { ...unknown.data, cost_usd: null, usage: null } });
+      await store.fold(...answered, second, {
+        ...unknown,
+        data: { ...unknown.data, cost_usd: null, usage: null },
+      });
       expect((await sessions.transcript(SESSION)).totalCostUsd).toBeNull();
       expect((await sessions.transcript(SESSION, 1)).totalCostUsd).toBe(0.25);
     });
@@ -266,7 +337,11 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
         const told = { turn: turn(index + 2) };
         return [
           turnStarted(20 + index, { ...told, keeps: 99 }),
-          turnCompleted(20 + index, { ...told, messages: [assistant(`text ${index + 1}`)], at: instant(index) }),
+          turnCompleted(20 + index, {
+            ...told,
+            messages: [assistant(`text ${index + 1}`)],
+            at: instant(index),
+          }),
         ];
       }).flat();
 
@@ -309,19 +384,29 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
       await store.fold(...answered, surfaceAttached(), ...manyTurns(count));
       const { session, owed } = await surfaces.view(SESSION, 0);
       const pages = [owed];
-      for (let last = owed.at(-1)?.seq ?? 0; last < count; last = pages.at(-1)?.at(-1)?.seq ?? count) {
+      for (
+        let last = owed.at(-1)?.seq ?? 0;
+        last < count;
+        last = pages.at(-1)?.at(-1)?.seq ?? count
+      ) {
         pages.push(await surfaces.owed(SESSION, last, count));
       }
       expect(session).toMatchObject({ head: count });
       expect(pages.map((page) => page.length)).toEqual([OWED_PAGE, OWED_PAGE, 30]);
-      expect(pages.flat().map(({ seq }) => seq)).toEqual(Array.from({ length: count }, (_, index) => index + 1));
+      expect(pages.flat().map(({ seq }) => seq)).toEqual(
+        Array.from({ length: count }, (_, index) => index + 1),
+      );
       expect((await surfaces.owed(SESSION, 10, 12)).map(({ seq }) => seq)).toEqual([11, 12]);
     });
 
     it('is glanced at for many sessions at once', async () => {
       await store.fold(...answered, surfaceAttached(), turnStarted(20, { turn: turn(2) }));
       const told = { session: id(2) };
-      await store.fold(sessionOpened(10, told), turnStarted(10, told), turnCompleted(10, { ...told, caller: 'gone' }));
+      await store.fold(
+        sessionOpened(10, told),
+        turnStarted(10, told),
+        turnCompleted(10, { ...told, caller: 'gone' }),
+      );
       const glances = await surfaces.glance([SESSION, id(2), id(3)]);
       expect(Object.fromEntries(glances)).toEqual({
         [SESSION]: { attachId: ATTACH, head: 0, openTurn: { turnId: turn(2), epoch: 20 } },
@@ -332,7 +417,11 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
   });
 
   it('hold each export once', async () => {
-    await store.fold(...answered, sessionExported(id(5), { label: 'x', at: instant(3) }), sessionExported(id(6)));
+    await store.fold(
+      ...answered,
+      sessionExported(id(5), { label: 'x', at: instant(3) }),
+      sessionExported(id(6)),
+    );
     await store.fold(sessionExported(id(5), { label: 'x', at: instant(3) }));
     expect(await store.rows('exports')).toEqual([
       {

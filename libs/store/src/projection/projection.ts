@@ -17,10 +17,19 @@ export interface PokeTarget {
   readonly gateway: ProcessAddress;
 }
 
-/** The read models as a pure fold of the log [A4]: every rule is in the domain's `evolve`, none is in SQL. */
+/**
+ * The read models as a pure fold of the log [A4]: every rule is in the domain's `evolve`, none is
+ * in SQL.
+ */
 export class Projection {
-  /** Folds events, in log order, inside the caller's transaction; gives the gateways to poke once it has committed. */
-  async apply(transaction: EntityManager, events: readonly LogEvent[]): Promise<readonly PokeTarget[]> {
+  /**
+   * Folds events, in log order, inside the caller's transaction; gives the gateways to poke once it
+   * has committed.
+   */
+  async apply(
+    transaction: EntityManager,
+    events: readonly LogEvent[],
+  ): Promise<readonly PokeTarget[]> {
     if (events.length === 0) return [];
     const before = await this.load(transaction, new Set(events.map((event) => event.session_id)));
     const after = new Map<string, SessionState>();
@@ -28,14 +37,19 @@ export class Projection {
     const pokes = new Map<string, PokeTarget>();
     for (const event of events) {
       const sessionId = event.session_id;
-      const evolution = evolve(after.get(sessionId) ?? before.get(sessionId) ?? initialState, event);
+      const evolution = evolve(
+        after.get(sessionId) ?? before.get(sessionId) ?? initialState,
+        event,
+      );
       after.set(sessionId, evolution.state);
       for (const change of evolution.changes) changes.push({ sessionId, change });
       for (const gateway of evolution.poke) {
         pokes.set(`${sessionId} ${gateway.incarnation}`, { sessionId, gateway });
       }
     }
-    const sessions = [...after].filter(([id, state]) => before.get(id) !== state && state !== initialState);
+    const sessions = [...after].filter(
+      ([id, state]) => before.get(id) !== state && state !== initialState,
+    );
     if (sessions.length > 0) {
       await upsertSessions(
         transaction,
@@ -55,7 +69,11 @@ export class Projection {
     return new Map(found.map(({ id, state }) => [id, JSON.parse(state) as SessionState]));
   }
 
-  private async write(transaction: EntityManager, sessionId: string, change: Change): Promise<void> {
+  private async write(
+    transaction: EntityManager,
+    sessionId: string,
+    change: Change,
+  ): Promise<void> {
     switch (change.type) {
       case 'session-opened':
         await rows(transaction)`
@@ -72,14 +90,22 @@ export class Projection {
         await transaction.update(
           TurnRow,
           { sessionId, turnId: change.turnId },
-          { epoch: change.epoch, runnerSlot: change.runner.slot, runnerIncarnation: change.runner.incarnation },
+          {
+            epoch: change.epoch,
+            runnerSlot: change.runner.slot,
+            runnerIncarnation: change.runner.incarnation,
+          },
         );
         return;
       case 'turn-ended':
         await endTurn(transaction, sessionId, change);
         return;
       case 'turn-owed':
-        await transaction.update(TurnRow, { sessionId, turnId: change.turnId }, { seq: change.seq });
+        await transaction.update(
+          TurnRow,
+          { sessionId, turnId: change.turnId },
+          { seq: change.seq },
+        );
         return;
       case 'session-exported':
         await transaction.upsert(ExportRow, exportRow(sessionId, change), ['exportId']);
@@ -87,15 +113,28 @@ export class Projection {
   }
 }
 
-// The statements of every turn are written out: TypeORM writes numbers into the text, and SQLite would prepare each text anew.
+// The statements of every turn are written out: TypeORM writes numbers into the text, and SQLite
+// would prepare each text anew.
 
-async function upsertSessions(transaction: EntityManager, sessions: readonly Columns<SessionRow>[]): Promise<void> {
+async function upsertSessions(
+  transaction: EntityManager,
+  sessions: readonly Columns<SessionRow>[],
+): Promise<void> {
   await rows(transaction)`
     INSERT INTO sessions (session_id, phase, epoch, state, head, open_turn_id, open_epoch, attach_id, gateway_slot,
       gateway_incarnation)
     VALUES ${tuples(
       sessions.map((row) => [
-        ...[row.sessionId, row.phase, row.epoch, row.state, row.head, row.openTurnId, row.openEpoch, row.attachId],
+        ...[
+          row.sessionId,
+          row.phase,
+          row.epoch,
+          row.state,
+          row.head,
+          row.openTurnId,
+          row.openEpoch,
+          row.attachId,
+        ],
         ...[row.gatewaySlot, row.gatewayIncarnation],
       ]),
     )}
@@ -128,7 +167,10 @@ async function endTurn(
     WHERE session_id = ${sessionId} AND turn_id = ${change.turnId}`;
 }
 
-/** Postgres takes no NUL in a text, and a fact that cannot be folded would stop its partition; in JSON it is escaped. */
+/**
+ * Postgres takes no NUL in a text, and a fact that cannot be folded would stop its partition; in
+ * JSON it is escaped.
+ */
 function storable(text: string): string {
   return text.replaceAll('\0', '\ufffd');
 }
@@ -138,7 +180,8 @@ type Columns<T> = { readonly [K in keyof T]: T[K] };
 
 function sessionRow(sessionId: string, state: SessionState): Columns<SessionRow> {
   const turn = state.phase === 'open' ? state.turn : null;
-  const attachment = state.phase === 'open' && state.surface.type === 'attached' ? state.surface.attachment : null;
+  const attachment =
+    state.phase === 'open' && state.surface.type === 'attached' ? state.surface.attachment : null;
   return {
     sessionId,
     phase: state.phase,
@@ -153,7 +196,10 @@ function sessionRow(sessionId: string, state: SessionState): Columns<SessionRow>
   };
 }
 
-function turnRow(sessionId: string, change: Extract<Change, { type: 'turn-started' }>): Columns<TurnRow> {
+function turnRow(
+  sessionId: string,
+  change: Extract<Change, { type: 'turn-started' }>,
+): Columns<TurnRow> {
   const { request, runner } = change;
   return {
     sessionId,
@@ -182,7 +228,10 @@ function turnRow(sessionId: string, change: Extract<Change, { type: 'turn-starte
   };
 }
 
-function exportRow(sessionId: string, change: Extract<Change, { type: 'session-exported' }>): Columns<ExportRow> {
+function exportRow(
+  sessionId: string,
+  change: Extract<Change, { type: 'session-exported' }>,
+): Columns<ExportRow> {
   const { data } = change;
   return {
     exportId: data.export_id,

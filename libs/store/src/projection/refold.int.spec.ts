@@ -32,19 +32,30 @@ const move: fc.Arbitrary<Move> = fc.oneof(
       snapshot: fc.boolean(),
     }),
   ),
-  often(1, fc.record({ type: fc.constant('adopt' as const), stale: fc.boolean(), known: fc.boolean() })),
+  often(
+    1,
+    fc.record({ type: fc.constant('adopt' as const), stale: fc.boolean(), known: fc.boolean() }),
+  ),
   often(1, fc.record({ type: fc.constant('undelivered' as const), turn: fc.nat({ max: 4 }) })),
   often(2, fc.record({ type: fc.constant('attach' as const), gateway: fc.nat({ max: 2 }) })),
   often(1, fc.record({ type: fc.constant('detach' as const), attach: fc.nat({ max: 1 }) })),
-  often(2, fc.record({ type: fc.constant('acknowledge' as const), attach: fc.constant(0), seq: fc.nat() })),
+  often(
+    2,
+    fc.record({ type: fc.constant('acknowledge' as const), attach: fc.constant(0), seq: fc.nat() }),
+  ),
   often(1, fc.record({ type: fc.constant('export' as const) })),
   often(2, fc.record({ type: fc.constant('copy' as const), event: fc.nat() })),
 );
 
-/** Sessions whose events lie between one another's, cut into batches, the same for the same seed. */
+/**
+ * Sessions whose events lie between one another's, cut into batches, the same for the same seed.
+ */
 function batches(seed: number): readonly (readonly LogEvent[])[] {
   const sessions = 3;
-  const logs = fc.sample(fc.array(move, { minLength: 80, maxLength: 120 }), { seed, numRuns: sessions });
+  const logs = fc.sample(fc.array(move, { minLength: 80, maxLength: 120 }), {
+    seed,
+    numRuns: sessions,
+  });
   const queues = logs.map((moves, index) => [...randomLog(moves, index + 1)]);
   const cuts = fc.sample(fc.nat(), { seed, numRuns: 2_000 });
   const all: LogEvent[][] = [[]];
@@ -81,22 +92,25 @@ describe('folding the same log again', () => {
     return Object.fromEntries(entries);
   }
 
-  it.each(DIALECTS)('into dropped tables gives the same rows, in other batches too, on %s', async (dialect) => {
-    const store = of(dialect);
-    for (const seed of [1, 2, 3]) {
-      await store.clear();
-      const log = batches(seed);
-      for (const batch of log) await store.fold(...batch);
-      const before = await tables(store);
-      expect((before['turns'] as unknown[]).length).toBeGreaterThan(10);
+  it.each(DIALECTS)(
+    'into dropped tables gives the same rows, in other batches too, on %s',
+    async (dialect) => {
+      const store = of(dialect);
+      for (const seed of [1, 2, 3]) {
+        await store.clear();
+        const log = batches(seed);
+        for (const batch of log) await store.fold(...batch);
+        const before = await tables(store);
+        expect((before['turns'] as unknown[]).length).toBeGreaterThan(10);
 
-      await store.database.dropAll([]);
-      await store.database.migrate();
-      expect(await store.rows('sessions')).toEqual([]);
-      await store.fold(...log.flat());
-      expect(await tables(store)).toEqual(before);
-    }
-  });
+        await store.database.dropAll([]);
+        await store.database.migrate();
+        expect(await store.rows('sessions')).toEqual([]);
+        await store.fold(...log.flat());
+        expect(await tables(store)).toEqual(before);
+      }
+    },
+  );
 
   it('gives the same rows on both dialects', async () => {
     const log = batches(4);
@@ -104,19 +118,23 @@ describe('folding the same log again', () => {
     expect(await tables(of('postgres'))).toEqual(await tables(of('sqlite')));
   });
 
-  it.each(DIALECTS)('stores what the domain says, and transcripts as long as it counts, on %s', async (dialect) => {
-    const store = of(dialect);
-    const log = batches(5);
-    for (const batch of log) await store.fold(...batch);
-    const reads = new SessionReads(store.database);
-    for (const session of new Set(log.flat().map(({ session_id }) => session_id))) {
-      const { state } = fold(log.flat().filter(({ session_id }) => session_id === session));
-      expect(await reads.state(session)).toEqual(state);
-      const { entries, steps } = await reads.transcript(session);
-      if (state.phase === 'open') expect([entries.length, steps]).toEqual([state.messages, state.steps]);
-    }
-    expect(await reads.state(id(9))).toBe(initialState);
-  });
+  it.each(DIALECTS)(
+    'stores what the domain says, and transcripts as long as it counts, on %s',
+    async (dialect) => {
+      const store = of(dialect);
+      const log = batches(5);
+      for (const batch of log) await store.fold(...batch);
+      const reads = new SessionReads(store.database);
+      for (const session of new Set(log.flat().map(({ session_id }) => session_id))) {
+        const { state } = fold(log.flat().filter(({ session_id }) => session_id === session));
+        expect(await reads.state(session)).toEqual(state);
+        const { entries, steps } = await reads.transcript(session);
+        if (state.phase === 'open')
+          expect([entries.length, steps]).toEqual([state.messages, state.steps]);
+      }
+      expect(await reads.state(id(9))).toBe(initialState);
+    },
+  );
 });
 
 /** A row with its JSON columns read, so that a difference is shown where it is. */

@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { SESSION, id, sessionOpened, turnAdopted, turnCompleted, turnStarted } from '#libs/domain/testing';
+import {
+  SESSION,
+  id,
+  sessionOpened,
+  turnAdopted,
+  turnCompleted,
+  turnStarted,
+} from '#libs/domain/testing';
 import type { Database } from '#libs/sql';
 import { DIALECTS, openTestStore } from '#libs/store/testing';
 import type { TestStore } from '#libs/store/testing';
@@ -54,9 +61,12 @@ describe.each(DIALECTS)('freshness on %s', (dialect) => {
     return outcome.epoch;
   }
 
-  const open = (epoch = 10) => store.fold(sessionOpened(epoch), turnStarted(epoch, { turn: id(5) }));
+  const open = (epoch = 10) =>
+    store.fold(sessionOpened(epoch), turnStarted(epoch, { turn: id(5) }));
 
-  /** Follows an answer that does not come, however often it is looked for, before `until` was done. */
+  /**
+   * Follows an answer that does not come, however often it is looked for, before `until` was done.
+   */
   async function waitsFor<T>(answer: Promise<T>, until: () => unknown): Promise<T> {
     const settled = vi.fn();
     void answer.then(settled, settled);
@@ -126,7 +136,9 @@ describe.each(DIALECTS)('freshness on %s', (dialect) => {
 
     it('is absent when the claim is given up before anything was acknowledged', async () => {
       const epoch = await claim();
-      const answer = await waitsFor(freshness.settle(SESSION), () => claims.release(SESSION, epoch, null));
+      const answer = await waitsFor(freshness.settle(SESSION), () =>
+        claims.release(SESSION, epoch, null),
+      );
       expect(answer).toBe('absent');
     });
 
@@ -165,7 +177,9 @@ describe.each(DIALECTS)('freshness on %s', (dialect) => {
         await vi.advanceTimersByTimeAsync(100);
         await new Promise((resolve) => setImmediate(resolve));
       }
-      expect(told).toHaveBeenCalledWith(expect.objectContaining({ code: 'SBP_UPSTREAM_UNAVAILABLE', retryAfter: 1 }));
+      expect(told).toHaveBeenCalledWith(
+        expect.objectContaining({ code: 'SBP_UPSTREAM_UNAVAILABLE', retryAfter: 1 }),
+      );
     } finally {
       vi.useRealTimers();
     }

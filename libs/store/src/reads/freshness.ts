@@ -16,7 +16,10 @@ const UNFOLDED_POLL_MS = 20;
 
 interface Sighting {
   readonly phase: string | null;
-  /** Null without a claim, or with one that was given up before anything was acknowledged; -1 while nothing is. */
+  /**
+   * Null without a claim, or with one that was given up before anything was acknowledged; -1 while
+   * nothing is.
+   */
   readonly head: number | null;
 }
 
@@ -29,8 +32,9 @@ export class Freshness {
   ) {}
 
   /**
-   * Waits until the read models show all that was acknowledged of the session. `absent` only where neither a claim nor, at the
-   * partition's end, a folded session exists; a claimed session that is not folded yet is waited for.
+   * Waits until the read models show all that was acknowledged of the session. `absent` only where
+   * neither a claim nor, at the partition's end, a folded session exists; a claimed session that is
+   * not folded yet is waited for.
    * @throws SbpError SBP_UPSTREAM_UNAVAILABLE after 15 s
    */
   async settle(sessionId: string): Promise<'present' | 'absent'> {
@@ -67,11 +71,16 @@ export class Freshness {
 
   /** As `reached`, for a log head of the session; -1 is no head. */
   async settleAt(sessionId: string, head: number): Promise<void> {
-    if (head >= 0) await this.waitFor(this.log.partitionOf(sessionId), head, Date.now() + FRESHNESS_TIMEOUT_MS);
+    if (head >= 0)
+      await this.waitFor(this.log.partitionOf(sessionId), head, Date.now() + FRESHNESS_TIMEOUT_MS);
   }
 
   private async waitFor(partition: number, offset: number, deadline: number): Promise<void> {
-    const reached = await this.progress.reached(partition, offset, Math.max(1, deadline - Date.now()));
+    const reached = await this.progress.reached(
+      partition,
+      offset,
+      Math.max(1, deadline - Date.now()),
+    );
     if (!reached) throw notReady();
   }
 

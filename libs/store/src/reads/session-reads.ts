@@ -61,7 +61,9 @@ interface StoredTurn {
   readonly endedAt: string | null;
 }
 
-/** What services read of sessions and their transcripts. The caller has waited for freshness [A5]. */
+/**
+ * What services read of sessions and their transcripts. The caller has waited for freshness [A5].
+ */
 export class SessionReads {
   constructor(private readonly database: Database) {}
 
@@ -136,14 +138,28 @@ function assemble(turns: readonly StoredTurn[]): Transcript {
     const answered = output.map((message, index): TranscriptEntry => {
       // The cost is the turn's: it stands once, at its last message.
       const costUsd = index === output.length - 1 ? turn.costUsd : null;
-      return { message, turnId, modelUsed: turn.modelUsed, costUsd, createdAt: turn.endedAt ?? turn.startedAt };
+      return {
+        message,
+        turnId,
+        modelUsed: turn.modelUsed,
+        costUsd,
+        createdAt: turn.endedAt ?? turn.startedAt,
+      };
     });
     entries = applyTurn(entries, turn.keeps, [...asked, ...answered]);
     unanswered = turn.status === 'failed' || turn.status === 'cancelled' ? asked.length : 0;
     if (turn.status === 'completed') {
       steps++;
-      totalCostUsd = totalCostUsd === null || turn.costUsd === null ? null : totalCostUsd + turn.costUsd;
+      totalCostUsd =
+        totalCostUsd === null || turn.costUsd === null ? null : totalCostUsd + turn.costUsd;
     }
   }
-  return { system, entries, unanswered, steps, turnNumber: turns.at(-1)?.number ?? 0, totalCostUsd };
+  return {
+    system,
+    entries,
+    unanswered,
+    steps,
+    turnNumber: turns.at(-1)?.number ?? 0,
+    totalCostUsd,
+  };
 }

@@ -36,7 +36,9 @@ export async function openTestStore(dialect: Dialect): Promise<TestStore> {
     database,
     fold: (...events) => database.write((transaction) => projection.apply(transaction, events)),
     rows: async (table) => {
-      const { rows } = await database.read((reader) => sql(reader)`SELECT * FROM ${raw(table)} ORDER BY 1, 2`);
+      const { rows } = await database.read(
+        (reader) => sql(reader)`SELECT * FROM ${raw(table)} ORDER BY 1, 2`,
+      );
       return rows;
     },
     clear: async (...tables) => {
