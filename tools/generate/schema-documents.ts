@@ -19,6 +19,7 @@ export const logEvents: Schemas = byType(protocol.LogEvent.options);
 
 /** What frames, events and bodies are made of. */
 const parts: Schemas = pick(
+  'Actor',
   'CallerPresence',
   'Instant',
   'JsonObject',

@@ -1,15 +1,8 @@
-import type {
-  LogEventOf,
-  Message,
-  ProcessAddress,
-  TurnError,
-  TurnStatus,
-  Usage,
-} from '#libs/protocol';
+import type { FoldedEventOf, ProcessAddress, TurnStatus, Usage } from '#libs/protocol';
 
 /**
- * What an event changes outside the state row: turns and what is looked up by other keys. Each is
- * written as it stands.
+ * What an event changes outside the state row: turns, and what is looked up by other keys. Whoever
+ * writes the rows adds the event's content where a change says that it carries it [A10].
  */
 export type Change =
   | {
@@ -18,6 +11,7 @@ export type Change =
       readonly agentId: string;
       readonly openedEpoch: number;
     }
+  /** Carries the content: what was asked. */
   | {
       readonly type: 'turn-started';
       readonly turnId: string;
@@ -25,33 +19,54 @@ export type Change =
       readonly epoch: number;
       readonly runner: ProcessAddress;
       readonly startedAt: string;
-      readonly request: LogEventOf<'turn.started'>['data'];
+      readonly model: string;
+      readonly checkpointEvery: number;
+      /** The place of its first message in the transcript, from 0. */
+      readonly firstIndex: number;
+      /** The place behind its last one. */
+      readonly endIndex: number;
+      /** Whether messages from `firstIndex` on were there: they are not visible any more. */
+      readonly cuts: boolean;
+      readonly systemTurn: number;
     }
   | {
       readonly type: 'turn-adopted';
       readonly turnId: string;
+      readonly number: number;
       readonly epoch: number;
       readonly runner: ProcessAddress;
-      readonly adoptions: number;
     }
+  /** Carries the content, unless the turn was superseded: what came of it. */
   | {
       readonly type: 'turn-ended';
       readonly turnId: string;
+      readonly number: number;
       readonly status: TurnStatus;
       readonly endedAt: string;
       /** Its place in the Tether, or null if no surface is owed it. */
       readonly seq: number | null;
-      readonly messages: readonly Message[];
+      readonly endIndex: number;
       readonly modelUsed: string | null;
       readonly usage: Usage | null;
       readonly costUsd: number | null;
       readonly snapshotId: string | null;
-      readonly error: TurnError | null;
+      readonly errorCode: string | null;
+      /** Whether another turn's start ended it: the event is the other's. */
+      readonly superseded: boolean;
+      /** Of the session, after it. */
+      readonly steps: number;
+      readonly sessionCostUsd: number | null;
     }
-  | { readonly type: 'turn-owed'; readonly turnId: string; readonly seq: number }
+  | {
+      readonly type: 'turn-owed';
+      readonly turnId: string;
+      readonly number: number;
+      readonly seq: number;
+    }
+  /** Carries the content: the label. */
   | {
       readonly type: 'session-exported';
-      readonly data: LogEventOf<'session.exported'>['data'];
+      readonly data: FoldedEventOf<'session.exported'>['data'];
       readonly at: string;
     };
 

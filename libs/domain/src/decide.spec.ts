@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { LogEvent } from '#libs/protocol';
-import type { PlainCommand } from '#libs/domain/testing';
+import type { PlainCommand } from './command.js';
 import {
+  ACTOR,
   ATTACH,
   FAILURE,
   GATEWAY,
@@ -24,27 +25,37 @@ import {
   turnStarted,
   user,
 } from '#libs/domain/testing';
-import { MAX_ADOPTIONS, mustGiveUp } from './decide.js';
+import { MAX_ADOPTIONS, mustGiveUp } from './turns/decide-turns.js';
+import { messageBytes } from './transcript/message-bytes.js';
 import { TAKEOVER_LIMIT, TAKEOVER_WINDOW_MS } from './session-state.js';
 
-const attempt = { turnId: TURN, epoch: 10 };
+const claim = { turnId: TURN, epoch: 10 };
 const request = {
-  update: { keeps: 0, messages: [user('Hello')], system: null },
+  update: { keeps: 0, keptBytes: 0, messages: [user('Hello')], system: null },
   model: 'demo',
   options: { stream: true, top_k: 3 },
   checkpointEvery: 2,
+  bodyHash: 'b'.repeat(64),
+  idempotencyKey: 'key-1',
 };
 const start: PlainCommand = {
   type: 'StartTurn',
-  attempt,
+  claim,
   runner: RUNNER,
   request,
   opener: { principal: 'anonymous', agentId: 'agent' },
 };
-const output = { messages: [assistant('Hi.')], modelUsed: 'demo-1', usage: null, costUsd: null };
+const output = {
+  messages: [assistant('Hi.')],
+  modelUsed: 'demo-1',
+  usage: null,
+  costUsd: null,
+  firstTokenMs: 3,
+  modelMs: 5,
+};
 const complete: PlainCommand = {
   type: 'CompleteTurn',
-  attempt,
+  claim,
   output,
   checkpointEvery: 1,
   caller: 'connected',
@@ -64,30 +75,40 @@ describe('StartTurn', () => {
       type: 'events',
       events: [
         {
-          id: id(2),
+          id: id(1),
           schema: 1,
           session_id: SESSION,
           occurred_at: instant(5),
+          by: ACTOR,
           type: 'session.opened',
           epoch: 10,
           data: { principal: 'anonymous', agent_id: 'agent' },
         },
         {
-          id: id(1),
+          id: id(2),
           schema: 1,
           session_id: SESSION,
           occurred_at: instant(5),
+          by: ACTOR,
           type: 'turn.started',
           turn_id: TURN,
           epoch: 10,
           data: {
             runner: RUNNER,
+            after: 0,
             keeps: 0,
-            messages: [user('Hello')],
+            kept_bytes: 0,
+            message_count: 1,
+            bytes: messageBytes([user('Hello')]),
+            replaces_system: false,
             model: 'demo',
-            options: { stream: true, top_k: 3 },
             checkpoint_every: 2,
+            body_hash: 'b'.repeat(64),
+            idempotency_key: 'key-1',
+            queued: false,
+            interrupt: false,
           },
+          content: { messages: [user('Hello')], options: { stream: true, top_k: 3 } },
         },
       ],
     });
@@ -96,7 +117,7 @@ describe('StartTurn', () => {
   it('of an open session is the turn’s start alone', () => {
     const decision = given(...completed).when({
       ...start,
-      attempt: { turnId: OTHER_TURN, epoch: 20 },
+      claim: { turnId: OTHER_TURN, epoch: 20 },
     });
     expect(decision).toMatchObject({
       events: [{ type: 'turn.started', turn_id: OTHER_TURN, epoch: 20 }],
@@ -108,7 +129,7 @@ describe('StartTurn', () => {
     const system = [{ role: 'system' as const, content: 'Be brief.' }];
     const update = { ...request.update, system };
     expect(given(...completed).when({ ...start, request: { ...request, update } })).toMatchObject({
-      events: [{ data: { system } }],
+      events: [{ data: { replaces_system: true, after: 1 }, content: { system } }],
     });
   });
 
@@ -130,17 +151,22 @@ describe('CompleteTurn', () => {
           schema: 1,
           session_id: SESSION,
           occurred_at: instant(5),
+          by: ACTOR,
           type: 'turn.completed',
           turn_id: TURN,
           epoch: 10,
           data: {
-            messages: [assistant('Hi.')],
+            message_count: 1,
+            bytes: messageBytes([assistant('Hi.')]),
             model_used: 'demo-1',
             usage: null,
             cost_usd: null,
             snapshot_id: id(2),
             caller: 'connected',
+            first_token_ms: 3,
+            model_ms: 5,
           },
+          content: { messages: [assistant('Hi.')] },
         },
       ],
     });
@@ -187,24 +213,38 @@ describe('CompleteTurn', () => {
   });
 });
 
-describe('commands that become one fact each', () => {
+describe('commands that become one event each', () => {
   const exported = sessionExported(id(5)).data;
   it.each<[PlainCommand, object]>([
     [
-      { type: 'AdoptTurn', attempt, runner: RUNNER },
+      { type: 'AdoptTurn', claim, runner: RUNNER },
       { type: 'turn.adopted', turn_id: TURN, epoch: 10, data: { runner: RUNNER } },
     ],
     [
-      { type: 'FailTurn', attempt, error: FAILURE, caller: 'gone' },
-      { type: 'turn.failed', turn_id: TURN, epoch: 10, data: { error: FAILURE, caller: 'gone' } },
+      {
+        type: 'FailTurn',
+        claim,
+        error: { ...FAILURE, message: 'x'.repeat(5000) },
+        caller: 'gone',
+        reachedModel: true,
+        upstreamStatus: 503,
+      },
+      {
+        type: 'turn.failed',
+        turn_id: TURN,
+        epoch: 10,
+        data: { code: FAILURE.code, caller: 'gone', reached_model: true, upstream_status: 503 },
+        content: { message: 'x'.repeat(4000) },
+      },
     ],
     [
-      { type: 'CancelTurn', attempt, error: FAILURE, caller: 'connected' },
+      { type: 'CancelTurn', claim, error: FAILURE, caller: 'connected' },
       {
         type: 'turn.cancelled',
         turn_id: TURN,
         epoch: 10,
-        data: { error: FAILURE, caller: 'connected' },
+        data: { code: FAILURE.code, caller: 'connected' },
+        content: { message: FAILURE.message },
       },
     ],
     [
@@ -224,17 +264,23 @@ describe('commands that become one fact each', () => {
       { type: 'surface.acknowledged', data: { attach_id: ATTACH, seq: 4 } },
     ],
     [
-      { type: 'ExportSession', exported },
-      { type: 'session.exported', data: exported },
+      { type: 'ExportSession', exported, label: 'Trip' },
+      { type: 'session.exported', data: exported, content: { label: 'Trip' } },
     ],
-  ])('%j', (command, fact) => {
+  ])('%j', (command, event) => {
     const decision = given(...completed).when(command, instant(5));
-    const envelope = { id: id(1), schema: 1, session_id: SESSION, occurred_at: instant(5) };
-    expect(decision).toEqual({ type: 'events', events: [{ ...envelope, ...fact }] });
+    const envelope = {
+      id: id(1),
+      schema: 1,
+      session_id: SESSION,
+      occurred_at: instant(5),
+      by: ACTOR,
+    };
+    expect(decision).toEqual({ type: 'events', events: [{ ...envelope, ...event }] });
     // What is decided can be read back from the log.
     expect(decision.type === 'events' && LogEvent.parse(decision.events[0])).toEqual({
       ...envelope,
-      ...fact,
+      ...event,
     });
   });
 });

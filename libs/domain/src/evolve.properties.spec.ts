@@ -1,13 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { LogEvent } from '#libs/protocol';
+import type { LogEvent, Message } from '#libs/protocol';
 import type { Move } from '#libs/domain/testing';
 import { fold, randomLog } from '#libs/domain/testing';
 import type { Change } from './changes.js';
 import { evolve } from './evolve.js';
 import type { OpenSession, SessionState } from './session-state.js';
 import { REMEMBERED, TAKEOVER_LIMIT, initialState } from './session-state.js';
-import { applyTurn } from './transcript/transcript.js';
 
 const back = fc.nat({ max: 6 });
 const often = <T>(arbitrary: fc.Arbitrary<T>, weight: number) => ({ arbitrary, weight });
@@ -17,6 +16,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
     fc.record({
       type: fc.constant('start' as const),
       stale: fc.boolean(),
+      unseen: fc.boolean(),
       keeps: fc.nat({ max: 8 }),
       messages: fc.nat({ max: 3 }),
       system: fc.boolean(),
@@ -186,18 +186,43 @@ describe('the fold of any log', () => {
     );
   });
 
-  it('counts the messages that its turns make together', () => {
+  it('counts the messages and bytes that its turns make together, and says where each stands', () => {
     fc.assert(
       fc.property(log, (events) => {
-        const { state, changes } = fold(events);
-        let transcript: readonly unknown[] = [];
-        for (const change of changes) {
-          if (change.type === 'turn-started') {
-            transcript = applyTurn(transcript, change.request.keeps, change.request.messages);
+        // What a reader would see who applied each turn to the whole transcript.
+        let transcript: Message[] = [];
+        let state: SessionState = initialState;
+        for (const event of events) {
+          const { changes, ...evolution } = evolve(state, event);
+          state = evolution.state;
+          for (const change of changes) {
+            if (change.type === 'turn-started' && event.type === 'turn.started') {
+              expect(change.cuts).toBe(change.firstIndex < transcript.length);
+              transcript = [...transcript.slice(0, change.firstIndex), ...event.content.messages];
+              expect(change.endIndex).toBe(transcript.length);
+            }
+            if (change.type === 'turn-ended') {
+              if (event.type === 'turn.completed') transcript.push(...event.content.messages);
+              expect(change.endIndex).toBe(transcript.length);
+            }
           }
-          if (change.type === 'turn-ended') transcript = [...transcript, ...change.messages];
         }
-        if (state.phase === 'open') expect(state.messages).toBe(transcript.length);
+        if (state.phase === 'unopened') return;
+        expect(state.messages).toBe(transcript.length);
+      }),
+    );
+  });
+
+  it('cuts no turn that the writer of a start had not seen', () => {
+    fc.assert(
+      fc.property(log, (events) => {
+        const all = states(events);
+        for (const [index, event] of events.entries()) {
+          const before = all[index];
+          if (event.type !== 'turn.started' || before?.phase !== 'open') continue;
+          const [started] = of(evolve(before, event).changes, 'turn-started');
+          if (event.data.after !== before.turns) expect(started?.cuts ?? false).toBe(false);
+        }
       }),
     );
   });

@@ -27,6 +27,7 @@ import {
   user,
 } from '#libs/domain/testing';
 import { queuedTurns } from './surfaces/tether.js';
+import { messageBytes } from './transcript/message-bytes.js';
 
 const opened = [sessionOpened(10), turnStarted(10)] as const;
 const completed = [...opened, turnCompleted(10)] as const;
@@ -85,7 +86,7 @@ describe('a session', () => {
   });
 });
 
-describe('owned facts [A3]', () => {
+describe('owned events [A3]', () => {
   it('of a lower epoch do not count', () => {
     const { state } = given(...opened, turnAdopted(20));
     for (const late of [
@@ -177,7 +178,8 @@ describe('a turn that is started at a higher epoch while one is open', () => {
         status: 'cancelled',
         seq: 1,
         endedAt: instant(9),
-        error: expect.objectContaining({ code: 'SBP_TURN_CANCELLED' }) as unknown,
+        errorCode: 'SBP_TURN_CANCELLED',
+        superseded: true,
       }),
       expect.objectContaining({ type: 'turn-started', turnId: OTHER_TURN, number: 2, epoch: 20 }),
     ]);
@@ -220,6 +222,75 @@ describe('messages of the transcript', () => {
       turnStarted(20, { turn: OTHER_TURN, keeps: 99 }),
     );
     expect(session.messages).toBe(3);
+  });
+});
+
+describe('the place of a turn in the transcript [A11]', () => {
+  const second = (details: object) =>
+    turnStarted(20, { turn: OTHER_TURN, messages: [user('a'), user('b')], ...details });
+
+  it('is behind what it keeps, and ends behind what it brings and answers', () => {
+    const log = given(...completed);
+    expect(log.whenLogged(second({ after: 1, keeps: 2 })).changes).toEqual([
+      expect.objectContaining({ firstIndex: 2, endIndex: 4, cuts: false }),
+    ]);
+    const end = turnCompleted(20, { turn: OTHER_TURN });
+    expect(log.whenLogged(second({ after: 1, keeps: 2 }), end).changes).toContainEqual(
+      expect.objectContaining({ type: 'turn-ended', endIndex: 5 }),
+    );
+  });
+
+  it('is in place of what an edit cuts, in messages and bytes', () => {
+    const { changes, session } = given(...completed).whenLogged(
+      second({ after: 1, keeps: 1, keptBytes: 7 }),
+    );
+    expect(changes).toEqual([expect.objectContaining({ firstIndex: 1, endIndex: 3, cuts: true })]);
+    expect(session).toMatchObject({
+      messages: 3,
+      bytes: 7 + messageBytes([user('a'), user('b')]),
+    });
+  });
+
+  it('is at the end where its writer had not seen the last turn, so that it cuts nothing', () => {
+    const { changes, session } = given(...completed).whenLogged(
+      second({ after: 0, keeps: 0, keptBytes: 0 }),
+    );
+    expect(changes).toEqual([expect.objectContaining({ firstIndex: 2, endIndex: 4, cuts: false })]);
+    const all = [user('Hello'), assistant('Hi.'), user('a'), user('b')];
+    expect(session).toMatchObject({ messages: 4, bytes: messageBytes(all) });
+  });
+});
+
+describe('system messages', () => {
+  it('in force are those of the last turn that brought some', () => {
+    const system = [{ role: 'system' as const, content: 'Be brief.' }];
+    const log = given(...completed);
+    expect(log.session.systemTurn).toBe(0);
+    const start = turnStarted(20, { turn: OTHER_TURN, system });
+    const { changes, session } = log.whenLogged(start);
+    expect(session.systemTurn).toBe(2);
+    expect(changes).toEqual([expect.objectContaining({ systemTurn: 2 })]);
+    expect(log.whenLogged(start, turnStarted(30, { turn: id(9) })).session.systemTurn).toBe(2);
+  });
+});
+
+describe('the end of the transcript', () => {
+  it('is unanswered while its turn failed or was cancelled, and no other has started', () => {
+    const asked = [user('a'), user('b')];
+    const failed = given(sessionOpened(10), turnStarted(10, { messages: asked }), turnFailed(10));
+    expect(failed.session.unanswered).toBe(2);
+    expect(failed.whenLogged(turnStarted(20, { turn: OTHER_TURN })).session.unanswered).toBe(0);
+    expect(given(...completed).session.unanswered).toBe(0);
+  });
+});
+
+describe('what a session costs', () => {
+  it('is the sum of its turns, and unknown once it is not known of one', () => {
+    const next = turnStarted(20, { turn: OTHER_TURN });
+    const end = turnCompleted(20, { turn: OTHER_TURN });
+    expect(given(...completed, next, end).session.costUsd).toBe(0.5);
+    const unpriced = { ...end, data: { ...end.data, cost_usd: null } };
+    expect(given(...completed, next, unpriced).session.costUsd).toBeNull();
   });
 });
 
@@ -268,7 +339,7 @@ describe('what is owed to surfaces', () => {
       expect.objectContaining({ type: 'turn-ended', status, seq: owed ? 1 : null }),
     ]);
     expect(queuedTurns(session)).toBe(owed ? 1 : 0);
-    expect(session.unowed).toEqual(owed ? [] : [TURN]);
+    expect(session.unowed).toEqual(owed ? [] : [{ turnId: TURN, number: 1 }]);
   });
 
   it('is decided by what stands before the turn’s end in the log, not by what follows', () => {
@@ -282,24 +353,29 @@ describe('what is owed to surfaces', () => {
       {
         type: 'turn-ended',
         turnId: TURN,
+        number: 1,
         status: 'completed',
         endedAt: instant(3),
         seq: null,
-        messages: [assistant('Hi.')],
+        endIndex: 2,
         modelUsed: 'demo-1',
         usage: { prompt_tokens: 3, completion_tokens: 2 },
         costUsd: 0.25,
         snapshotId: id(7),
-        error: null,
+        errorCode: null,
+        superseded: false,
+        steps: 1,
+        sessionCostUsd: 0.25,
       },
     ]);
     expect(given(...opened).whenLogged(turnFailed(10)).changes).toEqual([
       expect.objectContaining({
         status: 'failed',
-        error: FAILURE,
-        messages: [],
+        errorCode: FAILURE.code,
+        endIndex: 1,
         modelUsed: null,
         costUsd: null,
+        steps: 0,
       }),
     ]);
   });
@@ -311,7 +387,7 @@ describe('an undelivered answer', () => {
       turnUndelivered(),
       turnUndelivered(),
     );
-    expect(changes).toEqual([{ type: 'turn-owed', turnId: TURN, seq: 1 }]);
+    expect(changes).toEqual([{ type: 'turn-owed', turnId: TURN, number: 1, seq: 1 }]);
     expect(session).toMatchObject({ head: 1, unowed: [] });
     expect(poke).toEqual([]);
   });

@@ -1,7 +1,11 @@
 export * from './session-state.js';
 export * from './changes.js';
-export * from './evolve.js';
-export * from './surfaces/tether.js';
-export * from './transcript/transcript.js';
-export * from './surfaces/acknowledgement.js';
+export type { Command, Decision, Issued, PlainCommand, PlainCommandOf } from './command.js';
 export * from './decide.js';
+export * from './evolve.js';
+export * from './surfaces/acknowledgement.js';
+export * from './surfaces/tether.js';
+export * from './transcript/message-bytes.js';
+export * from './transcript/transcript.js';
+export { MAX_ADOPTIONS, mustGiveUp } from './turns/decide-turns.js';
+export type { TurnClaim, TurnOutput, TurnRequest } from './turns/decide-turns.js';

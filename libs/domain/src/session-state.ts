@@ -10,8 +10,8 @@ export interface OpenTurn {
   readonly runner: ProcessAddress;
   /** How often another process took it over. */
   readonly adoptions: number;
-  /** Messages that the transcript will hold if nothing comes of the turn. */
-  readonly messages: number;
+  /** Messages that it brought. */
+  readonly brought: number;
   readonly startedAt: string;
 }
 
@@ -39,7 +39,7 @@ export interface Checkpoint {
 }
 
 interface Numbered {
-  /** The highest epoch seen; an owned fact below it does not count [A3]. 0 before any. */
+  /** The highest epoch seen; an owned event below it does not count [A3]. 0 before any. */
   readonly epoch: number;
 }
 
@@ -51,21 +51,30 @@ export interface UnopenedSession extends Numbered {
   readonly phase: 'unopened';
 }
 
+/** What the log decides about a session, and nothing that anybody wrote. Bounded [A11]. */
 export interface OpenSession extends Numbered {
   readonly phase: 'open';
   readonly principal: string;
   readonly agentId: string;
   readonly createdAt: string;
   readonly updatedAt: string;
-  /** The epoch of its opening: the later of two sessions is the one opened at the higher epoch. */
+  /** The epoch of its opening: of two sessions the one opened at the higher epoch is the later. */
   readonly openedEpoch: number;
   readonly turn: OpenTurn | null;
   /** Turns that have started. */
   readonly turns: number;
   /** Turns that have completed. */
   readonly steps: number;
+  /** What they cost together; null once it is not known of one. */
+  readonly costUsd: number | null;
   /** Messages in the transcript. */
   readonly messages: number;
+  /** Bytes of those messages, as JSON. */
+  readonly bytes: number;
+  /** Messages at the transcript's end that a last turn brought which failed or was cancelled. */
+  readonly unanswered: number;
+  /** The number of the turn that brought the system messages in force; 0 for none. */
+  readonly systemTurn: number;
   readonly checkpoint: Checkpoint | null;
   /** The last `seq` given. The Tether is exactly `cursor < seq ≤ head`. */
   readonly head: number;
@@ -80,7 +89,12 @@ export interface OpenSession extends Numbered {
    * The last turns that ended without a `seq`, newest last: what `turn.undelivered` can still make
    * owed.
    */
-  readonly unowed: readonly string[];
+  readonly unowed: readonly UnowedTurn[];
+}
+
+export interface UnowedTurn {
+  readonly turnId: string;
+  readonly number: number;
 }
 
 /** The fold of one session's log, without the turns' contents. */
@@ -88,10 +102,8 @@ export type SessionState = UnopenedSession | OpenSession;
 
 export const initialState: SessionState = { phase: 'unopened', epoch: 0 };
 
-/**
- * How many ids the state remembers of attachments and of unowed turns; older ones are forgotten.
- */
-export const REMEMBERED = 64;
+/** How many attachments and unowed turns the state remembers; older ones are forgotten. */
+export const REMEMBERED = 16;
 
 /** How many takeovers within `TAKEOVER_WINDOW_MS` make a further attach be refused for a while. */
 export const TAKEOVER_LIMIT = 5;

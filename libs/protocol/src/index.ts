@@ -7,7 +7,7 @@ export * from './messages.js';
 export * from './http/completions.js';
 export * from './frames/surface-context.js';
 export * from './frames/frames.js';
-export * from './events/events.js';
+export * from './events/index.js';
 export * from './http/roaming.js';
 export * from './http/sessions.js';
 export * from './http/parse.js';

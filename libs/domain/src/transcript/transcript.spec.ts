@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { Message } from '#libs/protocol';
 import { assistant, user } from '#libs/domain/testing';
 import type { StoredTranscript, TranscriptUpdate } from './transcript.js';
-import { applyTurn, turnText, updateTranscript } from './transcript.js';
+import { messageBytes } from './message-bytes.js';
+import { turnText, updateTranscript } from './transcript.js';
 
 const system = (content: string): Message => ({ role: 'system', content });
 const tool = (tool_call_id: string, content = 'result'): Message => ({
@@ -12,16 +13,38 @@ const tool = (tool_call_id: string, content = 'result'): Message => ({
   content,
 });
 
+interface Stored extends StoredTranscript {
+  readonly messages: readonly Message[];
+}
+
 function stored(
   messages: readonly Message[],
-  more: Partial<StoredTranscript> = {},
-): StoredTranscript {
-  return { system: [], messages, unanswered: 0, ...more };
+  more: Partial<Pick<StoredTranscript, 'system' | 'unanswered'>> = {},
+): Stored {
+  return {
+    system: [],
+    unanswered: 0,
+    messages,
+    count: messages.length,
+    bytesOf: (keeps) => messageBytes(messages.slice(0, keeps)),
+    tail: (count) => messages.slice(Math.max(0, messages.length - count)),
+    ...more,
+  };
 }
 
 /** The conversation that a turn goes to the model with. */
-function conversation(before: StoredTranscript, update: TranscriptUpdate): readonly Message[] {
-  return applyTurn(before.messages, update.keeps, update.messages);
+function conversation(
+  before: Stored,
+  update: Pick<TranscriptUpdate, 'keeps' | 'messages'>,
+): readonly Message[] {
+  return [...before.messages.slice(0, update.keeps), ...update.messages];
+}
+
+/** As `updateTranscript`, without the bytes that are kept, which are those of what is kept. */
+function newIn(before: Stored, incoming: readonly Message[]): Omit<TranscriptUpdate, 'keptBytes'> {
+  const { keptBytes, ...update } = updateTranscript(before, incoming);
+  expect(keptBytes).toBe(messageBytes(before.messages.slice(0, update.keeps)));
+  return update;
 }
 
 const [q1, a1, q2, a2, q3] = [
@@ -35,8 +58,8 @@ const [q1, a1, q2, a2, q3] = [
 // [SBP-L1-21]
 describe('messages without any answer in them (rule 1)', () => {
   it('are all new', () => {
-    expect(updateTranscript(stored([]), [q1])).toEqual({ keeps: 0, messages: [q1], system: null });
-    expect(updateTranscript(stored([q1, a1]), [q2, q3])).toEqual({
+    expect(newIn(stored([]), [q1])).toEqual({ keeps: 0, messages: [q1], system: null });
+    expect(newIn(stored([q1, a1]), [q2, q3])).toEqual({
       keeps: 2,
       messages: [q2, q3],
       system: null,
@@ -44,7 +67,7 @@ describe('messages without any answer in them (rule 1)', () => {
   });
 
   it('are new even where they repeat an answered question', () => {
-    expect(updateTranscript(stored([q1, a1]), [q1])).toEqual({
+    expect(newIn(stored([q1, a1]), [q1])).toEqual({
       keeps: 2,
       messages: [q1],
       system: null,
@@ -53,8 +76,8 @@ describe('messages without any answer in them (rule 1)', () => {
 
   it('try a turn again that did not complete, where they repeat its messages', () => {
     const failed = stored([q1, a1, q2], { unanswered: 1 });
-    expect(updateTranscript(failed, [q2])).toEqual({ keeps: 2, messages: [q2], system: null });
-    expect(updateTranscript(stored([q1], { unanswered: 1 }), [q1])).toEqual({
+    expect(newIn(failed, [q2])).toEqual({ keeps: 2, messages: [q2], system: null });
+    expect(newIn(stored([q1], { unanswered: 1 }), [q1])).toEqual({
       keeps: 0,
       messages: [q1],
       system: null,
@@ -63,17 +86,17 @@ describe('messages without any answer in them (rule 1)', () => {
 
   it('come after the messages of a turn that did not complete, where they are others', () => {
     const failed = stored([q1, a1, q2], { unanswered: 1 });
-    expect(updateTranscript(failed, [q3])).toEqual({ keeps: 3, messages: [q3], system: null });
-    expect(updateTranscript(failed, [q2, q3])).toEqual({
+    expect(newIn(failed, [q3])).toEqual({ keeps: 3, messages: [q3], system: null });
+    expect(newIn(failed, [q2, q3])).toEqual({
       keeps: 3,
       messages: [q2, q3],
       system: null,
     });
-    expect(updateTranscript(stored([q1, q2], { unanswered: 2 }), [q2]).keeps).toBe(2);
+    expect(newIn(stored([q1, q2], { unanswered: 2 }), [q2]).keeps).toBe(2);
   });
 
   it('may be none', () => {
-    expect(updateTranscript(stored([q1, a1]), [])).toEqual({
+    expect(newIn(stored([q1, a1]), [])).toEqual({
       keeps: 2,
       messages: [],
       system: null,
@@ -84,17 +107,17 @@ describe('messages without any answer in them (rule 1)', () => {
 // [SBP-L1-22]
 describe('messages with an answer in them (rule 2)', () => {
   it('are new from where the stored transcript ends', () => {
-    expect(updateTranscript(stored([q1, a1]), [q1, a1, q2])).toEqual({
+    expect(newIn(stored([q1, a1]), [q1, a1, q2])).toEqual({
       keeps: 2,
       messages: [q2],
       system: null,
     });
-    expect(updateTranscript(stored([q1, a1, q2, a2]), [a2, q3])).toEqual({
+    expect(newIn(stored([q1, a1, q2, a2]), [a2, q3])).toEqual({
       keeps: 4,
       messages: [q3],
       system: null,
     });
-    expect(updateTranscript(stored([q1, a1, q2, a2]), [q2, a2, q3])).toMatchObject({
+    expect(newIn(stored([q1, a1, q2, a2]), [q2, a2, q3])).toMatchObject({
       keeps: 4,
       messages: [q3],
     });
@@ -102,12 +125,12 @@ describe('messages with an answer in them (rule 2)', () => {
 
   it('are all appended where they do not go on from it', () => {
     const edited = [q1, assistant('another'), q2];
-    expect(updateTranscript(stored([q1, a1]), edited)).toEqual({
+    expect(newIn(stored([q1, a1]), edited)).toEqual({
       keeps: 2,
       messages: edited,
       system: null,
     });
-    expect(updateTranscript(stored([]), edited)).toEqual({
+    expect(newIn(stored([]), edited)).toEqual({
       keeps: 0,
       messages: edited,
       system: null,
@@ -116,23 +139,23 @@ describe('messages with an answer in them (rule 2)', () => {
 
   it('do not overlap by questions alone', () => {
     const incoming = [q2, assistant('guess'), q3];
-    expect(updateTranscript(stored([q1, a1, q2], { unanswered: 1 }), incoming)).toMatchObject({
+    expect(newIn(stored([q1, a1, q2], { unanswered: 1 }), incoming)).toMatchObject({
       messages: incoming,
     });
   });
 
   it('that repeat all of a turn that did not complete try it again', () => {
     const failed = stored([q1, a1, q2], { unanswered: 1 });
-    expect(conversation(failed, updateTranscript(failed, [q1, a1, q2]))).toEqual([q1, a1, q2]);
+    expect(conversation(failed, newIn(failed, [q1, a1, q2]))).toEqual([q1, a1, q2]);
   });
 
   it('overlap as far as they can', () => {
     const again = [q1, a1, q1, a1];
-    expect(updateTranscript(stored(again), [q1, a1, q1, a1, q2])).toMatchObject({
+    expect(newIn(stored(again), [q1, a1, q1, a1, q2])).toMatchObject({
       keeps: 4,
       messages: [q2],
     });
-    expect(updateTranscript(stored(again), [q1, a1, q2])).toMatchObject({
+    expect(newIn(stored(again), [q1, a1, q2])).toMatchObject({
       keeps: 4,
       messages: [q2],
     });
@@ -142,7 +165,7 @@ describe('messages with an answer in them (rule 2)', () => {
 // [SBP-L1-23]
 describe('messages are the same', () => {
   const same = (one: Message, other: Message): boolean =>
-    updateTranscript(stored([q1, one]), [q1, other, q2]).messages.length === 1;
+    newIn(stored([q1, one]), [q1, other, q2]).messages.length === 1;
 
   it('where a string equals one text part', () => {
     expect(
@@ -192,30 +215,28 @@ describe('messages are the same', () => {
 // [SBP-L1-24]
 describe('system and developer messages', () => {
   it('are set aside, and replace the stored ones where they differ', () => {
-    expect(updateTranscript(stored([]), [system('a'), q1])).toEqual({
+    expect(newIn(stored([]), [system('a'), q1])).toEqual({
       keeps: 0,
       messages: [q1],
       system: [system('a')],
     });
     const before = stored([q1, a1], { system: [system('a')] });
-    expect(updateTranscript(before, [system('a'), q1, a1, q2])).toEqual({
+    expect(newIn(before, [system('a'), q1, a1, q2])).toEqual({
       keeps: 2,
       messages: [q2],
       system: null,
     });
-    expect(updateTranscript(before, [system('b'), q2]).system).toEqual([system('b')]);
-    expect(updateTranscript(before, [{ role: 'developer', content: 'a' }, q2]).system).toHaveLength(
-      1,
-    );
-    expect(updateTranscript(before, [system('a'), system('b'), q2]).system).toHaveLength(2);
+    expect(newIn(before, [system('b'), q2]).system).toEqual([system('b')]);
+    expect(newIn(before, [{ role: 'developer', content: 'a' }, q2]).system).toHaveLength(1);
+    expect(newIn(before, [system('a'), system('b'), q2]).system).toHaveLength(2);
   });
 
   it('that are not sent stay', () => {
-    expect(updateTranscript(stored([q1, a1], { system: [system('a')] }), [q2]).system).toBeNull();
+    expect(newIn(stored([q1, a1], { system: [system('a')] }), [q2]).system).toBeNull();
   });
 
   it('in the middle of a conversation do not hide what is stored', () => {
-    expect(updateTranscript(stored([q1, a1]), [q1, system('now'), a1, q2])).toEqual({
+    expect(newIn(stored([q1, a1]), [q1, system('now'), a1, q2])).toEqual({
       keeps: 2,
       messages: [q2],
       system: [system('now')],
@@ -244,8 +265,8 @@ describe('a client', () => {
         fc.array(text.map(user), { minLength: 1 }),
         (turns, next) => {
           const before = stored(turns.flatMap(({ asked, answered }) => [...asked, ...answered]));
-          const resent = updateTranscript(before, [...before.messages, ...next]);
-          const alone = updateTranscript(before, next);
+          const resent = newIn(before, [...before.messages, ...next]);
+          const alone = newIn(before, next);
           expect(conversation(before, resent)).toEqual(conversation(before, alone));
           expect(resent).toEqual(alone);
         },
@@ -264,7 +285,7 @@ describe('a client', () => {
     fc.assert(
       fc.property(list, list, (messages, incoming) => {
         fc.pre(incoming.some(({ role }) => role !== 'user'));
-        const update = updateTranscript(stored(messages), incoming);
+        const update = newIn(stored(messages), incoming);
         const overlap = naiveOverlap(messages, incoming);
         expect(update.keeps).toBe(messages.length);
         expect(update.messages).toEqual(incoming.slice(overlap));
@@ -275,11 +296,11 @@ describe('a client', () => {
 
   it('cannot make the comparison slow by repeating itself', () => {
     const same = Array.from({ length: 10_000 }, () => q1);
-    const { messages } = updateTranscript(stored([...same, a1]), [...same, q1, a1]);
+    const { messages } = newIn(stored([...same, a1]), [...same, q1, a1]);
     expect(messages).toHaveLength(10_002);
-    expect(
-      updateTranscript(stored([...same, a1, ...same]), [...same, a1, ...same, q2]).messages,
-    ).toEqual([q2]);
+    expect(newIn(stored([...same, a1, ...same]), [...same, a1, ...same, q2]).messages).toEqual([
+      q2,
+    ]);
   });
 });
 

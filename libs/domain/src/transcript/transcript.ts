@@ -4,16 +4,24 @@ import type { Message } from '#libs/protocol';
 export interface TranscriptUpdate {
   /** How many stored messages stay. */
   readonly keeps: number;
+  /** Bytes of those, as JSON. */
+  readonly keptBytes: number;
   /** What comes after them. */
   readonly messages: readonly Message[];
   /** System and developer messages, if they differ from the stored ones: they replace them. */
   readonly system: readonly Message[] | null;
 }
 
+/** The stored conversation, as far as deciding needs it. */
 export interface StoredTranscript {
   readonly system: readonly Message[];
-  readonly messages: readonly Message[];
-  /** How many messages at the end were brought by a last turn that failed or was cancelled. */
+  /** Messages in all. */
+  readonly count: number;
+  /** Bytes of the first `keeps` messages, as JSON. */
+  bytesOf(keeps: number): number;
+  /** The last messages: `count` of them, or all if there are fewer. */
+  tail(count: number): readonly Message[];
+  /** How many at the end were brought by a last turn that failed or was cancelled. */
   readonly unanswered: number;
 }
 
@@ -22,7 +30,8 @@ export interface StoredTranscript {
  * resend everything. Without any assistant or tool message all of it is new, except that it repeats
  * the messages of a last turn that did not complete. Otherwise new is what follows the longest end
  * of the stored transcript that `incoming` begins with and that contains an assistant or tool
- * message; where there is none, all is appended.
+ * message; where there is none, all is appended. It reads no more of the stored transcript than
+ * `incoming` is long.
  */
 export function updateTranscript(
   stored: StoredTranscript,
@@ -31,27 +40,29 @@ export function updateTranscript(
   const conversation = incoming.filter((message) => !isSystem(message));
   const system = incoming.filter(isSystem);
   const replaced = system.length > 0 && !sameMessages(system, stored.system) ? system : null;
-  return { ...overlap(stored, conversation), system: replaced };
+  const { keeps, messages } = overlap(stored, conversation);
+  return { keeps, keptBytes: stored.bytesOf(keeps), messages, system: replaced };
 }
 
 function overlap(
   stored: StoredTranscript,
   incoming: readonly Message[],
-): Omit<TranscriptUpdate, 'system'> {
-  const all = stored.messages;
-  const append = { keeps: all.length, messages: incoming };
+): Pick<TranscriptUpdate, 'keeps' | 'messages'> {
+  const { count, unanswered } = stored;
+  const append = { keeps: count, messages: incoming };
   if (!incoming.some(isAnswer)) {
-    const asked = all.slice(all.length - stored.unanswered);
-    return asked.length > 0 && sameMessages(asked, incoming)
-      ? { keeps: all.length - asked.length, messages: incoming }
-      : append;
+    const repeats =
+      unanswered > 0 &&
+      unanswered === incoming.length &&
+      sameMessages(stored.tail(unanswered), incoming);
+    return repeats ? { keeps: count - unanswered, messages: incoming } : append;
   }
   const kept = longestOverlap(
-    all.map(messageKey),
+    stored.tail(incoming.length).map(messageKey),
     incoming.map(messageKey),
     incoming.findIndex(isAnswer) + 1,
   );
-  return kept === null ? append : { keeps: all.length, messages: incoming.slice(kept) };
+  return kept === null ? append : { keeps: count, messages: incoming.slice(kept) };
 }
 
 /**
@@ -75,18 +86,6 @@ function longestOverlap(
   }
   const overlap = stored.reduce(extend, 0);
   return overlap >= least ? overlap : null;
-}
-
-/**
- * The transcript after a turn that keeps the first `keeps` entries and brings `added`: its request,
- * then its output.
- */
-export function applyTurn<T>(
-  transcript: readonly T[],
-  keeps: number,
-  added: readonly T[],
-): readonly T[] {
-  return [...transcript.slice(0, keeps), ...added];
 }
 
 export function isSystem(message: Message): boolean {

@@ -1,15 +1,7 @@
 import type { LogEvent, ProcessAddress } from '#libs/protocol';
-import type { Change, Command, Decision, OpenSession, SessionState } from '../../src/index.js';
+import type { Change, Decision, OpenSession, PlainCommand, SessionState } from '../../src/index.js';
 import { decide, evolve, initialState } from '../../src/index.js';
-import { SESSION, id, instant } from './facts.js';
-
-type Issued = 'sessionId' | 'at' | 'newId';
-/** A command without what every command brings along. */
-export type PlainCommand = Command extends infer C
-  ? C extends Command
-    ? Omit<C, Issued>
-    : never
-  : never;
+import { ACTOR, SESSION, id, instant } from './events.js';
 
 export interface Folded {
   readonly state: SessionState;
@@ -61,7 +53,7 @@ export function given(...events: readonly LogEvent[]): Given {
     },
     when: (command, at = instant(0)) => {
       let ids = 0;
-      const issued = { ...command, sessionId: SESSION, at, newId: () => id(++ids) };
+      const issued = { ...command, sessionId: SESSION, at, by: ACTOR, newId: () => id(++ids) };
       return decide(issued, state);
     },
   };

@@ -1,3 +1,3 @@
-export * from './facts.js';
+export * from './events.js';
 export * from './given.js';
 export * from './random-log.js';

@@ -1,13 +1,15 @@
 import type { CallerPresence, LogEvent } from '#libs/protocol';
 import type { SessionState } from '../../src/index.js';
 import { evolve, initialState } from '../../src/index.js';
-import * as fact from './facts.js';
+import * as event from './events.js';
 
 /** One step of a made-up history. Numbers choose among what there is; they may be any. */
 export type Move =
   | {
       readonly type: 'start';
       readonly stale: boolean;
+      /** Its writer had not seen the last turn. */
+      readonly unseen: boolean;
       readonly keeps: number;
       readonly messages: number;
       readonly system: boolean;
@@ -57,12 +59,12 @@ class History {
         const turn = this.newId();
         const epoch = this.claim(move.stale);
         const messages = Array.from({ length: move.messages }, (_, at) =>
-          fact.user(`Question ${this.ids}.${at}`),
+          event.user(`Question ${this.ids}.${at}`),
         );
         const system = move.system
           ? [{ role: 'system' as const, content: `Be ${this.ids}.` }]
           : undefined;
-        const runner = fact.processAt(epoch % 3);
+        const runner = event.processAt(epoch % 3);
         const details = {
           turn,
           runner,
@@ -70,9 +72,9 @@ class History {
           keeps: move.keeps,
           ...(system === undefined ? {} : { system }),
         };
-        const started = fact.turnStarted(epoch, { ...told, ...details });
+        const started = event.turnStarted(epoch, { ...told, ...details });
         this.attempts.push({ turn, epoch });
-        if (this.state.phase === 'unopened') this.append(fact.sessionOpened(epoch, told));
+        if (this.state.phase === 'unopened') this.append(event.sessionOpened(epoch, told));
         this.append(started);
         return;
       }
@@ -80,21 +82,23 @@ class History {
         const turn = (move.known ? this.attempts.at(-1)?.turn : undefined) ?? this.newId();
         const epoch = this.claim(move.stale);
         this.attempts.push({ turn, epoch });
-        this.append(fact.turnAdopted(epoch, { ...told, turn, runner: fact.processAt(epoch % 3) }));
+        this.append(
+          event.turnAdopted(epoch, { ...told, turn, runner: event.processAt(epoch % 3) }),
+        );
         return;
       }
       case 'end': {
         const attempt = fromEnd(this.attempts, move.attempt);
         if (attempt === undefined) return;
         const snapshot = move.snapshot ? this.newId() : null;
-        const messages = [fact.assistant(`Answer ${this.ids}.`)];
+        const messages = [event.assistant(`Answer ${this.ids}.`)];
         const details = { ...told, turn: attempt.turn, caller: move.caller, snapshot, messages };
         this.append(endings[move.how](attempt.epoch, details));
         return;
       }
       case 'undelivered': {
         const turn = fromEnd(this.ended, move.turn);
-        if (turn !== undefined) this.append(fact.turnUndelivered(turn, told));
+        if (turn !== undefined) this.append(event.turnUndelivered(turn, told));
         return;
       }
       case 'attach': {
@@ -102,25 +106,25 @@ class History {
         const attachId = this.newId();
         this.attaches.push(attachId);
         this.append(
-          fact.surfaceAttached(attachId, { ...told, gateway: fact.processAt(10 + move.gateway) }),
+          event.surfaceAttached(attachId, { ...told, gateway: event.processAt(10 + move.gateway) }),
         );
         return;
       }
       case 'detach': {
         const attachId = fromEnd(this.attaches, move.attach);
-        if (attachId !== undefined) this.append(fact.surfaceDetached(attachId, told));
+        if (attachId !== undefined) this.append(event.surfaceDetached(attachId, told));
         return;
       }
       case 'acknowledge': {
         const attachId = fromEnd(this.attaches, move.attach);
         const head = this.state.phase === 'open' ? this.state.head : 0;
         if (attachId !== undefined && head > 0) {
-          this.append(fact.surfaceAcknowledged(1 + (move.seq % head), attachId, told));
+          this.append(event.surfaceAcknowledged(1 + (move.seq % head), attachId, told));
         }
         return;
       }
       case 'export':
-        if (this.state.phase === 'open') this.append(fact.sessionExported(this.newId(), told));
+        if (this.state.phase === 'open') this.append(event.sessionExported(this.newId(), told));
         return;
       case 'copy': {
         const event = fromEnd(this.log, move.event);
@@ -145,21 +149,21 @@ class History {
 
   private told() {
     return {
-      session: fact.id(0x5e55000000 + this.number),
-      at: fact.instant(this.log.length * 1000),
+      session: event.id(0x5e55000000 + this.number),
+      at: event.instant(this.log.length * 1000),
     };
   }
 
   private newId(): string {
     this.ids += 1;
-    return fact.id(this.number * 0x1000000 + this.ids);
+    return event.id(this.number * 0x1000000 + this.ids);
   }
 }
 
 const endings = {
-  completed: fact.turnCompleted,
-  failed: fact.turnFailed,
-  cancelled: fact.turnCancelled,
+  completed: event.turnCompleted,
+  failed: event.turnFailed,
+  cancelled: event.turnCancelled,
 };
 
 function fromEnd<T>(list: readonly T[], index: number): T | undefined {

@@ -1,0 +1,48 @@
+import type { LogEventOf, ProcessAddress, SurfaceContext } from '#libs/protocol';
+import type { Decision, Issued } from '../command.js';
+import { decided, envelope } from '../command.js';
+import type { SessionState } from '../session-state.js';
+import { TAKEOVER_LIMIT, TAKEOVER_WINDOW_MS } from '../session-state.js';
+
+export type SurfaceCommand =
+  | {
+      readonly type: 'AttachSurface';
+      readonly attachId: string;
+      readonly gateway: ProcessAddress;
+      readonly context: SurfaceContext;
+    }
+  | {
+      readonly type: 'DetachSurface';
+      readonly attachId: string;
+      readonly reason: LogEventOf<'surface.detached'>['data']['reason'];
+    }
+  | { readonly type: 'AcknowledgeTurns'; readonly attachId: string; readonly seq: number };
+
+export function decideSurface(command: Issued & SurfaceCommand, state: SessionState): Decision {
+  const { attachId: attach_id } = command;
+  switch (command.type) {
+    case 'AttachSurface': {
+      if (tooManyTakeovers(state, command.at)) {
+        return { type: 'refused', reason: 'too-many-takeovers' };
+      }
+      const { gateway, context } = command;
+      const data = { attach_id, gateway, context };
+      return decided({ ...envelope(command), type: 'surface.attached', data });
+    }
+    case 'DetachSurface': {
+      const data = { attach_id, reason: command.reason };
+      return decided({ ...envelope(command), type: 'surface.detached', data });
+    }
+    case 'AcknowledgeTurns': {
+      const data = { attach_id, seq: command.seq };
+      return decided({ ...envelope(command), type: 'surface.acknowledged', data });
+    }
+  }
+}
+
+/** Clients that return at once after being replaced would fight for ever. */
+function tooManyTakeovers(state: SessionState, at: string): boolean {
+  if (state.phase !== 'open' || state.takeovers.length < TAKEOVER_LIMIT) return false;
+  const [oldest] = state.takeovers;
+  return oldest !== undefined && Date.parse(at) - Date.parse(oldest) < TAKEOVER_WINDOW_MS;
+}

@@ -1,0 +1,196 @@
+import type {
+  CallerPresence,
+  JsonObject,
+  Message,
+  ProcessAddress,
+  TurnError,
+  Usage,
+} from '#libs/protocol';
+import type { Decision, Issued } from '../command.js';
+import { decided, envelope } from '../command.js';
+import type { OpenTurn, SessionState } from '../session-state.js';
+import { messageBytes } from '../transcript/message-bytes.js';
+import type { TranscriptUpdate } from '../transcript/transcript.js';
+
+/** The claim of a turn: at its epoch the holder may state the turn's events. */
+export interface TurnClaim {
+  readonly turnId: string;
+  readonly epoch: number;
+}
+
+/** What a turn is to do, as its request said. */
+export interface TurnRequest {
+  readonly update: TranscriptUpdate;
+  readonly model: string;
+  /** The body's other fields. */
+  readonly options: JsonObject;
+  readonly checkpointEvery: number;
+  /** SHA-256 of the body, in hex; null where there was none. */
+  readonly bodyHash: string | null;
+  readonly idempotencyKey: string | null;
+}
+
+export interface TurnOutput {
+  readonly messages: readonly Message[];
+  readonly modelUsed: string;
+  readonly usage: Usage | null;
+  readonly costUsd: number | null;
+  /** From the call of the model, in ms; null if it said nothing. */
+  readonly firstTokenMs: number | null;
+  /** From the call of the model to the end of its answer, in ms. */
+  readonly modelMs: number;
+}
+
+export type TurnCommand =
+  | {
+      readonly type: 'StartTurn';
+      readonly claim: TurnClaim;
+      readonly runner: ProcessAddress;
+      readonly request: TurnRequest;
+      /** Who opens the session, if it is not open yet. */
+      readonly opener: { readonly principal: string; readonly agentId: string };
+    }
+  | { readonly type: 'AdoptTurn'; readonly claim: TurnClaim; readonly runner: ProcessAddress }
+  | {
+      readonly type: 'CompleteTurn';
+      readonly claim: TurnClaim;
+      readonly output: TurnOutput;
+      readonly checkpointEvery: number;
+      readonly caller: CallerPresence;
+    }
+  | {
+      readonly type: 'FailTurn';
+      readonly claim: TurnClaim;
+      readonly error: TurnError;
+      readonly caller: CallerPresence;
+      readonly reachedModel: boolean;
+      readonly upstreamStatus: number | null;
+    }
+  | {
+      readonly type: 'CancelTurn';
+      readonly claim: TurnClaim;
+      readonly error: TurnError;
+      readonly caller: CallerPresence;
+    }
+  | { readonly type: 'ReportUndelivered'; readonly turnId: string };
+
+/** Characters of a provider's error message that the log keeps. */
+const LONGEST_MESSAGE = 4_000;
+
+export function decideTurn(command: Issued & TurnCommand, state: SessionState): Decision {
+  switch (command.type) {
+    case 'StartTurn':
+      return start(command, state);
+    case 'AdoptTurn': {
+      const data = { runner: command.runner };
+      return decided({ ...ofTurn(command), type: 'turn.adopted', data });
+    }
+    case 'CompleteTurn':
+      return complete(command, state);
+    case 'FailTurn': {
+      const { caller, reachedModel, upstreamStatus, error } = command;
+      return decided({
+        ...ofTurn(command),
+        type: 'turn.failed',
+        data: {
+          code: error.code,
+          caller,
+          reached_model: reachedModel,
+          upstream_status: upstreamStatus,
+        },
+        content: { message: error.message.slice(0, LONGEST_MESSAGE) },
+      });
+    }
+    case 'CancelTurn': {
+      const { caller, error } = command;
+      const data = { code: error.code, caller };
+      const content = { message: error.message };
+      return decided({ ...ofTurn(command), type: 'turn.cancelled', data, content });
+    }
+    case 'ReportUndelivered': {
+      const { turnId: turn_id } = command;
+      return decided({ ...envelope(command), type: 'turn.undelivered', turn_id, data: {} });
+    }
+  }
+}
+
+function start(
+  command: Issued & Extract<TurnCommand, { type: 'StartTurn' }>,
+  state: SessionState,
+): Decision {
+  const { claim, request, runner } = command;
+  const { update, model, options, checkpointEvery, bodyHash, idempotencyKey } = request;
+  const { principal, agentId } = command.opener;
+  const { epoch } = claim;
+  const opening = {
+    ...envelope(command),
+    type: 'session.opened' as const,
+    epoch,
+    data: { principal, agent_id: agentId },
+  };
+  const starting = {
+    ...ofTurn(command),
+    type: 'turn.started' as const,
+    data: {
+      runner,
+      after: state.phase === 'open' ? state.turns : 0,
+      keeps: update.keeps,
+      kept_bytes: update.keptBytes,
+      message_count: update.messages.length,
+      bytes: messageBytes(update.messages) + messageBytes(update.system ?? []),
+      replaces_system: update.system !== null,
+      model,
+      checkpoint_every: checkpointEvery,
+      body_hash: bodyHash,
+      idempotency_key: idempotencyKey,
+      queued: false,
+      interrupt: false,
+    },
+    content: {
+      messages: [...update.messages],
+      ...(update.system === null ? {} : { system: [...update.system] }),
+      options: { ...options },
+    },
+  };
+  return state.phase === 'open' ? decided(starting) : decided(opening, starting);
+}
+
+function complete(
+  command: Issued & Extract<TurnCommand, { type: 'CompleteTurn' }>,
+  state: SessionState,
+): Decision {
+  const { output, checkpointEvery, caller } = command;
+  const steps = state.phase === 'open' ? state.steps + 1 : 1;
+  return decided({
+    ...ofTurn(command),
+    type: 'turn.completed',
+    data: {
+      message_count: output.messages.length,
+      bytes: messageBytes(output.messages),
+      model_used: output.modelUsed,
+      usage: output.usage,
+      cost_usd: output.costUsd,
+      snapshot_id: steps % checkpointEvery === 0 ? command.newId() : null,
+      caller,
+      first_token_ms: output.firstTokenMs,
+      model_ms: output.modelMs,
+    },
+    content: { messages: [...output.messages] },
+  });
+}
+
+function ofTurn(command: Issued & { readonly claim: TurnClaim }) {
+  const { turnId: turn_id, epoch } = command.claim;
+  return { ...envelope(command), turn_id, epoch };
+}
+
+/**
+ * How often a turn is run again; the adopter after that fails it, so that one that kills its runner
+ * does not kill them all [A6].
+ */
+export const MAX_ADOPTIONS = 3;
+
+/** Whether the turn was taken over so often that it must fail now. */
+export function mustGiveUp(turn: OpenTurn): boolean {
+  return turn.adoptions > MAX_ADOPTIONS;
+}

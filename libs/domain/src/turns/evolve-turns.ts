@@ -1,0 +1,185 @@
+import type { CallerPresence, FoldedEventOf } from '#libs/protocol';
+import type { Change, Evolution } from '../changes.js';
+import type { OpenSession, OpenTurn } from '../session-state.js';
+import { remember } from '../session-state.js';
+import { holderOf } from '../surfaces/evolve-surfaces.js';
+import { isOwed } from '../surfaces/tether.js';
+
+/** Its epoch is above the session's. */
+export function started(
+  session: OpenSession,
+  event: FoldedEventOf<'turn.started'>,
+): Evolution<OpenSession> {
+  const { data } = event;
+  // A start of a higher epoch ends the turn that was open; no writer has to say so.
+  const cut = session.turn === null ? null : close(session, session.turn, superseded(event));
+  const base = cut?.state ?? session;
+  const number = base.turns + 1;
+  // A writer that has not seen the last turn must not cut it out of the transcript.
+  const isStale = data.after !== session.turns;
+  const firstIndex = isStale ? base.messages : Math.min(data.keeps, base.messages);
+  const endIndex = firstIndex + data.message_count;
+  const systemTurn = data.replaces_system ? number : base.systemTurn;
+  const { turn_id: turnId, epoch } = event;
+  const { runner } = data;
+  const change: Change = {
+    type: 'turn-started',
+    turnId,
+    number,
+    epoch,
+    runner,
+    startedAt: event.occurred_at,
+    model: data.model,
+    checkpointEvery: data.checkpoint_every,
+    firstIndex,
+    endIndex,
+    cuts: firstIndex < base.messages,
+    systemTurn,
+  };
+  return {
+    state: {
+      ...base,
+      epoch,
+      turn: {
+        turnId,
+        number,
+        epoch,
+        runner,
+        adoptions: 0,
+        brought: data.message_count,
+        startedAt: event.occurred_at,
+      },
+      turns: number,
+      messages: endIndex,
+      bytes: (firstIndex < base.messages ? data.kept_bytes : base.bytes) + data.bytes,
+      unanswered: 0,
+      systemTurn,
+    },
+    changes: [...(cut?.changes ?? []), change],
+    poke: holderOf(session),
+  };
+}
+
+/** Its epoch is above the session's. */
+export function adopted(
+  session: OpenSession,
+  event: FoldedEventOf<'turn.adopted'>,
+): Evolution<OpenSession> {
+  const { turn } = session;
+  const { epoch } = event;
+  // The epoch rises even where the turn is unknown or ended, because what its dead runner still
+  // sends must not count.
+  if (turn?.turnId !== event.turn_id) {
+    return { state: { ...session, epoch }, changes: [], poke: [] };
+  }
+  const { runner } = event.data;
+  const adoptions = turn.adoptions + 1;
+  return {
+    state: { ...session, epoch, turn: { ...turn, epoch, runner, adoptions } },
+    changes: [{ type: 'turn-adopted', turnId: turn.turnId, number: turn.number, epoch, runner }],
+    poke: holderOf(session),
+  };
+}
+
+type End = FoldedEventOf<'turn.completed' | 'turn.failed' | 'turn.cancelled'>;
+
+/** Null unless it is of the attempt that is open: the first end of a turn wins. */
+export function ended(session: OpenSession, event: End): Evolution<OpenSession> | null {
+  const { turn } = session;
+  const isOfAttempt = turn?.turnId === event.turn_id && turn.epoch === event.epoch;
+  if (!isOfAttempt || session.epoch !== event.epoch) return null;
+  return close(session, turn, endingOf(event));
+}
+
+/** Null where the turn is owed already, or was forgotten. */
+export function undelivered(session: OpenSession, turnId: string): Evolution<OpenSession> | null {
+  const turn = session.unowed.find((unowed) => unowed.turnId === turnId);
+  if (turn === undefined) return null;
+  const seq = session.head + 1;
+  return {
+    state: { ...session, head: seq, unowed: session.unowed.filter((other) => other !== turn) },
+    changes: [{ type: 'turn-owed', turnId, number: turn.number, seq }],
+    poke: holderOf(session),
+  };
+}
+
+type Ending = { readonly at: string; readonly caller: CallerPresence | 'unknown' } & (
+  | {
+      readonly status: 'failed' | 'cancelled';
+      readonly errorCode: string;
+      readonly superseded: boolean;
+    }
+  | { readonly status: 'completed'; readonly output: FoldedEventOf<'turn.completed'>['data'] }
+);
+
+function endingOf(event: End): Ending {
+  const at = event.occurred_at;
+  const { caller } = event.data;
+  switch (event.type) {
+    case 'turn.completed':
+      return { status: 'completed', caller, output: event.data, at };
+    case 'turn.failed':
+      return { status: 'failed', caller, errorCode: event.data.code, superseded: false, at };
+    case 'turn.cancelled':
+      return { status: 'cancelled', caller, errorCode: event.data.code, superseded: false, at };
+  }
+}
+
+function superseded(event: FoldedEventOf<'turn.started'>): Ending {
+  return {
+    status: 'cancelled',
+    caller: 'unknown',
+    errorCode: 'SBP_TURN_CANCELLED',
+    superseded: true,
+    at: event.occurred_at,
+  };
+}
+
+function close(session: OpenSession, turn: OpenTurn, ending: Ending): Evolution<OpenSession> {
+  const owed = isOwed(session, ending.status, ending.caller);
+  const seq = owed ? session.head + 1 : null;
+  const { number, turnId } = turn;
+  const output = ending.status === 'completed' ? ending.output : null;
+  const steps = session.steps + (output === null ? 0 : 1);
+  const costUsd = output === null ? session.costUsd : sum(session.costUsd, output.cost_usd);
+  const messages = session.messages + (output?.message_count ?? 0);
+  const snapshotId = output?.snapshot_id ?? null;
+  const change: Change = {
+    type: 'turn-ended',
+    turnId,
+    number,
+    status: ending.status,
+    endedAt: ending.at,
+    seq,
+    endIndex: messages,
+    modelUsed: output?.model_used ?? null,
+    usage: output?.usage ?? null,
+    costUsd: output?.cost_usd ?? null,
+    snapshotId,
+    errorCode: ending.status === 'completed' ? null : ending.errorCode,
+    superseded: ending.status !== 'completed' && ending.superseded,
+    steps,
+    sessionCostUsd: costUsd,
+  };
+  return {
+    state: {
+      ...session,
+      turn: null,
+      head: seq ?? session.head,
+      unowed: owed ? session.unowed : remember(session.unowed, { turnId, number }),
+      steps,
+      costUsd,
+      messages,
+      bytes: session.bytes + (output?.bytes ?? 0),
+      unanswered: output === null ? turn.brought : 0,
+      checkpoint:
+        snapshotId === null ? session.checkpoint : { snapshotId, at: ending.at, step: steps },
+    },
+    changes: [change],
+    poke: holderOf(session),
+  };
+}
+
+function sum(left: number | null, right: number | null): number | null {
+  return left === null || right === null ? null : left + right;
+}

@@ -1,0 +1,247 @@
+import type {
+  Actor,
+  CallerPresence,
+  LogEventOf,
+  Message,
+  ProcessAddress,
+  SurfaceContext,
+} from '#libs/protocol';
+import { messageBytes } from '../../src/index.js';
+
+/** Builders of events for tests: what a test does not care about has a plain value. */
+
+/** A UUID that is the same for the same number. */
+export function id(number: number): string {
+  return `00000000-0000-4000-8000-${number.toString(16).padStart(12, '0')}`;
+}
+
+/** The instant `ms` after the tests' beginning of time. */
+export function instant(ms: number): string {
+  return new Date(Date.UTC(2026, 4, 10, 15, 5) + ms).toISOString();
+}
+
+export function processAt(slot: number): ProcessAddress {
+  return { slot, incarnation: id(0xbee0000 + slot) };
+}
+
+export const SESSION = id(0x5e5510);
+export const TURN = id(0x70001);
+export const OTHER_TURN = id(0x70002);
+export const RUNNER = processAt(1);
+export const GATEWAY = processAt(2);
+export const ATTACH = id(0xa0001);
+export const OTHER_ATTACH = id(0xa0002);
+export const FAILURE = { code: 'SBP_UPSTREAM_UNAVAILABLE', message: 'The model did not answer.' };
+
+export const ACTOR: Actor = { principal: 'anonymous', via: 'http' };
+
+let made = 0;
+
+interface Told {
+  readonly at?: string;
+  readonly session?: string;
+}
+
+function envelope({ at = instant(0), session = SESSION }: Told) {
+  made += 1;
+  return {
+    id: id(0xfac0000000 + made),
+    schema: 1 as const,
+    session_id: session,
+    occurred_at: at,
+    by: ACTOR,
+  };
+}
+
+export function user(text: string): Message {
+  return { role: 'user', content: text };
+}
+
+export function assistant(text: string): Message {
+  return { role: 'assistant', content: text };
+}
+
+export function sessionOpened(epoch: number, told: Told = {}): LogEventOf<'session.opened'> {
+  return {
+    ...envelope(told),
+    type: 'session.opened',
+    epoch,
+    data: { principal: 'anonymous', agent_id: 'agent' },
+  };
+}
+
+export interface StartedDetails extends Told {
+  readonly turn?: string;
+  readonly runner?: ProcessAddress;
+  /** The last turn that its writer saw. */
+  readonly after?: number;
+  readonly keeps?: number;
+  readonly keptBytes?: number;
+  readonly messages?: readonly Message[];
+  readonly system?: readonly Message[];
+  readonly model?: string;
+}
+
+export function turnStarted(
+  epoch: number,
+  details: StartedDetails = {},
+): LogEventOf<'turn.started'> {
+  const { turn = TURN, runner = RUNNER, after = 0, keeps = 0, keptBytes = 0 } = details;
+  const { messages = [user('Hello')], system, model = 'demo' } = details;
+  return {
+    ...envelope(details),
+    type: 'turn.started',
+    turn_id: turn,
+    epoch,
+    data: {
+      runner,
+      after,
+      keeps,
+      kept_bytes: keptBytes,
+      message_count: messages.length,
+      bytes: messageBytes(messages) + messageBytes(system ?? []),
+      replaces_system: system !== undefined,
+      model,
+      checkpoint_every: 1,
+      body_hash: null,
+      idempotency_key: null,
+      queued: false,
+      interrupt: false,
+    },
+    content: {
+      messages: [...messages],
+      ...(system === undefined ? {} : { system: [...system] }),
+      options: { stream: true },
+    },
+  };
+}
+
+export function turnAdopted(
+  epoch: number,
+  details: Told & { readonly turn?: string; readonly runner?: ProcessAddress } = {},
+): LogEventOf<'turn.adopted'> {
+  const { turn = TURN, runner = processAt(9) } = details;
+  return { ...envelope(details), type: 'turn.adopted', turn_id: turn, epoch, data: { runner } };
+}
+
+export interface EndedDetails extends Told {
+  readonly turn?: string;
+  readonly caller?: CallerPresence;
+  readonly messages?: readonly Message[];
+  readonly snapshot?: string | null;
+  readonly model?: string;
+}
+
+export function turnCompleted(
+  epoch: number,
+  details: EndedDetails = {},
+): LogEventOf<'turn.completed'> {
+  const {
+    turn = TURN,
+    caller = 'connected',
+    messages = [assistant('Hi.')],
+    snapshot = null,
+    model = 'demo-1',
+  } = details;
+  return {
+    ...envelope(details),
+    type: 'turn.completed',
+    turn_id: turn,
+    epoch,
+    data: {
+      message_count: messages.length,
+      bytes: messageBytes(messages),
+      model_used: model,
+      usage: { prompt_tokens: 3, completion_tokens: 2 },
+      cost_usd: 0.25,
+      snapshot_id: snapshot,
+      caller,
+      first_token_ms: 1,
+      model_ms: 2,
+    },
+    content: { messages: [...messages] },
+  };
+}
+
+export function turnFailed(epoch: number, details: EndedDetails = {}): LogEventOf<'turn.failed'> {
+  const { turn = TURN, caller = 'connected' } = details;
+  return {
+    ...envelope(details),
+    type: 'turn.failed',
+    turn_id: turn,
+    epoch,
+    data: { code: FAILURE.code, caller, reached_model: true, upstream_status: null },
+    content: { message: FAILURE.message },
+  };
+}
+
+export function turnCancelled(
+  epoch: number,
+  details: EndedDetails = {},
+): LogEventOf<'turn.cancelled'> {
+  const { turn = TURN, caller = 'connected' } = details;
+  return {
+    ...envelope(details),
+    type: 'turn.cancelled',
+    turn_id: turn,
+    epoch,
+    data: { code: FAILURE.code, caller },
+    content: { message: FAILURE.message },
+  };
+}
+
+export function turnUndelivered(
+  turn: string = TURN,
+  told: Told = {},
+): LogEventOf<'turn.undelivered'> {
+  return { ...envelope(told), type: 'turn.undelivered', turn_id: turn, data: {} };
+}
+
+export function surfaceAttached(
+  attachId: string = ATTACH,
+  details: Told & { readonly gateway?: ProcessAddress; readonly context?: SurfaceContext } = {},
+): LogEventOf<'surface.attached'> {
+  const { gateway = GATEWAY, context = {} } = details;
+  return {
+    ...envelope(details),
+    type: 'surface.attached',
+    data: { attach_id: attachId, gateway, context },
+  };
+}
+
+export function surfaceDetached(
+  attachId: string = ATTACH,
+  told: Told = {},
+): LogEventOf<'surface.detached'> {
+  return {
+    ...envelope(told),
+    type: 'surface.detached',
+    data: { attach_id: attachId, reason: 'detach' },
+  };
+}
+
+export function surfaceAcknowledged(
+  seq: number,
+  attachId: string = ATTACH,
+  told: Told = {},
+): LogEventOf<'surface.acknowledged'> {
+  return { ...envelope(told), type: 'surface.acknowledged', data: { attach_id: attachId, seq } };
+}
+
+export function sessionExported(
+  exportId: string,
+  details: Told & { readonly label?: string | null } = {},
+): LogEventOf<'session.exported'> {
+  return {
+    ...envelope(details),
+    type: 'session.exported',
+    data: {
+      export_id: exportId,
+      expires_at: instant(86_400_000),
+      turn_number: 1,
+      message_count: 2,
+      bundle_cid: 'c'.repeat(64),
+    },
+    content: { label: details.label ?? null },
+  };
+}

@@ -1,0 +1,5 @@
+export { Actor, ProcessAddress } from './envelope.js';
+export * from './session-events.js';
+export * from './surface-events.js';
+export * from './turn-events.js';
+export * from './log-event.js';

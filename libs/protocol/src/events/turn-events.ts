@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import { JsonObject, Uuid } from '../json.js';
+import { Message } from '../messages.js';
+import { ProcessAddress, freeTurn, ownedTurn } from './envelope.js';
+
+/** Tokens as the model counted them. */
+export const Usage = z.looseObject({
+  prompt_tokens: z.number().min(0),
+  completion_tokens: z.number().min(0),
+});
+export type Usage = Readonly<z.infer<typeof Usage>>;
+
+/** The HTTP caller of a turn at the moment of its end. */
+export const CallerPresence = z.enum(['connected', 'gone']);
+export type CallerPresence = z.infer<typeof CallerPresence>;
+
+const milliseconds = z.int().min(0);
+const count = z.int().min(0);
+
+export const TurnStarted = ownedTurn(
+  'turn.started',
+  z.object({
+    runner: ProcessAddress,
+    /**
+     * The number of the last turn that its writer saw; 0 before any. If the fold's last turn is
+     * another one, `keeps` does not count, so that a stale writer can cut no acknowledged turn.
+     */
+    after: count,
+    /** How many stored messages the conversation keeps; the new ones come after them. */
+    keeps: count,
+    /** Bytes of the messages that are kept, as JSON. */
+    kept_bytes: count,
+    /** How many messages `content` has. */
+    message_count: count,
+    /** Bytes of those messages, and of the system messages, as JSON. */
+    bytes: count,
+    /** Whether `content` has system messages, which replace the stored ones. */
+    replaces_system: z.boolean(),
+    model: z.string(),
+    checkpoint_every: z.int().min(1),
+    /** SHA-256, in hex, of the request's body: what a retry is known by. */
+    body_hash: z.string().nullable(),
+    idempotency_key: z.string().nullable(),
+    /** Whether it waited in the session's queue. */
+    queued: z.boolean(),
+    /** Whether it ends what waits and runs. */
+    interrupt: z.boolean(),
+  }),
+).extend({
+  content: z.object({
+    messages: z.array(Message),
+    system: z.array(Message).optional(),
+    /** The rest of the request body, so that the turn can be run again. */
+    options: JsonObject,
+  }),
+});
+
+export const TurnAdopted = ownedTurn('turn.adopted', z.object({ runner: ProcessAddress }));
+
+export const TurnCompleted = ownedTurn(
+  'turn.completed',
+  z.object({
+    message_count: count,
+    /** Bytes of the messages, as JSON. */
+    bytes: count,
+    model_used: z.string(),
+    usage: Usage.nullable(),
+    cost_usd: z.number().min(0).nullable(),
+    snapshot_id: Uuid.nullable(),
+    caller: CallerPresence,
+    /** From the call of the model to its first text; null if it said nothing. */
+    first_token_ms: milliseconds.nullable(),
+    /** From the call of the model to the end of its answer. */
+    model_ms: milliseconds,
+  }),
+).extend({ content: z.object({ messages: z.array(Message) }) });
+
+const ending = z.object({
+  /** A code of the error table, or `SBP_UPSTREAM_ERROR`, `SBP_TURN_ABANDONED`. */
+  code: z.string(),
+  caller: CallerPresence,
+});
+const told = z.object({ message: z.string() });
+
+export const TurnFailed = ownedTurn(
+  'turn.failed',
+  ending.extend({
+    /** Whether the model may have seen the request. */
+    reached_model: z.boolean(),
+    /** The HTTP status that the model answered with. */
+    upstream_status: z.int().nullable(),
+  }),
+).extend({ content: told });
+
+export const TurnCancelled = ownedTurn('turn.cancelled', ending).extend({ content: told });
+
+export const TurnUndelivered = freeTurn('turn.undelivered', z.object({}));
