@@ -6,5 +6,5 @@ export { openPostgres } from './postgres.js';
 export type { PostgresOptions } from './postgres.js';
 export { openSqlite } from './sqlite.js';
 export type { SqliteOptions } from './sqlite.js';
-export { raw, sql, tuples } from './statement.js';
-export type { SqlResult, SqlValue } from './statement.js';
+export { part, raw, sql, tuples } from './statement.js';
+export type { SqlPart, SqlResult, SqlValue } from './statement.js';

@@ -15,11 +15,19 @@ export class SqlTuples {
   constructor(readonly rows: readonly (readonly Scalar[])[]) {}
 }
 
+/** A piece of a statement with parameters of its own. */
+export class SqlPart {
+  constructor(
+    readonly strings: TemplateStringsArray,
+    readonly values: readonly SqlValue[],
+  ) {}
+}
+
 /**
  * A value is a parameter (a `null` is text); an array is a list of parameters, for `IN (…)`;
  * `SqlTuples` are lists in parentheses; `RawSql` is text.
  */
-export type SqlValue = Scalar | RawSql | SqlTuples | readonly Scalar[];
+export type SqlValue = Scalar | RawSql | SqlTuples | SqlPart | readonly Scalar[];
 
 export interface SqlResult<Row> {
   /** What was selected, or the rows of `RETURNING`. */
@@ -35,6 +43,11 @@ type SqlTag = <Row = Record<string, unknown>>(
 
 export function raw(text: string): RawSql {
   return new RawSql(text);
+}
+
+/** A piece of a statement, to be put into another one: sql(tx)`WITH a AS (${part`SELECT …`}) …`. */
+export function part(strings: TemplateStringsArray, ...values: readonly SqlValue[]): SqlPart {
+  return new SqlPart(strings, values);
 }
 
 /**
@@ -79,18 +92,20 @@ function build(manager: EntityManager, strings: TemplateStringsArray, values: re
     parameters.push(value);
     return manager.dataSource.driver.createParameter('', parameters.length - 1);
   };
+  const text = (pieces: TemplateStringsArray, between: readonly SqlValue[]): string =>
+    pieces.reduce((before, next, index) => {
+      const value = between[index - 1];
+      return before + (value === undefined ? '' : piece(value)) + next;
+    });
   const piece = (value: SqlValue): string => {
     if (value instanceof RawSql) return value.text;
+    if (value instanceof SqlPart) return text(value.strings, value.values);
     if (value instanceof SqlTuples)
       return value.rows.map((row) => `(${row.map(parameter).join(', ')})`).join(', ');
     if (isList(value)) return value.length === 0 ? 'NULL' : value.map(parameter).join(', ');
     return parameter(value);
   };
-  const text = strings.reduce((before, part, index) => {
-    const value = values[index - 1];
-    return before + (value === undefined ? '' : piece(value)) + part;
-  });
-  return { text, parameters };
+  return { text: text(strings, values), parameters };
 }
 
 function isList(value: SqlValue): value is readonly Scalar[] {

@@ -1,28 +1,59 @@
+import type { SessionState } from '#libs/domain';
 import type { ProcessAddress } from '#libs/protocol';
 import type { Database } from '#libs/sql';
-import { raw } from '#libs/sql';
-import type { EntityManager } from 'typeorm';
-import { isSilent } from '../processes/processes.js';
-import { rows } from '../statement.js';
+import type { SqlPart } from '#libs/sql';
+import { part, raw } from '#libs/sql';
+import { PROJECTOR } from '../projection/projection.js';
+import { integer, rows } from '../statement.js';
+import { ClaimsInUse } from './claims-in-use.js';
+import { unconfirmedMark } from './unconfirmed-answers.js';
+
+/** Whose turn is to run next: the session itself, or the live session of an agent. */
+export type ClaimTarget =
+  | {
+      readonly type: 'session';
+      readonly sessionId: string;
+      /** Null: whoever owns it. */
+      readonly principal: string | null;
+    }
+  | { readonly type: 'live'; readonly principal: string; readonly agentId: string };
 
 export interface ClaimRequest {
-  readonly sessionId: string;
+  readonly target: ClaimTarget;
+  /** A new id: by it a claim whose answer was lost is found again. */
   readonly turnId: string;
   readonly runner: ProcessAddress;
+}
+
+/** A session as the same statement saw it that tried to claim it. */
+export interface SeenSession {
+  readonly state: SessionState;
+  /** The fold's next offset in the session's partition then. */
+  readonly foldedTo: number;
 }
 
 export type ClaimOutcome =
   | {
       readonly type: 'claimed';
+      readonly sessionId: string;
       readonly epoch: number;
       /** The log head to wait for before the read models are believed; -1 if none is known. */
       readonly head: number;
+      readonly seen: SeenSession;
     }
-  /** Somebody holds it, or the fold shows an open turn. */
-  | { readonly type: 'refused' };
+  /**
+   * Somebody holds it, or the fold shows an open turn or another owner (`seen`), or no session of
+   * that id is folded (`seen` is null).
+   */
+  | { readonly type: 'refused'; readonly sessionId: string; readonly seen: SeenSession | null }
+  /** The agent has no live session. */
+  | { readonly type: 'none' };
 
 /** Which session an agent's first request is to open. */
-export interface OpenRequest extends ClaimRequest {
+export interface OpenRequest {
+  readonly sessionId: string;
+  readonly turnId: string;
+  readonly runner: ProcessAddress;
   readonly principal: string;
   readonly agentId: string;
   /**
@@ -43,45 +74,61 @@ export interface ClaimState {
   readonly head: number;
 }
 
-/** A claim whose runner is silent, or an open turn that nobody holds a claim for. */
-export interface Orphan {
+export interface Release {
   readonly sessionId: string;
   readonly turnId: string;
-  /** The epoch of the silent claim; null where no claim is held. */
-  readonly epoch: number | null;
+  readonly epoch: number;
+  /** Offset of the last owned event that was acknowledged; null if there was none. */
+  readonly head: number | null;
+  /** The process that is about to answer a caller, so that a crash makes the answer owed. */
+  readonly answeredBy: string | null;
+}
+
+interface ClaimedRow {
+  readonly sessionId: string;
+  readonly epoch: number;
+  readonly head: number;
+}
+
+interface SeenRow {
+  readonly sessionId: string;
+  readonly state: string | null;
+  readonly foldedTo: number | null;
 }
 
 /**
  * Who may act on a session now. Each claim has an epoch above every earlier one, also above those
  * that were lost with the table: the greatest of claim + 1, folded + 1 and the database's clock in
- * ms [A3]. A released claim keeps its row and the log head [A5]. Every operation is one
- * transaction; what it answers is durable.
+ * ms [A3]. A released claim keeps its row and the log head [A5]. Every operation is one round trip
+ * to Postgres.
  */
 export class Claims {
+  /** The claims that something in this process looks after. */
+  readonly inUse = new ClaimsInUse();
   private readonly greatest: string;
-  /** SQL: the least epoch of a claim that has no row yet. */
-  private readonly nextEpoch: string;
 
   constructor(private readonly database: Database) {
     this.greatest = database.dialect === 'postgres' ? 'GREATEST' : 'MAX';
-    this.nextEpoch = `${this.greatest}(fold.folded + 1, ${database.nowMs})`;
   }
 
-  /** Claims an existing session. The caller has waited until its fold is known [A5]. */
+  /** Claims an existing session, and says what the read models show of it. */
   async claim(request: ClaimRequest): Promise<ClaimOutcome> {
-    return this.database.writeOne(async (writer) => {
-      const { sessionId, turnId, runner } = request;
-      const [row] = await rows(writer)<{ epoch: number; head: number }>`
-        INSERT INTO claims (session_id, turn_id, epoch, runner_slot, runner_incarnation, head_offset)
-        SELECT ${sessionId}, ${turnId}, ${raw(this.nextEpoch)}, ${raw(integer(runner.slot))}, ${runner.incarnation}, -1
-        FROM (SELECT COALESCE(MAX(epoch), 0) AS folded FROM sessions WHERE session_id = ${sessionId}) AS fold
-        WHERE NOT EXISTS (SELECT 1 FROM sessions WHERE session_id = ${sessionId} AND open_turn_id IS NOT NULL)
-        ON CONFLICT (session_id) DO UPDATE SET turn_id = excluded.turn_id,
-          epoch = ${raw(this.greatest)}(claims.epoch + 1, excluded.epoch),
-          runner_slot = excluded.runner_slot, runner_incarnation = excluded.runner_incarnation
-        WHERE claims.turn_id IS NULL
-        RETURNING epoch, head_offset AS head`;
-      return row === undefined ? { type: 'refused' } : { type: 'claimed', ...row };
+    return this.inUse.during<ClaimOutcome>(request.turnId, async () => {
+      const { claimed, seen } = await this.tryClaim(request);
+      if (seen === undefined) return { outcome: { type: 'none' }, isHeld: false };
+      const { sessionId, state, foldedTo } = seen;
+      const session =
+        state === null
+          ? null
+          : { state: JSON.parse(state) as SessionState, foldedTo: foldedTo ?? 0 };
+      if (claimed === undefined || session === null) {
+        return { outcome: { type: 'refused', sessionId, seen: session }, isHeld: false };
+      }
+      const { epoch, head } = claimed;
+      return {
+        outcome: { type: 'claimed', sessionId, epoch, head, seen: session },
+        isHeld: true,
+      };
     });
   }
 
@@ -90,121 +137,152 @@ export class Claims {
    * try, one opens.
    */
   async open(request: OpenRequest): Promise<OpenOutcome> {
-    return this.database.write(async (transaction) => {
-      const { sessionId, turnId, runner, principal, agentId } = request;
-      const live = await this.becomeLive(transaction, request);
-      if (live !== null) return { type: 'joined', sessionId: live };
-      const [row] = await rows(transaction)<{ epoch: number }>`
-        INSERT INTO claims (session_id, turn_id, epoch, runner_slot, runner_incarnation, head_offset)
-        SELECT ${sessionId}, ${turnId}, opened_epoch, ${raw(integer(runner.slot))}, ${runner.incarnation}, -1
-        FROM live_sessions WHERE principal = ${principal} AND agent_id = ${agentId}
-        RETURNING epoch`;
-      if (row === undefined)
-        throw new Error('the live session row vanished inside its own transaction');
-      return { type: 'opened', epoch: row.epoch };
+    return this.inUse.during<OpenOutcome>(request.turnId, async () => {
+      const epoch = await this.tryOpen(request);
+      if (epoch !== undefined) return { outcome: { type: 'opened', epoch }, isHeld: true };
+      const { principal, agentId } = request;
+      const [live] = await this.database.read(
+        (reader) => rows(reader)<{ sessionId: string }>`
+          SELECT session_id AS "sessionId" FROM live_sessions
+          WHERE principal = ${principal} AND agent_id = ${agentId}`,
+      );
+      if (live === undefined) throw new Error('the live session vanished while it was joined');
+      return { outcome: { type: 'joined', sessionId: live.sessionId }, isHeld: false };
     });
-  }
-
-  /** Null if the request's session is the live one now, else the one that is. */
-  private async becomeLive(
-    transaction: EntityManager,
-    request: OpenRequest,
-  ): Promise<string | null> {
-    const { principal, agentId, sessionId, replaces } = request;
-    const allowed = replaces === 'any' ? '1 = 1' : '1 = 0';
-    const replaced = typeof replaces === 'object' ? replaces.sessionId : '';
-    const [won] = await rows(transaction)<{ session_id: string }>`
-      INSERT INTO live_sessions (principal, agent_id, session_id, opened_epoch)
-      VALUES (${principal}, ${agentId}, ${sessionId}, ${raw(this.database.nowMs)})
-      ON CONFLICT (principal, agent_id) DO UPDATE SET session_id = excluded.session_id,
-        opened_epoch = ${raw(this.greatest)}(live_sessions.opened_epoch + 1, excluded.opened_epoch)
-      WHERE ${raw(allowed)} OR live_sessions.session_id = ${replaced}
-      RETURNING session_id`;
-    if (won !== undefined) return null;
-    const [row] = await rows(transaction)<{ session_id: string }>`
-      SELECT session_id FROM live_sessions WHERE principal = ${principal} AND agent_id = ${agentId}`;
-    return row?.session_id ?? null;
   }
 
   /**
-   * Ends a claim, leaving the log head; false if it is not held at this epoch any more: a rival may
-   * have acted [A3].
+   * Ends a claim, leaving the log head; false if it is not held at this epoch any more, because
+   * then a rival may have acted [A3].
    */
-  async release(sessionId: string, epoch: number, head: number | null): Promise<boolean> {
-    return this.database.writeOne(async (writer) => {
-      const released = await rows(writer)`
-        UPDATE claims SET turn_id = NULL, head_offset = ${raw(this.greatest)}(head_offset, CAST(${head ?? -1} AS bigint))
-        WHERE session_id = ${sessionId} AND epoch = ${epoch} AND turn_id IS NOT NULL RETURNING session_id`;
-      return released.length > 0;
-    });
+  async release({ sessionId, turnId, epoch, head, answeredBy }: Release): Promise<boolean> {
+    const mark = answeredBy === null ? '' : unconfirmedMark(turnId, answeredBy);
+    const released = await this.database.writeOne(
+      (writer) => rows(writer)`
+        UPDATE claims SET turn_id = NULL, unconfirmed = unconfirmed || ${mark},
+          head_offset = ${raw(this.greatest)}(head_offset, CAST(${head ?? -1} AS bigint))
+        WHERE session_id = ${sessionId} AND epoch = ${epoch} AND turn_id IS NOT NULL
+        RETURNING session_id`,
+    );
+    this.inUse.end(turnId);
+    return released.length > 0;
+  }
+
+  /** Ends a claim of which only the turn is known. */
+  async abandon(sessionId: string, turnId: string): Promise<void> {
+    await this.database.writeOne(
+      (writer) => rows(writer)`
+        UPDATE claims SET turn_id = NULL WHERE session_id = ${sessionId} AND turn_id = ${turnId}`,
+    );
   }
 
   async inspect(sessionId: string): Promise<ClaimState | null> {
     return this.database.read(async (reader) => {
       const [row] = await rows(reader)<ClaimState>`
-        SELECT turn_id AS "turnId", epoch, head_offset AS head FROM claims WHERE session_id = ${sessionId}`;
+        SELECT turn_id AS "turnId", epoch, head_offset AS head FROM claims
+        WHERE session_id = ${sessionId}`;
       return row ?? null;
     });
   }
 
-  /** What nobody looks after: claims of silent runners, and open turns without a claim [A6]. */
-  async orphans(
-    me: ProcessAddress,
-    othersDead: boolean,
-    limit: number,
-  ): Promise<readonly Orphan[]> {
-    const silent = isSilent(
-      this.database,
-      'c.runner_slot',
-      'c.runner_incarnation',
-      othersDead ? me : null,
+  private async tryClaim(
+    request: ClaimRequest,
+  ): Promise<{ readonly claimed: ClaimedRow | undefined; readonly seen: SeenRow | undefined }> {
+    if (this.database.dialect === 'sqlite') {
+      const [claimed] = await this.database.writeOne(
+        (writer) => rows(writer)<ClaimedRow>`${this.claimStatement(request)}`,
+      );
+      const [seen] = await this.database.read(
+        (reader) => rows(reader)<SeenRow>`${seenStatement(request.target)}`,
+      );
+      return { claimed, seen };
+    }
+    const [row] = await this.database.writeOne(
+      (writer) => rows(writer)<SeenRow & { epoch: number | null; head: number | null }>`
+        WITH claimed AS (${this.claimStatement(request)}),
+          seen AS (${seenStatement(request.target)})
+        SELECT seen.*, claimed.epoch, claimed.head
+        FROM seen LEFT JOIN claimed ON claimed."sessionId" = seen."sessionId"`,
     );
-    return this.database.read(
-      (reader) => rows(reader)<Orphan>`
-        SELECT c.session_id AS "sessionId", c.turn_id AS "turnId", c.epoch AS epoch FROM claims c
-        WHERE c.turn_id IS NOT NULL AND ${raw(silent)}
-        UNION ALL
-        SELECT s.session_id, s.open_turn_id, NULL FROM sessions s
-        LEFT JOIN claims c ON c.session_id = s.session_id
-        WHERE s.open_turn_id IS NOT NULL AND c.turn_id IS NULL
-        LIMIT ${raw(integer(limit))}`,
-    );
+    if (row === undefined) return { claimed: undefined, seen: undefined };
+    const { sessionId, epoch, head } = row;
+    const isClaimed = epoch !== null && head !== null;
+    return { claimed: isClaimed ? { sessionId, epoch, head } : undefined, seen: row };
   }
 
-  /**
-   * Takes an orphan over, at the next epoch; null if somebody else did, or its runner is heard of
-   * again.
-   */
-  async adopt(orphan: Orphan, runner: ProcessAddress, othersDead: boolean): Promise<number | null> {
-    const { sessionId, turnId } = orphan;
-    const silent = isSilent(
-      this.database,
-      'claims.runner_slot',
-      'claims.runner_incarnation',
-      othersDead ? runner : null,
-    );
-    const unchanged =
-      orphan.epoch === null
-        ? 'claims.turn_id IS NULL'
-        : `claims.epoch = ${integer(orphan.epoch)} AND ${silent}`;
-    return this.database.writeOne(async (writer) => {
-      const [row] = await rows(writer)<{ epoch: number }>`
-        INSERT INTO claims (session_id, turn_id, epoch, runner_slot, runner_incarnation, head_offset)
-        SELECT ${sessionId}, ${turnId}, ${raw(this.nextEpoch)}, ${raw(integer(runner.slot))}, ${runner.incarnation}, -1
-        FROM (SELECT COALESCE(MAX(epoch), 0) AS folded FROM sessions WHERE session_id = ${sessionId}) AS fold
-        WHERE 1 = 1
-        ON CONFLICT (session_id) DO UPDATE SET turn_id = excluded.turn_id,
-          epoch = ${raw(this.greatest)}(claims.epoch + 1, excluded.epoch),
-          runner_slot = excluded.runner_slot, runner_incarnation = excluded.runner_incarnation
-        WHERE ${raw(unchanged)}
-        RETURNING epoch`;
-      return row?.epoch ?? null;
+  private claimStatement({ target, turnId, runner }: ClaimRequest): SqlPart {
+    const mayUse =
+      target.type === 'session' && target.principal === null
+        ? part`1 = 1`
+        : part`s.principal = ${target.principal}`;
+    return part`
+      INSERT INTO claims (${raw(COLUMNS)})
+      SELECT s.session_id, ${turnId}, ${raw(this.greatest)}(s.epoch + 1, ${raw(this.database.nowMs)}),
+        ${raw(integer(runner.slot))}, ${runner.incarnation}, -1, ''
+      FROM sessions s
+      WHERE s.session_id = ${targetId(target)} AND s.open_turn_id IS NULL AND ${mayUse}
+      ON CONFLICT (session_id) DO UPDATE SET turn_id = excluded.turn_id,
+        epoch = ${raw(this.greatest)}(claims.epoch + 1, excluded.epoch),
+        runner_slot = excluded.runner_slot, runner_incarnation = excluded.runner_incarnation
+      WHERE claims.turn_id IS NULL
+      RETURNING session_id AS "sessionId", epoch, head_offset AS head`;
+  }
+
+  /** The epoch; undefined if the agent has another live session. */
+  private async tryOpen(request: OpenRequest): Promise<number | undefined> {
+    const { sessionId, turnId, runner } = request;
+    const values = part`${sessionId}, ${turnId}, opened_epoch, ${raw(integer(runner.slot))},
+      ${runner.incarnation}, -1, ''`;
+    const becomeLive = this.becomeLiveStatement(request);
+    if (this.database.dialect === 'postgres') {
+      const [row] = await this.database.writeOne(
+        (writer) => rows(writer)<{ epoch: number }>`
+          WITH live AS (${becomeLive})
+          INSERT INTO claims (${raw(COLUMNS)}) SELECT ${values} FROM live RETURNING epoch`,
+      );
+      return row?.epoch;
+    }
+    return this.database.write(async (transaction) => {
+      const [live] = await rows(transaction)`${becomeLive}`;
+      if (live === undefined) return undefined;
+      const [row] = await rows(transaction)<{ epoch: number }>`
+        INSERT INTO claims (${raw(COLUMNS)})
+        SELECT ${values} FROM live_sessions
+        WHERE principal = ${request.principal} AND agent_id = ${request.agentId} RETURNING epoch`;
+      return row?.epoch;
     });
+  }
+
+  private becomeLiveStatement({ principal, agentId, sessionId, replaces }: OpenRequest): SqlPart {
+    const allowed = replaces === 'any' ? '1 = 1' : '1 = 0';
+    const replaced = typeof replaces === 'object' ? replaces.sessionId : '';
+    return part`
+      INSERT INTO live_sessions (principal, agent_id, session_id, opened_epoch)
+      VALUES (${principal}, ${agentId}, ${sessionId}, ${raw(this.database.nowMs)})
+      ON CONFLICT (principal, agent_id) DO UPDATE SET session_id = excluded.session_id,
+        opened_epoch = ${raw(this.greatest)}(live_sessions.opened_epoch + 1, excluded.opened_epoch)
+      WHERE ${raw(allowed)} OR live_sessions.session_id = ${replaced}
+      RETURNING opened_epoch`;
   }
 }
 
-/** A number as SQL text: its type stays an integer where a parameter's would have to be guessed. */
-function integer(value: number): string {
-  if (!Number.isSafeInteger(value)) throw new RangeError(`not an integer: ${String(value)}`);
-  return String(value);
+const COLUMNS = `session_id, turn_id, epoch, runner_slot, runner_incarnation, head_offset,
+  unconfirmed`;
+
+function targetId(target: ClaimTarget): SqlPart {
+  return target.type === 'session'
+    ? part`${target.sessionId}`
+    : part`(SELECT session_id FROM live_sessions
+        WHERE principal = ${target.principal} AND agent_id = ${target.agentId})`;
+}
+
+/** The target, also where it is not folded yet; no row where an agent has no live session. */
+function seenStatement(target: ClaimTarget): SqlPart {
+  return part`
+    SELECT t.id AS "sessionId", s.state, p.next_offset AS "foldedTo"
+    FROM (SELECT CAST(${targetId(target)} AS varchar(36)) AS id) t
+    LEFT JOIN sessions s ON s.session_id = t.id
+    LEFT JOIN consumer_positions p
+      ON p.consumer = ${PROJECTOR} AND p."partition" = s.log_partition
+    WHERE t.id IS NOT NULL`;
 }

@@ -10,8 +10,9 @@ export class ExportRow {
   @Column({ name: 'session_id', type: 'varchar', length: 36 })
   sessionId!: string;
 
-  @Column({ type: 'varchar', length: 120, nullable: true })
-  label!: string | null;
+  /** The event's content: its label. */
+  @Column({ type: 'text' })
+  content!: string;
 
   @Column({ name: 'created_at', type: 'varchar', length: 32 })
   createdAt!: string;

@@ -2,17 +2,26 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
 /**
  * Read model: one session as folded from its log. `state` is the fold; the other columns repeat
- * what queries look for.
+ * what queries look for. The indexes hold live sessions only, so that idle ones cost no scan
+ * anything [A11].
  */
 @Entity('sessions')
-@Index('sessions_open_turn', ['openTurnId'])
-@Index('sessions_gateway', ['gatewayIncarnation'])
+@Index('sessions_open_turn', ['openTurnId'], { where: 'open_turn_id IS NOT NULL' })
+@Index('sessions_attached', ['gatewayIncarnation'], { where: 'attach_id IS NOT NULL' })
 export class SessionRow {
   @PrimaryColumn({ name: 'session_id', type: 'varchar', length: 36 })
   sessionId!: string;
 
   @Column({ type: 'varchar', length: 16 })
   phase!: string;
+
+  /** Whose session it is; empty before it is open. */
+  @Column({ type: 'varchar', length: 256 })
+  principal!: string;
+
+  /** The log's partition that the session is in. */
+  @Column({ name: 'log_partition', type: 'int' })
+  logPartition!: number;
 
   @Column({ type: 'bigint' })
   epoch!: number;

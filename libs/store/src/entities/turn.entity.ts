@@ -1,22 +1,24 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
 /**
- * Read model: one turn, its request and what came of it. JSON columns hold OpenAI messages as they
- * came.
+ * Read model: one turn. `request` and `output` are the content of the events that began and ended
+ * it, as it stood there [A10]. A turn's messages stand in the transcript from `first_index` to
+ * before `end_index`; those before `visible_end` have not been cut by an edit. The visible turns
+ * of a session, in the order of `visible_end`, are its transcript [A11].
  */
 @Entity('turns')
-@Index('turns_seq', ['sessionId', 'seq'])
-@Index('turns_number', ['sessionId', 'number'])
-@Index('turns_runner', ['runnerIncarnation', 'endedMs'])
+@Index('turns_id', ['sessionId', 'turnId'])
+@Index('turns_owed', ['sessionId', 'seq'], { where: 'seq IS NOT NULL' })
+@Index('turns_visible', ['sessionId', 'visibleEnd'], { where: 'visible_end > first_index' })
 export class TurnRow {
   @PrimaryColumn({ name: 'session_id', type: 'varchar', length: 36 })
   sessionId!: string;
 
-  @PrimaryColumn({ name: 'turn_id', type: 'varchar', length: 36 })
-  turnId!: string;
-
-  @Column({ type: 'int' })
+  @PrimaryColumn({ type: 'int' })
   number!: number;
+
+  @Column({ name: 'turn_id', type: 'varchar', length: 36 })
+  turnId!: string;
 
   @Column({ type: 'bigint' })
   epoch!: number;
@@ -33,26 +35,31 @@ export class TurnRow {
   @Column({ type: 'int', nullable: true })
   seq!: number | null;
 
-  @Column({ type: 'int' })
-  keeps!: number;
+  @Column({ name: 'first_index', type: 'int' })
+  firstIndex!: number;
+
+  @Column({ name: 'end_index', type: 'int' })
+  endIndex!: number;
+
+  @Column({ name: 'visible_end', type: 'int' })
+  visibleEnd!: number;
+
+  /** The turn that brought the system messages in force; 0 for none. */
+  @Column({ name: 'system_turn', type: 'int' })
+  systemTurn!: number;
 
   @Column({ type: 'text' })
-  messages!: string;
-
-  @Column({ type: 'text', nullable: true })
-  system!: string | null;
-
-  @Column({ type: 'text' })
-  output!: string;
-
-  @Column({ type: 'varchar', length: 256 })
   model!: string;
-
-  @Column({ type: 'text' })
-  options!: string;
 
   @Column({ name: 'checkpoint_every', type: 'int' })
   checkpointEvery!: number;
+
+  @Column({ type: 'text' })
+  request!: string;
+
+  /** Null while the turn is open, and where another turn's start ended it. */
+  @Column({ type: 'text', nullable: true })
+  output!: string | null;
 
   @Column({ name: 'model_used', type: 'text', nullable: true })
   modelUsed!: string | null;
@@ -66,16 +73,20 @@ export class TurnRow {
   @Column({ name: 'snapshot_id', type: 'varchar', length: 36, nullable: true })
   snapshotId!: string | null;
 
-  @Column({ type: 'text', nullable: true })
-  error!: string | null;
+  @Column({ name: 'error_code', type: 'varchar', length: 64, nullable: true })
+  errorCode!: string | null;
+
+  /** Turns of the session that had completed after it. */
+  @Column({ type: 'int', nullable: true })
+  steps!: number | null;
+
+  /** What the session had cost after it; null if that is not known. */
+  @Column({ name: 'session_cost_usd', type: 'double precision', nullable: true })
+  sessionCostUsd!: number | null;
 
   @Column({ name: 'started_at', type: 'varchar', length: 32 })
   startedAt!: string;
 
   @Column({ name: 'ended_at', type: 'varchar', length: 32, nullable: true })
   endedAt!: string | null;
-
-  /** `ended_at` in ms since 1970. */
-  @Column({ name: 'ended_ms', type: 'bigint', nullable: true })
-  endedMs!: number | null;
 }

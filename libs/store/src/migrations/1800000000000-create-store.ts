@@ -26,6 +26,7 @@ function column(name: string, ...options: Partial<TableColumnOptions>[]): TableC
 const text: Partial<TableColumnOptions> = { type: 'text' };
 const int: Partial<TableColumnOptions> = { type: 'integer' };
 const bigint: Partial<TableColumnOptions> = { type: 'bigint' };
+const double: Partial<TableColumnOptions> = { type: 'double precision' };
 
 const varchar = (length: number): Partial<TableColumnOptions> => ({
   type: 'varchar',
@@ -38,6 +39,8 @@ const tables = [
     columns: [
       column('session_id', id, key),
       column('phase', varchar(16)),
+      column('principal', varchar(256)),
+      column('log_partition', int),
       column('epoch', bigint),
       column('state', text),
       column('head', int),
@@ -48,41 +51,55 @@ const tables = [
       column('gateway_incarnation', id, nullable),
     ],
     indices: [
-      { name: 'sessions_open_turn', columnNames: ['open_turn_id'] },
-      { name: 'sessions_gateway', columnNames: ['gateway_incarnation'] },
+      {
+        name: 'sessions_open_turn',
+        columnNames: ['open_turn_id'],
+        where: 'open_turn_id IS NOT NULL',
+      },
+      {
+        name: 'sessions_attached',
+        columnNames: ['gateway_incarnation'],
+        where: 'attach_id IS NOT NULL',
+      },
     ],
   }),
   new Table({
     name: 'turns',
     columns: [
       column('session_id', id, key),
-      column('turn_id', id, key),
-      column('number', int),
+      column('number', int, key),
+      column('turn_id', id),
       column('epoch', bigint),
       column('runner_slot', int),
       column('runner_incarnation', id),
       column('status', varchar(16)),
       column('seq', int, nullable),
-      column('keeps', int),
-      column('messages', text),
-      column('system', text, nullable),
-      column('output', text),
-      column('model', varchar(256)),
-      column('options', text),
+      column('first_index', int),
+      column('end_index', int),
+      column('visible_end', int),
+      column('system_turn', int),
+      column('model', text),
       column('checkpoint_every', int),
+      column('request', text),
+      column('output', text, nullable),
       column('model_used', text, nullable),
       column('usage', text, nullable),
-      column('cost_usd', { type: 'double precision' }, nullable),
+      column('cost_usd', double, nullable),
       column('snapshot_id', id, nullable),
-      column('error', text, nullable),
+      column('error_code', varchar(64), nullable),
+      column('steps', int, nullable),
+      column('session_cost_usd', double, nullable),
       column('started_at', time),
       column('ended_at', time, nullable),
-      column('ended_ms', bigint, nullable),
     ],
     indices: [
-      { name: 'turns_seq', columnNames: ['session_id', 'seq'] },
-      { name: 'turns_number', columnNames: ['session_id', 'number'] },
-      { name: 'turns_runner', columnNames: ['runner_incarnation', 'ended_ms'] },
+      { name: 'turns_id', columnNames: ['session_id', 'turn_id'] },
+      { name: 'turns_owed', columnNames: ['session_id', 'seq'], where: 'seq IS NOT NULL' },
+      {
+        name: 'turns_visible',
+        columnNames: ['session_id', 'visible_end'],
+        where: 'visible_end > first_index',
+      },
     ],
   }),
   new Table({
@@ -94,15 +111,25 @@ const tables = [
       column('runner_slot', int),
       column('runner_incarnation', id),
       column('head_offset', bigint),
+      column('unconfirmed', text),
     ],
-    indices: [{ name: 'claims_runner', columnNames: ['runner_incarnation'] }],
+    indices: [
+      {
+        name: 'claims_held',
+        columnNames: ['runner_incarnation'],
+        where: 'turn_id IS NOT NULL',
+      },
+      { name: 'claims_unconfirmed', columnNames: ['session_id'], where: "unconfirmed <> ''" },
+    ],
   }),
   new Table({
     name: 'processes',
     columns: [
       column('slot', int, key),
       column('incarnation', id),
+      column('beat', int),
       column('heartbeat_at', bigint),
+      column('has_left', int),
       column('reaped', int),
     ],
   }),
@@ -120,7 +147,7 @@ const tables = [
     columns: [
       column('export_id', id, key),
       column('session_id', id),
-      column('label', varchar(120), nullable),
+      column('content', text),
       column('created_at', time),
       column('expires_at', time),
       column('turn_number', int),

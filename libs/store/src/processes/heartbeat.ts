@@ -1,6 +1,8 @@
-import { Continuity } from './continuity.js';
+import { PeriodicTask } from '#libs/timing';
+import type { Claims } from '../claims/claims.js';
+import type { UnconfirmedAnswers } from '../claims/unconfirmed-answers.js';
 import type { ProcessIdentity } from './process-identity.js';
-import type { Processes } from './processes.js';
+import type { HeldClaim, Processes } from './processes.js';
 import { HEARTBEAT_MS } from './processes.js';
 
 export interface HeartbeatEvents {
@@ -10,59 +12,66 @@ export interface HeartbeatEvents {
   readonly onFailed: (error: unknown) => void;
 }
 
+/** `askedAt`: when the database was asked, in ms of a clock that only rises. */
+type HeldListener = (held: readonly HeldClaim[], askedAt: number) => void;
+
 /**
- * Shows the others, once a second, that this process lives; and tells it which claims it still
- * holds [A6].
+ * Shows the others, once a second, that this process lives [A6]. With each beat it learns which
+ * claims this process holds: it tells its listeners, and lets go of those that nothing here looks
+ * after.
  */
 export class Heartbeat {
-  private readonly continuity = new Continuity();
-  private readonly listeners = new Set<(held: ReadonlySet<string>, askedAt: number) => void>();
-  private timer: NodeJS.Timeout | null = null;
-  private beating: Promise<void> = Promise.resolve();
+  private readonly listeners = new Set<HeldListener>();
+  private readonly task: PeriodicTask;
 
   constructor(
     private readonly processes: Processes,
+    private readonly claims: Claims,
+    private readonly answers: UnconfirmedAnswers,
     private readonly identity: ProcessIdentity,
     private readonly events: HeartbeatEvents,
-  ) {}
-
-  start(): void {
-    this.timer = setInterval(() => {
-      this.beating = this.beat();
-    }, HEARTBEAT_MS);
+  ) {
+    this.task = new PeriodicTask({
+      everyMs: HEARTBEAT_MS,
+      work: () => this.beat(),
+      onFault: (error) => events.onFailed(error),
+    });
   }
 
-  async stop(): Promise<void> {
-    if (this.timer !== null) clearInterval(this.timer);
-    await this.beating;
+  start(): void {
+    this.task.start();
   }
 
   /**
-   * `listener` gets the claims (`session_id epoch`) that the database says are held, and when it
-   * was asked (monotonic ms).
+   * Ends the heartbeat and says so, so that others take over at once what this process still holds.
    */
-  onHeld(listener: (held: ReadonlySet<string>, askedAt: number) => void): void {
-    this.listeners.add(listener);
+  async leave(): Promise<void> {
+    await this.task.stop();
+    try {
+      await this.answers.flush();
+      await this.processes.leave(this.identity.address);
+    } catch (error) {
+      // The others find out a few seconds later, because the beat does not rise any more.
+      this.events.onFailed(error);
+    }
   }
 
-  /** Whether this process may judge others dead. */
-  isSteady(): boolean {
-    return this.continuity.holds(performance.now());
+  /** Told, after each beat, of the claims that the database says this process holds. */
+  onHeld(listener: HeldListener): void {
+    this.listeners.add(listener);
   }
 
   private async beat(): Promise<void> {
     const askedAt = performance.now();
-    try {
-      const heartbeat = await this.processes.heartbeat(this.identity.address);
-      if (heartbeat.type === 'refused') {
-        this.events.onRefused();
-        return;
-      }
-      this.continuity.answered(performance.now());
-      for (const listener of this.listeners) listener(heartbeat.held, askedAt);
-    } catch (error) {
-      this.continuity.failed();
-      this.events.onFailed(error);
+    const heartbeat = await this.processes.heartbeat(this.identity.address);
+    if (heartbeat.type === 'refused') {
+      this.events.onRefused();
+      return;
     }
+    for (const listener of this.listeners) listener(heartbeat.held, askedAt);
+    for (const { sessionId, turnId } of heartbeat.held) {
+      if (!this.claims.inUse.has(turnId)) await this.claims.abandon(sessionId, turnId);
+    }
+    await this.answers.flush();
   }
 }

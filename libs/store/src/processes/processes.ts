@@ -1,41 +1,36 @@
 import type { ProcessAddress } from '#libs/protocol';
 import type { Database } from '#libs/sql';
 import { raw } from '#libs/sql';
-import { rows } from '../statement.js';
+import { integer, rows } from '../statement.js';
 
 /** After this long without a heartbeat a process counts as dead, in ms. */
 export const LEASE_MS = 4_000;
 export const HEARTBEAT_MS = 1_000;
-/** After this long its slot is free again, in ms. */
+/** After this long the slot of a dead process is free again, in ms. */
 const SLOT_FREE_MS = 60_000;
-/**
- * Answers that a runner gave this long before its last heartbeat, or later, may not have arrived,
- * in ms.
- */
-const UNDELIVERED_MS = 2_000;
+
+/** What the table shows of one process. */
+export interface ProcessSign {
+  readonly slot: number;
+  readonly incarnation: string;
+  readonly beat: number;
+  readonly hasLeft: boolean;
+  readonly reaped: boolean;
+}
+
+/** A claim that a process holds. */
+export interface HeldClaim {
+  readonly sessionId: string;
+  readonly turnId: string;
+  readonly epoch: number;
+}
 
 export type HeartbeatAnswer =
-  | {
-      readonly type: 'alive';
-      /** The claims still held by this process, as `session_id epoch`. */
-      readonly held: ReadonlySet<string>;
-    }
+  | { readonly type: 'alive'; readonly held: readonly HeldClaim[] }
   /** The slot belongs to somebody else: this process must end. */
   | { readonly type: 'refused' };
 
-/** SQL: whether the process of the two columns is silent; `onlyAlive` given, every other one is. */
-export function isSilent(
-  database: Database,
-  slot: string,
-  incarnation: string,
-  onlyAlive: ProcessAddress | null,
-): string {
-  if (onlyAlive !== null) return `${incarnation} <> '${onlyAlive.incarnation}'`;
-  return `NOT EXISTS (SELECT 1 FROM processes p WHERE p.slot = ${slot} AND p.incarnation = ${incarnation}
-    AND p.heartbeat_at > ${database.nowMs} - ${LEASE_MS})`;
-}
-
-/** The table of processes that run turns or hold surfaces, on the database's clock [A6]. */
+/** The table of processes that run turns or hold surfaces [A6]. */
 export class Processes {
   constructor(private readonly database: Database) {}
 
@@ -50,87 +45,90 @@ export class Processes {
   private async tryLease(incarnation: string): Promise<number | null> {
     return this.database.write(async (transaction) => {
       const now = raw(this.database.nowMs);
+      const free = raw(`heartbeat_at < ${this.database.nowMs} - ${SLOT_FREE_MS} AND reaped = 1`);
       const [freed] = await rows(transaction)<{ slot: number }>`
-        UPDATE processes SET incarnation = ${incarnation}, heartbeat_at = ${now}, reaped = 0
-        WHERE slot = (SELECT MIN(slot) FROM processes WHERE heartbeat_at < ${now} - ${raw(String(SLOT_FREE_MS))} AND reaped = 1)
-          AND heartbeat_at < ${now} - ${raw(String(SLOT_FREE_MS))}
+        UPDATE processes SET incarnation = ${incarnation}, beat = 0, heartbeat_at = ${now},
+          has_left = 0, reaped = 0
+        WHERE slot = (SELECT MIN(slot) FROM processes WHERE ${free}) AND ${free}
         RETURNING slot`;
       if (freed !== undefined) return freed.slot;
       const [made] = await rows(transaction)<{ slot: number }>`
-        INSERT INTO processes (slot, incarnation, heartbeat_at, reaped)
-        SELECT COALESCE(MAX(slot), -1) + 1, ${raw(`'${incarnation}'`)}, ${now}, 0 FROM processes WHERE 1 = 1
+        INSERT INTO processes (slot, incarnation, beat, heartbeat_at, has_left, reaped)
+        SELECT COALESCE(MAX(slot), -1) + 1, CAST(${incarnation} AS varchar(36)), 0, ${now}, 0, 0
+        FROM processes WHERE 1 = 1
         ON CONFLICT (slot) DO NOTHING RETURNING slot`;
       return made?.slot ?? null;
     });
   }
 
   async heartbeat({ slot, incarnation }: ProcessAddress): Promise<HeartbeatAnswer> {
-    return this.database.write(async (transaction) => {
-      const [mine] = await rows(transaction)`
-        UPDATE processes SET heartbeat_at = ${raw(this.database.nowMs)}, reaped = 0
-        WHERE slot = ${slot} AND incarnation = ${incarnation} RETURNING slot`;
-      if (mine === undefined) return { type: 'refused' };
-      const claims = await rows(transaction)<{ session_id: string; epoch: number }>`
-        SELECT session_id, epoch FROM claims WHERE runner_incarnation = ${incarnation} AND turn_id IS NOT NULL`;
-      return {
-        type: 'alive',
-        held: new Set(claims.map((claim) => `${claim.session_id} ${claim.epoch}`)),
-      };
-    });
-  }
-
-  /**
-   * Dead processes whose last answers were not looked at yet. `othersDead`: every other one is
-   * dead.
-   */
-  async unreaped(me: ProcessAddress, othersDead: boolean): Promise<readonly ProcessAddress[]> {
-    const dead = othersDead
-      ? `incarnation <> '${me.incarnation}'`
-      : `heartbeat_at < ${this.database.nowMs} - ${2 * LEASE_MS}`;
-    return this.database.read(
-      (reader) => rows(reader)<ProcessAddress>`
-        SELECT slot, incarnation FROM processes WHERE reaped = 0 AND ${raw(dead)}`,
+    const [mine] = await this.database.writeOne(
+      (writer) => rows(writer)`
+        UPDATE processes SET beat = beat + 1, heartbeat_at = ${raw(this.database.nowMs)}, reaped = 0
+        WHERE slot = ${slot} AND incarnation = ${incarnation} RETURNING slot`,
     );
-  }
-
-  /**
-   * Turns that a dead process ended within `UNDELIVERED_MS` of its last heartbeat, or later, and
-   * that nobody is owed.
-   */
-  async undelivered(
-    dead: ProcessAddress,
-  ): Promise<readonly { readonly sessionId: string; readonly turnId: string }[]> {
-    return this.database.read(
-      (reader) => rows(reader)<{ sessionId: string; turnId: string }>`
-        SELECT t.session_id AS "sessionId", t.turn_id AS "turnId" FROM processes p
-        JOIN turns t ON t.runner_incarnation = p.incarnation AND t.ended_ms >= p.heartbeat_at - ${raw(String(UNDELIVERED_MS))}
-        WHERE p.slot = ${dead.slot} AND p.incarnation = ${dead.incarnation} AND t.seq IS NULL`,
+    if (mine === undefined) return { type: 'refused' };
+    const held = await this.database.read(
+      (reader) => rows(reader)<HeldClaim>`
+        SELECT session_id AS "sessionId", turn_id AS "turnId", epoch FROM claims
+        WHERE runner_incarnation = ${incarnation} AND turn_id IS NOT NULL`,
     );
+    return { type: 'alive', held };
   }
 
-  /** Notes that a dead process' undelivered answers were made owed. */
-  async reaped({ slot, incarnation }: ProcessAddress): Promise<void> {
+  /** The process has handed over what it had: others take it over at once. */
+  async leave({ slot, incarnation }: ProcessAddress): Promise<void> {
     await this.database.writeOne(
-      (writer) =>
-        rows(
-          writer,
-        )`UPDATE processes SET reaped = 1 WHERE slot = ${slot} AND incarnation = ${incarnation}`,
+      (writer) => rows(writer)`
+        UPDATE processes SET has_left = 1 WHERE slot = ${slot} AND incarnation = ${incarnation}`,
     );
   }
 
-  /**
-   * Sessions whose surface is held by a process that is silent, or by an earlier life of one: the
-   * gateway is lost.
-   */
-  async lostSurfaces(
-    me: ProcessAddress | null,
+  async signs(): Promise<readonly ProcessSign[]> {
+    const found = await this.database.read(
+      (reader) =>
+        rows(reader)<
+          Omit<ProcessSign, 'hasLeft' | 'reaped'> & { hasLeft: number; reaped: number }
+        >`SELECT slot, incarnation, beat, has_left AS "hasLeft", reaped FROM processes`,
+    );
+    return found.map((row) => ({ ...row, hasLeft: row.hasLeft === 1, reaped: row.reaped === 1 }));
+  }
+
+  /** Notes that what a dead process left behind was seen to. */
+  async reaped({ slot, incarnation }: Pick<ProcessSign, 'slot' | 'incarnation'>): Promise<void> {
+    await this.database.writeOne(
+      (writer) => rows(writer)`
+        UPDATE processes SET reaped = 1 WHERE slot = ${slot} AND incarnation = ${incarnation}`,
+    );
+  }
+
+  /** The processes that hold surfaces: one look-up in an index for each [A11]. */
+  async gateways(): Promise<readonly string[]> {
+    const found = await this.database.read(
+      (reader) => rows(reader)<{ incarnation: string }>`
+        WITH RECURSIVE found (incarnation) AS (
+          SELECT MIN(gateway_incarnation) FROM sessions WHERE attach_id IS NOT NULL
+          UNION ALL
+          SELECT (SELECT MIN(gateway_incarnation) FROM sessions
+            WHERE attach_id IS NOT NULL AND gateway_incarnation > found.incarnation)
+          FROM found WHERE found.incarnation IS NOT NULL
+        )
+        SELECT incarnation FROM found WHERE incarnation IS NOT NULL`,
+    );
+    return found.map(({ incarnation }) => incarnation);
+  }
+
+  /** Sessions whose surface these processes hold. */
+  async surfacesOf(
+    incarnations: readonly string[],
     limit: number,
   ): Promise<readonly { readonly sessionId: string; readonly attachId: string }[]> {
+    if (incarnations.length === 0) return [];
     return this.database.read(
       (reader) => rows(reader)<{ sessionId: string; attachId: string }>`
-        SELECT s.session_id AS "sessionId", s.attach_id AS "attachId" FROM sessions s
-        WHERE s.attach_id IS NOT NULL AND ${raw(isSilent(this.database, 's.gateway_slot', 's.gateway_incarnation', me))}
-        LIMIT ${raw(String(limit))}`,
+        SELECT session_id AS "sessionId", attach_id AS "attachId" FROM sessions
+        WHERE attach_id IS NOT NULL AND gateway_incarnation IN (${[...incarnations]})
+        LIMIT ${raw(integer(limit))}`,
     );
   }
 }

@@ -1,76 +1,70 @@
-/** How often the stored position is read while somebody waits for it, in ms. */
-const POLL_MS = 5;
+import { backOff } from '#libs/timing';
+
+/** How long the poller waits between two looks, in ms: at first, and at most. */
+const POLL = { firstMs: 2, longestMs: 16 };
 
 interface Waiter {
+  readonly partition: number;
   readonly offset: number;
   readonly resolve: (reached: boolean) => void;
 }
 
-interface Partition {
-  /** The projection's next offset, as last seen. */
-  next: number;
-  readonly waiters: Set<Waiter>;
-  polling: boolean;
-}
-
 /**
- * Waits for the projection to pass a place in the log: one poller per partition, however many wait,
- * and none while nobody does [A5]. The stored position only rises, so what was seen once need not
- * be read again.
+ * Waits for the projection to pass a place in the log [A5]: one poller and one statement for all
+ * partitions, however many wait, and none while nobody does. The stored positions only rise, so
+ * what was seen once need not be read again.
  */
 export class ProjectionProgress {
-  private readonly partitions = new Map<number, Partition>();
+  private readonly next = new Map<number, number>();
+  private readonly waiters = new Set<Waiter>();
+  private isPolling = false;
 
-  constructor(private readonly load: (partition: number) => Promise<number>) {}
+  /** @param load the projection's next offset of each partition that it has begun */
+  constructor(private readonly load: () => Promise<ReadonlyMap<number, number>>) {}
 
   /** Resolves true when the record at `offset` is folded, false after `timeoutMs`. */
   async reached(partition: number, offset: number, timeoutMs: number): Promise<boolean> {
-    const entry = this.partition(partition);
-    if (entry.next > offset) return true;
+    if (this.hasReached(partition, offset)) return true;
     return new Promise((resolve) => {
       const waiter: Waiter = {
+        partition,
         offset,
         resolve: (reached) => {
           clearTimeout(timer);
-          entry.waiters.delete(waiter);
+          this.waiters.delete(waiter);
           resolve(reached);
         },
       };
       const timer = setTimeout(() => {
         waiter.resolve(false);
       }, timeoutMs);
-      entry.waiters.add(waiter);
-      if (!entry.polling) void this.poll(partition, entry);
+      this.waiters.add(waiter);
+      if (!this.isPolling) void this.poll();
     });
   }
 
-  /** The projection runs in this process and has just committed. */
+  /** Whether it is known that the record at `offset` is folded. */
+  hasReached(partition: number, offset: number): boolean {
+    return (this.next.get(partition) ?? 0) > offset;
+  }
+
+  /** The projection was seen to be at `next`, or has just committed in this process. */
   advanced(partition: number, next: number): void {
-    this.settle(this.partition(partition), next);
-  }
-
-  private partition(partition: number): Partition {
-    let entry = this.partitions.get(partition);
-    if (entry === undefined) {
-      entry = { next: 0, waiters: new Set(), polling: false };
-      this.partitions.set(partition, entry);
+    if (this.hasReached(partition, next - 1)) return;
+    this.next.set(partition, next);
+    for (const waiter of this.waiters) {
+      if (waiter.partition === partition && next > waiter.offset) waiter.resolve(true);
     }
-    return entry;
   }
 
-  private async poll(partition: number, entry: Partition): Promise<void> {
-    entry.polling = true;
-    while (entry.waiters.size > 0) {
-      // A failed read is like no progress: the waiters have deadlines of their own.
-      const next = await this.load(partition).catch(() => entry.next);
-      this.settle(entry, next);
-      if (entry.waiters.size > 0) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  private async poll(): Promise<void> {
+    this.isPolling = true;
+    for (let looks = 1; this.waiters.size > 0; looks++) {
+      // A failed read is like no progress, because the waiters have deadlines of their own.
+      const seen = await this.load().catch(() => new Map<number, number>());
+      for (const [partition, next] of seen) this.advanced(partition, next);
+      if (this.waiters.size > 0) await backOff(looks, undefined, POLL);
     }
-    entry.polling = false;
-  }
-
-  private settle(entry: Partition, next: number): void {
-    entry.next = Math.max(entry.next, next);
-    for (const waiter of entry.waiters) if (entry.next > waiter.offset) waiter.resolve(true);
+    this.isPolling = false;
   }
 }

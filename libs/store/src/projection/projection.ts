@@ -1,12 +1,16 @@
 import type { Change, SessionState } from '#libs/domain';
 import { evolve, initialState } from '#libs/domain';
 import type { LogEvent, ProcessAddress } from '#libs/protocol';
+import { contentOf } from '#libs/protocol';
 import { tuples } from '#libs/sql';
 import type { EntityManager } from 'typeorm';
-import { ExportRow } from '../entities/export.entity.js';
+import type { ExportRow } from '../entities/export.entity.js';
+import type { LiveSessionRow } from '../entities/live-session.entity.js';
 import type { SessionRow } from '../entities/session.entity.js';
-import { TurnRow } from '../entities/turn.entity.js';
 import { rows } from '../statement.js';
+import { writeTurns } from './turn-statements.js';
+import type { Columns } from './turn-writes.js';
+import { TurnWrites } from './turn-writes.js';
 
 /** The consumer of the log that folds it; its position says how far the read models are. */
 export const PROJECTOR = 'projector';
@@ -17,230 +21,187 @@ export interface PokeTarget {
   readonly gateway: ProcessAddress;
 }
 
+/** What a batch of events makes of the read models. */
+interface Batch {
+  readonly sessions: Map<string, SessionState>;
+  readonly turns: TurnWrites;
+  readonly live: Map<string, Columns<LiveSessionRow>>;
+  readonly exports: Map<string, Columns<ExportRow>>;
+  readonly pokes: Map<string, PokeTarget>;
+}
+
 /**
  * The read models as a pure fold of the log [A4]: every rule is in the domain's `evolve`, none is
- * in SQL.
+ * in SQL. A batch takes a constant number of statements, however many events it has [A11].
  */
 export class Projection {
   /**
-   * Folds events, in log order, inside the caller's transaction; gives the gateways to poke once it
+   * Folds events of a partition, in log order, inside the caller's transaction; gives the gateways to poke once it
    * has committed.
    */
   async apply(
     transaction: EntityManager,
+    partition: number,
     events: readonly LogEvent[],
   ): Promise<readonly PokeTarget[]> {
     if (events.length === 0) return [];
-    const before = await this.load(transaction, new Set(events.map((event) => event.session_id)));
-    const after = new Map<string, SessionState>();
-    const changes: { readonly sessionId: string; readonly change: Change }[] = [];
-    const pokes = new Map<string, PokeTarget>();
-    for (const event of events) {
-      const sessionId = event.session_id;
-      const evolution = evolve(
-        after.get(sessionId) ?? before.get(sessionId) ?? initialState,
-        event,
-      );
-      after.set(sessionId, evolution.state);
-      for (const change of evolution.changes) changes.push({ sessionId, change });
-      for (const gateway of evolution.poke) {
-        pokes.set(`${sessionId} ${gateway.incarnation}`, { sessionId, gateway });
-      }
-    }
-    const sessions = [...after].filter(
+    const before = await load(transaction, new Set(events.map((event) => event.session_id)));
+    const batch = foldBatch(before, events);
+    const changed = [...batch.sessions].filter(
       ([id, state]) => before.get(id) !== state && state !== initialState,
     );
-    if (sessions.length > 0) {
-      await upsertSessions(
-        transaction,
-        sessions.map(([id, state]) => sessionRow(id, state)),
-      );
-    }
-    for (const { sessionId, change } of changes) await this.write(transaction, sessionId, change);
-    return [...pokes.values()];
-  }
-
-  private async load(
-    transaction: EntityManager,
-    sessionIds: ReadonlySet<string>,
-  ): Promise<ReadonlyMap<string, SessionState>> {
-    const found = await rows(transaction)<{ id: string; state: string }>`
-      SELECT session_id AS id, state FROM sessions WHERE session_id IN (${[...sessionIds]})`;
-    return new Map(found.map(({ id, state }) => [id, JSON.parse(state) as SessionState]));
-  }
-
-  private async write(
-    transaction: EntityManager,
-    sessionId: string,
-    change: Change,
-  ): Promise<void> {
-    switch (change.type) {
-      case 'session-opened':
-        await rows(transaction)`
-          INSERT INTO live_sessions (principal, agent_id, session_id, opened_epoch)
-          VALUES (${change.principal}, ${change.agentId}, ${sessionId}, ${change.openedEpoch})
-          ON CONFLICT (principal, agent_id) DO UPDATE
-            SET session_id = excluded.session_id, opened_epoch = excluded.opened_epoch
-          WHERE live_sessions.opened_epoch < excluded.opened_epoch`;
-        return;
-      case 'turn-started':
-        await insertTurn(transaction, turnRow(sessionId, change));
-        return;
-      case 'turn-adopted':
-        await transaction.update(
-          TurnRow,
-          { sessionId, turnId: change.turnId },
-          {
-            epoch: change.epoch,
-            runnerSlot: change.runner.slot,
-            runnerIncarnation: change.runner.incarnation,
-          },
-        );
-        return;
-      case 'turn-ended':
-        await endTurn(transaction, sessionId, change);
-        return;
-      case 'turn-owed':
-        await transaction.update(
-          TurnRow,
-          { sessionId, turnId: change.turnId },
-          { seq: change.seq },
-        );
-        return;
-      case 'session-exported':
-        await transaction.upsert(ExportRow, exportRow(sessionId, change), ['exportId']);
-    }
+    if (changed.length > 0) await writeSessions(transaction, partition, changed);
+    await writeTurns(transaction, batch.turns);
+    if (batch.exports.size > 0) await writeExports(transaction, batch.exports);
+    // Last, and in one order for all projectors: many sessions share one row of it.
+    if (batch.live.size > 0) await writeLiveSessions(transaction, batch.live);
+    return [...batch.pokes.values()];
   }
 }
 
-// The statements of every turn are written out: TypeORM writes numbers into the text, and SQLite
-// would prepare each text anew.
+function foldBatch(before: ReadonlyMap<string, SessionState>, events: readonly LogEvent[]): Batch {
+  const batch: Batch = {
+    sessions: new Map(),
+    turns: new TurnWrites(),
+    live: new Map(),
+    exports: new Map(),
+    pokes: new Map(),
+  };
+  for (const event of events) {
+    const sessionId = event.session_id;
+    const state = batch.sessions.get(sessionId) ?? before.get(sessionId) ?? initialState;
+    const evolution = evolve(state, event);
+    batch.sessions.set(sessionId, evolution.state);
+    for (const change of evolution.changes) addChange(batch, event, change);
+    for (const gateway of evolution.poke) {
+      batch.pokes.set(`${sessionId} ${gateway.incarnation}`, { sessionId, gateway });
+    }
+  }
+  return batch;
+}
 
-async function upsertSessions(
+function addChange(batch: Batch, event: LogEvent, change: Change): void {
+  const sessionId = event.session_id;
+  switch (change.type) {
+    case 'session-opened': {
+      const { principal, agentId, openedEpoch } = change;
+      const key = JSON.stringify([principal, agentId]);
+      if ((batch.live.get(key)?.openedEpoch ?? 0) < openedEpoch) {
+        batch.live.set(key, { principal, agentId, sessionId, openedEpoch });
+      }
+      return;
+    }
+    case 'session-exported': {
+      const { data, at } = change;
+      batch.exports.set(data.export_id, {
+        exportId: data.export_id,
+        sessionId,
+        content: contentText(event) ?? '{}',
+        createdAt: at,
+        expiresAt: data.expires_at,
+        turnNumber: data.turn_number,
+        messageCount: data.message_count,
+        bundleCid: data.bundle_cid,
+      });
+      return;
+    }
+    case 'turn-started':
+    case 'turn-adopted':
+    case 'turn-ended':
+    case 'turn-owed':
+      batch.turns.add(sessionId, change, contentText(event));
+  }
+}
+
+/** An event's content as it goes to a row: as it stands [A10]. */
+function contentText(event: LogEvent): string | null {
+  const content = contentOf(event);
+  return content === undefined ? null : JSON.stringify(content);
+}
+
+async function load(
   transaction: EntityManager,
-  sessions: readonly Columns<SessionRow>[],
+  sessionIds: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, SessionState>> {
+  const found = await rows(transaction)<{ id: string; state: string }>`
+    SELECT session_id AS id, state FROM sessions WHERE session_id IN (${[...sessionIds]})`;
+  return new Map(found.map(({ id, state }) => [id, JSON.parse(state) as SessionState]));
+}
+
+async function writeSessions(
+  transaction: EntityManager,
+  partition: number,
+  sessions: readonly (readonly [string, SessionState])[],
 ): Promise<void> {
   await rows(transaction)`
-    INSERT INTO sessions (session_id, phase, epoch, state, head, open_turn_id, open_epoch, attach_id, gateway_slot,
-      gateway_incarnation)
+    INSERT INTO sessions (session_id, phase, principal, log_partition, epoch, state, head, open_turn_id,
+      open_epoch, attach_id, gateway_slot, gateway_incarnation)
     VALUES ${tuples(
-      sessions.map((row) => [
-        ...[
-          row.sessionId,
-          row.phase,
-          row.epoch,
-          row.state,
-          row.head,
-          row.openTurnId,
-          row.openEpoch,
-          row.attachId,
-        ],
-        ...[row.gatewaySlot, row.gatewayIncarnation],
-      ]),
+      sessions.map(([id, state]) => {
+        const row = sessionColumns(id, state);
+        return [
+          ...[row.sessionId, row.phase, row.principal, partition, row.epoch, row.state, row.head],
+          ...[row.openTurnId, row.openEpoch, row.attachId, row.gatewaySlot],
+          row.gatewayIncarnation,
+        ];
+      }),
     )}
-    ON CONFLICT (session_id) DO UPDATE SET phase = excluded.phase, epoch = excluded.epoch, state = excluded.state,
-      head = excluded.head, open_turn_id = excluded.open_turn_id, open_epoch = excluded.open_epoch,
+    ON CONFLICT (session_id) DO UPDATE SET phase = excluded.phase, principal = excluded.principal,
+      log_partition = excluded.log_partition, epoch = excluded.epoch, state = excluded.state, head = excluded.head,
+      open_turn_id = excluded.open_turn_id, open_epoch = excluded.open_epoch,
       attach_id = excluded.attach_id, gateway_slot = excluded.gateway_slot,
       gateway_incarnation = excluded.gateway_incarnation`;
 }
 
-async function insertTurn(transaction: EntityManager, turn: Columns<TurnRow>): Promise<void> {
-  await rows(transaction)`
-    INSERT INTO turns (session_id, turn_id, number, epoch, runner_slot, runner_incarnation, status, keeps, messages, system,
-      output, model, options, checkpoint_every, started_at)
-    VALUES (${turn.sessionId}, ${turn.turnId}, ${turn.number}, ${turn.epoch}, ${turn.runnerSlot}, ${turn.runnerIncarnation},
-      ${turn.status}, ${turn.keeps}, ${turn.messages}, ${turn.system}, ${turn.output}, ${turn.model}, ${turn.options},
-      ${turn.checkpointEvery}, ${turn.startedAt})`;
-}
-
-async function endTurn(
+async function writeLiveSessions(
   transaction: EntityManager,
-  sessionId: string,
-  change: Extract<Change, { type: 'turn-ended' }>,
+  live: ReadonlyMap<string, Columns<LiveSessionRow>>,
 ): Promise<void> {
-  const { status, seq, messages, modelUsed, usage, costUsd, snapshotId, error, endedAt } = change;
+  const sorted = [...live].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
   await rows(transaction)`
-    UPDATE turns SET status = ${status}, seq = ${seq}, output = ${JSON.stringify(messages)},
-      model_used = ${modelUsed === null ? null : storable(modelUsed)},
-      usage = ${usage === null ? null : JSON.stringify(usage)}, cost_usd = ${costUsd}, snapshot_id = ${snapshotId},
-      error = ${error === null ? null : JSON.stringify(error)}, ended_at = ${endedAt}, ended_ms = ${Date.parse(endedAt)}
-    WHERE session_id = ${sessionId} AND turn_id = ${change.turnId}`;
+    INSERT INTO live_sessions (principal, agent_id, session_id, opened_epoch)
+    VALUES ${tuples(
+      sorted.map((row) => [row.principal, row.agentId, row.sessionId, row.openedEpoch]),
+    )}
+    ON CONFLICT (principal, agent_id) DO UPDATE
+      SET session_id = excluded.session_id, opened_epoch = excluded.opened_epoch
+    WHERE live_sessions.opened_epoch < excluded.opened_epoch`;
 }
 
-/**
- * Postgres takes no NUL in a text, and a fact that cannot be folded would stop its partition; in
- * JSON it is escaped.
- */
-function storable(text: string): string {
-  return text.replaceAll('\0', '\ufffd');
+async function writeExports(
+  transaction: EntityManager,
+  exports: ReadonlyMap<string, Columns<ExportRow>>,
+): Promise<void> {
+  await rows(transaction)`
+    INSERT INTO exports (export_id, session_id, content, created_at, expires_at, turn_number,
+      message_count, bundle_cid)
+    VALUES ${tuples(
+      [...exports.values()].map((row) => [
+        ...[row.exportId, row.sessionId, row.content, row.createdAt, row.expiresAt],
+        ...[row.turnNumber, row.messageCount, row.bundleCid],
+      ]),
+    )}
+    ON CONFLICT (export_id) DO NOTHING`;
 }
 
-/** An entity's columns as a plain object. */
-type Columns<T> = { readonly [K in keyof T]: T[K] };
-
-function sessionRow(sessionId: string, state: SessionState): Columns<SessionRow> {
-  const turn = state.phase === 'open' ? state.turn : null;
-  const attachment =
-    state.phase === 'open' && state.surface.type === 'attached' ? state.surface.attachment : null;
+function sessionColumns(
+  sessionId: string,
+  state: SessionState,
+): Omit<Columns<SessionRow>, 'logPartition'> {
+  const session = state.phase === 'open' ? state : null;
+  const surface = session?.surface;
+  const attachment = surface?.type === 'attached' ? surface.attachment : null;
   return {
     sessionId,
     phase: state.phase,
+    principal: session?.principal ?? '',
     epoch: state.epoch,
     state: JSON.stringify(state),
-    head: state.phase === 'open' ? state.head : 0,
-    openTurnId: turn?.turnId ?? null,
-    openEpoch: turn?.epoch ?? null,
+    head: session?.head ?? 0,
+    openTurnId: session?.turn?.turnId ?? null,
+    openEpoch: session?.turn?.epoch ?? null,
     attachId: attachment?.attachId ?? null,
     gatewaySlot: attachment?.gateway.slot ?? null,
     gatewayIncarnation: attachment?.gateway.incarnation ?? null,
-  };
-}
-
-function turnRow(
-  sessionId: string,
-  change: Extract<Change, { type: 'turn-started' }>,
-): Columns<TurnRow> {
-  const { request, runner } = change;
-  return {
-    sessionId,
-    turnId: change.turnId,
-    number: change.number,
-    epoch: change.epoch,
-    runnerSlot: runner.slot,
-    runnerIncarnation: runner.incarnation,
-    status: 'open',
-    seq: null,
-    keeps: request.keeps,
-    messages: JSON.stringify(request.messages),
-    system: request.system === undefined ? null : JSON.stringify(request.system),
-    output: '[]',
-    model: storable(request.model),
-    options: JSON.stringify(request.options),
-    checkpointEvery: request.checkpoint_every,
-    modelUsed: null,
-    usage: null,
-    costUsd: null,
-    snapshotId: null,
-    error: null,
-    startedAt: change.startedAt,
-    endedAt: null,
-    endedMs: null,
-  };
-}
-
-function exportRow(
-  sessionId: string,
-  change: Extract<Change, { type: 'session-exported' }>,
-): Columns<ExportRow> {
-  const { data } = change;
-  return {
-    exportId: data.export_id,
-    sessionId,
-    label: data.label === null ? null : storable(data.label),
-    createdAt: change.at,
-    expiresAt: data.expires_at,
-    turnNumber: data.turn_number,
-    messageCount: data.message_count,
-    bundleCid: data.bundle_cid,
   };
 }

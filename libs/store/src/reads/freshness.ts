@@ -1,5 +1,6 @@
-import type { Database } from '#libs/sql';
 import { SbpError } from '#libs/protocol';
+import type { Database } from '#libs/sql';
+import { pause } from '#libs/timing';
 import type { ProjectionProgress } from '../projection/projection-progress.js';
 import { rows } from '../statement.js';
 
@@ -7,6 +8,12 @@ import { rows } from '../statement.js';
 export interface LogEnds {
   partitionOf(sessionId: string): number;
   end(partition: number): Promise<number>;
+}
+
+/** A place in the log, of the last record that is to be seen. */
+interface Position {
+  readonly partition: number;
+  readonly offset: number;
 }
 
 /** How long a read waits for the read models to catch up, in ms. */
@@ -23,7 +30,17 @@ interface Sighting {
   readonly head: number | null;
 }
 
-/** Read your own writes: reads of a session wait for what was acknowledged of it [A5]. */
+/**
+ * Read your own writes: reads of a session wait for what was acknowledged of it [A5].
+ *
+ * - A *writer* waits for the head that the session's claim row holds (`presence`, `foldedUpTo`): it
+ *   is at least as new as every turn.
+ * - A *reader* waits for the end of the session's partition (`latest`): it also sees events that no
+ *   claim tells of, such as a detach. Readers share one question to the log.
+ *
+ * A session is absent only where neither a claim row nor, at the partition's end, a folded session
+ * exists. What does not catch up in 15 s is told as 503 to try again.
+ */
 export class Freshness {
   constructor(
     private readonly database: Database,
@@ -32,56 +49,75 @@ export class Freshness {
   ) {}
 
   /**
-   * Waits until the read models show all that was acknowledged of the session. `absent` only where
-   * neither a claim nor, at the partition's end, a folded session exists; a claimed session that is
-   * not folded yet is waited for.
+   * Waits until the read models show every owned event of the session that was acknowledged; a
+   * claimed session that is not folded yet is waited for.
    * @throws SbpError SBP_UPSTREAM_UNAVAILABLE after 15 s
    */
-  async settle(sessionId: string): Promise<'present' | 'absent'> {
-    const deadline = Date.now() + FRESHNESS_TIMEOUT_MS;
-    const partition = this.log.partitionOf(sessionId);
+  async presence(sessionId: string): Promise<'present' | 'absent'> {
+    const deadline = performance.now() + FRESHNESS_TIMEOUT_MS;
     for (;;) {
       const { phase, head } = await this.look(sessionId);
       if (head === null) {
-        const end = await this.log.end(partition);
-        await this.waitFor(partition, end - 1, deadline);
-        const settled = await this.look(sessionId);
-        if (settled.head === null) return settled.phase === 'open' ? 'present' : 'absent';
+        await this.waitForEnd(sessionId, deadline);
+        const then = await this.look(sessionId);
+        if (then.head === null) return then.phase === 'open' ? 'present' : 'absent';
         continue;
       }
-      if (head >= 0) await this.waitFor(partition, head, deadline);
+      if (head >= 0) await this.waitFor(this.at(sessionId, head), deadline);
       if (phase === 'open') return 'present';
       // Once released at a known head and folded, it is known never to have been opened.
       if (head >= 0) {
-        const settled = await this.look(sessionId);
-        return settled.phase === 'open' ? 'present' : 'absent';
+        const then = await this.look(sessionId);
+        return then.phase === 'open' ? 'present' : 'absent';
       }
-      if (Date.now() > deadline) throw notReady();
-      await new Promise((resolve) => setTimeout(resolve, UNFOLDED_POLL_MS));
+      if (performance.now() > deadline) throw notReadable();
+      await pause(UNFOLDED_POLL_MS);
     }
   }
 
-  /** Waits until the projection has passed a position; false after `timeoutMs`. */
-  async reached(
-    position: { readonly partition: number; readonly offset: number },
-    timeoutMs = FRESHNESS_TIMEOUT_MS,
-  ): Promise<boolean> {
+  /**
+   * As `presence`, and waits for everything that was acknowledged before the call, whoever wrote
+   * it.
+   */
+  async latest(sessionId: string): Promise<'present' | 'absent'> {
+    const deadline = performance.now() + FRESHNESS_TIMEOUT_MS;
+    await this.waitForEnd(sessionId, deadline);
+    return this.presence(sessionId);
+  }
+
+  /** Waits until a log head of the session is folded; -1 is no head. @throws as `presence` */
+  async foldedUpTo(sessionId: string, head: number): Promise<void> {
+    if (head < 0) return;
+    await this.waitFor(this.at(sessionId, head), performance.now() + FRESHNESS_TIMEOUT_MS);
+  }
+
+  /** Waits until the fold has passed a position; false after `timeoutMs`. */
+  async reached(position: Position, timeoutMs = FRESHNESS_TIMEOUT_MS): Promise<boolean> {
     return this.progress.reached(position.partition, position.offset, timeoutMs);
   }
 
-  /** As `reached`, for a log head of the session; -1 is no head. */
-  async settleAt(sessionId: string, head: number): Promise<void> {
-    if (head >= 0)
-      await this.waitFor(this.log.partitionOf(sessionId), head, Date.now() + FRESHNESS_TIMEOUT_MS);
+  /** Waits until the fold has passed a position, however long that takes. */
+  async untilFolded(position: Position): Promise<void> {
+    while (!(await this.reached(position)));
   }
 
-  private async waitFor(partition: number, offset: number, deadline: number): Promise<void> {
-    const reached = await this.progress.reached(
-      partition,
-      offset,
-      Math.max(1, deadline - Date.now()),
-    );
-    if (!reached) throw notReady();
+  /** The fold was seen to be at `next` in the session's partition. */
+  seen(sessionId: string, next: number): void {
+    this.progress.advanced(this.log.partitionOf(sessionId), next);
+  }
+
+  private async waitForEnd(sessionId: string, deadline: number): Promise<void> {
+    const end = await this.log.end(this.log.partitionOf(sessionId));
+    await this.waitFor(this.at(sessionId, end - 1), deadline);
+  }
+
+  private async waitFor(position: Position, deadline: number): Promise<void> {
+    const left = Math.max(1, deadline - performance.now());
+    if (!(await this.reached(position, left))) throw notReadable();
+  }
+
+  private at(sessionId: string, offset: number): Position {
+    return { partition: this.log.partitionOf(sessionId), offset };
   }
 
   private async look(sessionId: string): Promise<Sighting> {
@@ -95,12 +131,10 @@ export class Freshness {
   }
 }
 
-function notReady(): SbpError {
+function notReadable(): SbpError {
   return new SbpError(
     'SBP_UPSTREAM_UNAVAILABLE',
-    'The session is not readable yet: the projection is behind. Try again.',
-    {
-      retryAfter: 1,
-    },
+    'The session is not readable yet, because the projection is behind. Try again.',
+    { retryAfter: 1 },
   );
 }

@@ -1,9 +1,11 @@
 import type { SessionState } from '#libs/domain';
 import { initialState, turnText } from '#libs/domain';
-import type { Message, TurnError, TurnStatus } from '#libs/protocol';
+import type { TurnError, TurnStatus } from '#libs/protocol';
 import type { Database } from '#libs/sql';
-import { raw } from '#libs/sql';
+import type { SqlPart } from '#libs/sql';
+import { part, raw } from '#libs/sql';
 import { rows } from '../statement.js';
+import { readError, readOutput } from './turn-content.js';
 
 /** One ended turn that a surface is owed. */
 export interface OwedTurn {
@@ -33,6 +35,8 @@ export interface Glance {
 
 /** Most owed turns in one read. */
 export const OWED_PAGE = 100;
+/** A page ends with the turn that passes this many bytes, so that memory stays bounded. */
+export const OWED_PAGE_BYTES = 4 * 1024 * 1024;
 
 interface OwedRow {
   readonly turnId: string;
@@ -40,9 +44,9 @@ interface OwedRow {
   readonly epoch: number;
   readonly seq: number;
   readonly status: TurnStatus;
-  readonly output: string;
+  readonly output: string | null;
   readonly modelUsed: string | null;
-  readonly error: string | null;
+  readonly errorCode: string | null;
   readonly createdAt: string;
 }
 
@@ -54,9 +58,10 @@ export class SurfaceReads {
   async view(sessionId: string, written: number): Promise<SurfaceView> {
     const found = await this.database.read(
       (reader) => rows(reader)<{ state: string } & (OwedRow | { turnId: null })>`
-        SELECT s.state AS state, ${raw(owedColumns)} FROM sessions s
-        LEFT JOIN turns t ON t.session_id = s.session_id AND t.seq > ${written}
-        WHERE s.session_id = ${sessionId} ORDER BY t.seq LIMIT ${raw(String(OWED_PAGE))}`,
+        ${owedPage(sessionId, written, null)}
+        SELECT s.state AS state, ${raw(OWED_COLUMNS)} FROM sessions s
+        LEFT JOIN sized t ON t.before < ${raw(String(OWED_PAGE_BYTES))}
+        WHERE s.session_id = ${sessionId} ORDER BY t.seq`,
     );
     const [first] = found;
     if (first === undefined) return { session: initialState, owed: [] };
@@ -70,9 +75,9 @@ export class SurfaceReads {
   async owed(sessionId: string, after: number, upTo: number): Promise<readonly OwedTurn[]> {
     const found = await this.database.read(
       (reader) => rows(reader)<OwedRow>`
-        SELECT ${raw(owedColumns)} FROM turns t
-        WHERE t.session_id = ${sessionId} AND t.seq > ${after} AND t.seq <= ${upTo}
-        ORDER BY t.seq LIMIT ${raw(String(OWED_PAGE))}`,
+        ${owedPage(sessionId, after, upTo)}
+        SELECT ${raw(OWED_COLUMNS)} FROM sized t
+        WHERE t.before < ${raw(String(OWED_PAGE_BYTES))} ORDER BY t.seq`,
     );
     return found.map(owedTurn);
   }
@@ -88,7 +93,8 @@ export class SurfaceReads {
         turnId: string | null;
         epoch: number | null;
       }>`
-        SELECT session_id AS id, attach_id AS "attachId", head AS head, open_turn_id AS "turnId", open_epoch AS epoch
+        SELECT session_id AS id, attach_id AS "attachId", head AS head,
+          open_turn_id AS "turnId", open_epoch AS epoch
         FROM sessions WHERE session_id IN (${[...sessionIds]})`,
     );
     return new Map(
@@ -100,19 +106,32 @@ export class SurfaceReads {
   }
 }
 
-const owedColumns = `t.turn_id AS "turnId", t.number AS number, t.epoch AS epoch, t.seq AS seq, t.status AS status,
-  t.output AS output, t.model_used AS "modelUsed", t.error AS error, t.ended_at AS "createdAt"`;
+/** The next turns behind `after`, each with the bytes of those before it in the page. */
+function owedPage(sessionId: string, after: number, upTo: number | null): SqlPart {
+  const limit = upTo === null ? part`` : part`AND seq <= ${upTo}`;
+  return part`
+    WITH page AS (
+      SELECT turn_id, number, epoch, seq, status, output, model_used, error_code, ended_at,
+        COALESCE(octet_length(output), 0) AS bytes
+      FROM turns WHERE session_id = ${sessionId} AND seq > ${after} ${limit}
+      ORDER BY seq LIMIT ${raw(String(OWED_PAGE))}
+    ), sized AS (SELECT page.*, SUM(bytes) OVER (ORDER BY seq) - bytes AS before FROM page)`;
+}
 
-function owedTurn({ output, error, ...row }: OwedRow): OwedTurn {
+const OWED_COLUMNS = `t.turn_id AS "turnId", t.number AS number, t.epoch AS epoch, t.seq AS seq,
+  t.status AS status, t.output AS output, t.model_used AS "modelUsed",
+  t.error_code AS "errorCode", t.ended_at AS "createdAt"`;
+
+function owedTurn({ output, errorCode, ...row }: OwedRow): OwedTurn {
   return {
     turnId: row.turnId,
     number: row.number,
     epoch: row.epoch,
     seq: row.seq,
     status: row.status,
-    text: turnText(JSON.parse(output) as Message[]),
+    text: turnText(readOutput(output)),
     modelUsed: row.modelUsed,
-    error: error === null ? null : (JSON.parse(error) as TurnError),
+    error: readError(errorCode, output),
     createdAt: row.createdAt,
   };
 }

@@ -34,7 +34,7 @@ export async function openTestStore(dialect: Dialect): Promise<TestStore> {
   const projection = new Projection();
   return {
     database,
-    fold: (...events) => database.write((transaction) => projection.apply(transaction, events)),
+    fold: (...events) => database.write((transaction) => projection.apply(transaction, 0, events)),
     rows: async (table) => {
       const { rows } = await database.read(
         (reader) => sql(reader)`SELECT * FROM ${raw(table)} ORDER BY 1, 2`,

@@ -1,0 +1,163 @@
+import type { Change } from '#libs/domain';
+import type { TurnRow } from '../entities/turn.entity.js';
+
+/** An entity's columns as a plain object. */
+export type Columns<T> = { -readonly [K in keyof T]: T[K] };
+export type TurnColumns = Columns<TurnRow>;
+
+type TurnChange = Extract<Change, { readonly turnId: string }>;
+type ChangeOf<T extends TurnChange['type']> = Extract<TurnChange, { type: T }>;
+
+/** One turn of one session. */
+interface TurnKey {
+  readonly sessionId: string;
+  readonly number: number;
+}
+
+type EndColumns = Pick<
+  TurnColumns,
+  | 'status'
+  | 'seq'
+  | 'endIndex'
+  | 'output'
+  | 'modelUsed'
+  | 'usage'
+  | 'costUsd'
+  | 'snapshotId'
+  | 'errorCode'
+  | 'steps'
+  | 'sessionCostUsd'
+  | 'endedAt'
+>;
+type AdoptionColumns = Pick<TurnColumns, 'epoch' | 'runnerSlot' | 'runnerIncarnation'>;
+
+/**
+ * What a batch of events does to the table of turns, gathered so that it takes one statement for
+ * each kind of write, however many events there are: rows of turns that began in the batch, and
+ * changes of rows that were there before. A turn ends before another one cuts it, and is owed after
+ * it has ended, so the kinds are written in that order.
+ */
+export class TurnWrites {
+  readonly inserted = new Map<string, TurnColumns>();
+  readonly adopted = new Map<string, TurnKey & AdoptionColumns>();
+  readonly ended = new Map<string, TurnKey & EndColumns>();
+  readonly owed = new Map<string, TurnKey & { readonly seq: number }>();
+  /** By session: messages from this place on are not visible any more. */
+  readonly cuts = new Map<string, number>();
+
+  add(sessionId: string, change: TurnChange, content: string | null): void {
+    const key = `${sessionId} ${change.number}`;
+    switch (change.type) {
+      case 'turn-started':
+        this.start(key, sessionId, change, content ?? '{}');
+        return;
+      case 'turn-adopted': {
+        const columns = adoptionColumns(change);
+        if (!this.patch(key, columns)) {
+          this.adopted.set(key, { sessionId, number: change.number, ...columns });
+        }
+        return;
+      }
+      case 'turn-ended': {
+        const columns = endColumns(change, content);
+        if (!this.patch(key, { ...columns, visibleEnd: columns.endIndex })) {
+          this.ended.set(key, { sessionId, number: change.number, ...columns });
+        }
+        return;
+      }
+      case 'turn-owed':
+        if (!this.patch(key, { seq: change.seq })) {
+          this.owed.set(key, { sessionId, number: change.number, seq: change.seq });
+        }
+    }
+  }
+
+  private start(
+    key: string,
+    sessionId: string,
+    change: ChangeOf<'turn-started'>,
+    content: string,
+  ): void {
+    if (change.cuts) this.cut(sessionId, change.firstIndex);
+    this.inserted.set(key, turnColumns(sessionId, change, content));
+  }
+
+  private cut(sessionId: string, from: number): void {
+    this.cuts.set(sessionId, Math.min(from, this.cuts.get(sessionId) ?? from));
+    for (const turn of this.inserted.values()) {
+      if (turn.sessionId === sessionId) turn.visibleEnd = Math.min(turn.visibleEnd, from);
+    }
+  }
+
+  /** Whether the turn began in this batch, so that its row is not written yet. */
+  private patch(key: string, columns: Partial<TurnColumns>): boolean {
+    const row = this.inserted.get(key);
+    if (row === undefined) return false;
+    Object.assign(row, columns);
+    return true;
+  }
+}
+
+function turnColumns(
+  sessionId: string,
+  change: ChangeOf<'turn-started'>,
+  content: string,
+): TurnColumns {
+  return {
+    sessionId,
+    number: change.number,
+    turnId: change.turnId,
+    epoch: change.epoch,
+    runnerSlot: change.runner.slot,
+    runnerIncarnation: change.runner.incarnation,
+    status: 'open',
+    seq: null,
+    firstIndex: change.firstIndex,
+    endIndex: change.endIndex,
+    visibleEnd: change.endIndex,
+    systemTurn: change.systemTurn,
+    model: storable(change.model),
+    checkpointEvery: change.checkpointEvery,
+    request: content,
+    output: null,
+    modelUsed: null,
+    usage: null,
+    costUsd: null,
+    snapshotId: null,
+    errorCode: null,
+    steps: null,
+    sessionCostUsd: null,
+    startedAt: change.startedAt,
+    endedAt: null,
+  };
+}
+
+function adoptionColumns({ epoch, runner }: ChangeOf<'turn-adopted'>): AdoptionColumns {
+  return { epoch, runnerSlot: runner.slot, runnerIncarnation: runner.incarnation };
+}
+
+function endColumns(change: ChangeOf<'turn-ended'>, content: string | null): EndColumns {
+  return {
+    status: change.status,
+    seq: change.seq,
+    endIndex: change.endIndex,
+    // The event of a turn that was superseded is another turn's, and so is its content.
+    output: change.superseded ? null : content,
+    modelUsed: change.modelUsed === null ? null : storable(change.modelUsed),
+    usage: change.usage === null ? null : JSON.stringify(change.usage),
+    costUsd: change.costUsd,
+    snapshotId: change.snapshotId,
+    errorCode: change.errorCode,
+    steps: change.steps,
+    sessionCostUsd: change.sessionCostUsd,
+    endedAt: change.endedAt,
+  };
+}
+
+/**
+ * Postgres takes no NUL in a text, and an event that cannot be folded would stop its partition; in
+ * JSON it is escaped.
+ */
+function storable(text: string): string {
+  return text.replaceAll('\0', '\ufffd');
+}
