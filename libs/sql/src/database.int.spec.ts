@@ -1,104 +1,20 @@
-import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Client } from 'pg';
-import type { EntityManager, MigrationInterface, QueryRunner } from 'typeorm';
-import { Column, Entity, PrimaryColumn, Table } from 'typeorm';
-import {
-  afterAll,
-  afterEach,
-  beforeAll,
-  beforeEach,
-  describe,
-  expect,
-  inject,
-  it,
-  vi,
-} from 'vitest';
+import type { EntityManager } from 'typeorm';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Database } from './database.js';
 import { openPostgres } from './postgres.js';
-import { openSqlite } from './sqlite.js';
 import { raw, sql, tuples } from './statement.js';
+import type { Place } from './testing/places.js';
+import {
+  NoteRow,
+  asAdministrator,
+  insert,
+  noteIds,
+  postgresPlace,
+  schema,
+  sqlitePlace,
+} from './testing/places.js';
 
-@Entity('notes')
-class NoteRow {
-  @PrimaryColumn({ type: 'varchar', length: 36 })
-  id!: string;
-
-  @Column({ type: 'bigint' })
-  size!: number;
-
-  @Column({ type: 'text', nullable: true })
-  body!: string | null;
-}
-
-class Notes1780000000000 implements MigrationInterface {
-  async up(runner: QueryRunner): Promise<void> {
-    const columns = [
-      { name: 'id', type: 'varchar', length: '36', isPrimary: true },
-      { name: 'size', type: 'bigint' },
-      { name: 'body', type: 'text', isNullable: true },
-    ];
-    await runner.createTable(new Table({ name: 'notes', columns }), true);
-    await runner.createTable(
-      new Table({ name: 'kept', columns: [{ name: 'id', type: 'varchar', isPrimary: true }] }),
-      true,
-    );
-  }
-
-  async down(): Promise<void> {
-    await Promise.resolve();
-  }
-}
-
-const schema = { entities: [NoteRow], migrations: [Notes1780000000000] };
 const BIG = 2 ** 52 + 1;
-
-interface Place {
-  /** Opens the place's database; a second time as another process would. */
-  open(): Promise<Database>;
-  remove(): Promise<void>;
-}
-
-async function sqlitePlace(): Promise<Place> {
-  const directory = await mkdtemp(join(tmpdir(), 'sql-'));
-  return {
-    open: () => openSqlite({ ...schema, file: join(directory, 'data', 'test.sqlite') }),
-    remove: () => rm(directory, { recursive: true, force: true }),
-  };
-}
-
-async function asAdministrator(statement: string): Promise<void> {
-  const client = new Client({ connectionString: inject('SBP_TEST_POSTGRES_URL') });
-  await client.connect();
-  await client.query(statement);
-  await client.end();
-}
-
-async function postgresPlace(): Promise<Place> {
-  const name = `sql_${randomUUID().replaceAll('-', '')}`;
-  await asAdministrator(`CREATE DATABASE ${name}`);
-  const url = new URL(inject('SBP_TEST_POSTGRES_URL'));
-  url.pathname = `/${name}`;
-  return {
-    open: () => openPostgres({ ...schema, url: url.href, poolSize: 4 }),
-    remove: () => asAdministrator(`DROP DATABASE ${name} WITH (FORCE)`),
-  };
-}
-
-function insert(id: string, size = 1) {
-  return async (transaction: EntityManager): Promise<void> => {
-    await sql(transaction)`INSERT INTO notes (id, size, body) VALUES (${id}, ${size}, ${null})`;
-  };
-}
-
-async function noteIds(database: Database): Promise<string[]> {
-  const { rows } = await database.read(
-    (reader) => sql(reader)<{ id: string }>`SELECT id FROM notes ORDER BY id`,
-  );
-  return rows.map(({ id }) => id);
-}
 
 describe.each([
   ['sqlite', sqlitePlace],
@@ -307,11 +223,22 @@ describe('database on sqlite', () => {
     await place.remove();
   });
 
-  it('is on the disk when a write resolves: WAL, and a sync for every commit', async () => {
-    await database.write(async (transaction) => {
-      expect((await sql(transaction)`PRAGMA journal_mode`).rows).toEqual([{ journal_mode: 'wal' }]);
-      expect((await sql(transaction)`PRAGMA synchronous`).rows).toEqual([{ synchronous: 2 }]);
-    });
+  it('is on the disk when a durable write resolves: WAL, and a sync for its commit', async () => {
+    const levels = async (writer: EntityManager) => {
+      expect((await sql(writer)`PRAGMA journal_mode`).rows).toEqual([{ journal_mode: 'wal' }]);
+      return (await sql(writer)<{ synchronous: number }>`PRAGMA synchronous`).rows;
+    };
+    const FULL = [{ synchronous: 2 }];
+    const NORMAL = [{ synchronous: 1 }];
+    const durable = { durable: true };
+    expect(await database.write(levels, durable)).toEqual(FULL);
+    expect(await database.write(levels)).toEqual(NORMAL);
+    expect(await database.writeOne(levels, durable)).toEqual(FULL);
+    expect(await database.writeOne(levels)).toEqual(NORMAL);
+    const mixed = [durable, {}, {}, durable, durable].map((options) =>
+      database.write(levels, options),
+    );
+    expect(await Promise.all(mixed)).toEqual([FULL, NORMAL, NORMAL, FULL, FULL]);
   });
 
   it('runs writes one after another in the order in which they came', async () => {

@@ -1,11 +1,15 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type SqliteFile from 'better-sqlite3';
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { Counter } from './counter.js';
 import { dropTables, openDataSource, runMigrations } from './data-source.js';
-import type { Schema } from './database.js';
+import type { DatabaseCounts, Schema, WriteOptions } from './database.js';
 import { Database } from './database.js';
+import { thrownByWork } from './driver-errors.js';
 import { sql } from './statement.js';
+import { StorageFault } from './storage-fault.js';
+import type { JobKind, WriterConnection } from './write-lane.js';
 import { WriteLane } from './write-lane.js';
 
 /**
@@ -25,24 +29,23 @@ export interface SqliteOptions extends Schema {
  */
 export async function openSqlite({ file, entities, migrations }: SqliteOptions): Promise<Database> {
   await mkdir(dirname(file), { recursive: true });
+  const counter = new Counter('sqlite');
   const shared = {
     type: 'better-sqlite3' as const,
     database: file,
     entities: [...entities],
     timeout: BUSY_TIMEOUT,
+    logger: counter,
   };
   const writer = await openDataSource({
     ...shared,
     migrations: [...migrations],
     enableWAL: true,
-    // [A2]: a commit is on the disk when it returns, also if the machine loses its power.
-    prepareDatabase: (connection: SqliteFile.Database) =>
-      void connection.pragma('synchronous = FULL'),
   });
   let database: SqliteDatabase;
   try {
     const reader = await openDataSource({ ...shared, readonly: true });
-    database = new SqliteDatabase(writer, reader);
+    database = new SqliteDatabase(new Writer(writer, counter), reader, counter);
   } catch (error) {
     await writer.destroy();
     throw error;
@@ -63,33 +66,46 @@ class SqliteDatabase extends Database {
   private closed = false;
 
   constructor(
-    private readonly writer: DataSource,
+    private readonly writer: Writer,
     private readonly reader: DataSource,
+    private readonly counter: Counter,
   ) {
     super();
-    this.lane = new WriteLane(
-      () => writer.createQueryRunner(),
-      async () => {
-        if (writer.isInitialized) await writer.destroy();
-        if (!this.closed) await writer.initialize();
-      },
-    );
+    this.lane = new WriteLane(writer);
   }
 
-  read<T>(work: (reader: EntityManager) => Promise<T>): Promise<T> {
-    return work(this.reader.manager);
+  async read<T>(work: (reader: EntityManager) => Promise<T>): Promise<T> {
+    try {
+      return await work(this.reader.manager);
+    } catch (error) {
+      throw thrownByWork(error);
+    }
   }
 
-  write<T>(work: (transaction: EntityManager) => Promise<T>): Promise<T> {
-    return this.closed ? Promise.reject(new Error('The database is closed.')) : this.lane.run(work);
+  write<T>(
+    work: (transaction: EntityManager) => Promise<T>,
+    options: WriteOptions = {},
+  ): Promise<T> {
+    return this.run({ durable: options.durable === true, single: false }, work);
+  }
+
+  override writeOne<T>(
+    statement: (writer: EntityManager) => Promise<T>,
+    options: WriteOptions = {},
+  ): Promise<T> {
+    return this.run({ durable: options.durable === true, single: true }, statement);
+  }
+
+  counts(): DatabaseCounts {
+    return this.counter.counts();
   }
 
   migrate(): Promise<void> {
-    return this.write(runMigrations);
+    return this.write(runMigrations, { durable: true });
   }
 
   dropAll(keepTables: readonly string[]): Promise<void> {
-    return this.write(async (transaction) => {
+    const drop = async (transaction: EntityManager): Promise<void> => {
       const { rows } = await sql(transaction)<{ name: string }>`
         SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'`;
       await dropTables(
@@ -97,7 +113,8 @@ class SqliteDatabase extends Database {
         rows.map(({ name }) => name),
         keepTables,
       );
-    });
+    };
+    return this.write(drop, { durable: true });
   }
 
   /** Waits for the writes that have begun. */
@@ -105,6 +122,60 @@ class SqliteDatabase extends Database {
     this.closed = true;
     await this.lane.idle();
     if (this.reader.isInitialized) await this.reader.destroy();
-    if (this.writer.isInitialized) await this.writer.destroy();
+    await this.writer.close();
+  }
+
+  private run<T>(kind: JobKind, work: (writer: EntityManager) => Promise<T>): Promise<T> {
+    return this.closed
+      ? Promise.reject(new StorageFault('unavailable', 'The database is closed.'))
+      : this.lane.run(kind, work);
+  }
+}
+
+/**
+ * The one connection that writes. One, and not one for each durability, because each of two would
+ * throw its page cache away whenever the other has written.
+ */
+class Writer implements WriterConnection {
+  /** What `synchronous` is set to; null if it is not known. */
+  private durable: boolean | null = null;
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly counter: Counter,
+  ) {}
+
+  async prepare(durable: boolean): Promise<QueryRunner> {
+    if (!this.dataSource.isInitialized) await this.dataSource.initialize();
+    const runner = this.dataSource.createQueryRunner();
+    if (this.durable !== durable) {
+      // [A2]: FULL syncs the log at each commit, NORMAL only at a checkpoint.
+      this.connection.pragma(`synchronous = ${durable ? 'FULL' : 'NORMAL'}`);
+      this.durable = durable;
+    }
+    return runner;
+  }
+
+  inTransaction(): boolean {
+    return this.connection.inTransaction;
+  }
+
+  async reset(): Promise<void> {
+    await this.close();
+    await this.dataSource.initialize();
+  }
+
+  committed(durable: boolean): void {
+    this.counter.committed(durable);
+  }
+
+  async close(): Promise<void> {
+    this.durable = null;
+    if (this.dataSource.isInitialized) await this.dataSource.destroy();
+  }
+
+  private get connection(): SqliteFile.Database {
+    const driver = this.dataSource.driver as unknown as { databaseConnection: SqliteFile.Database };
+    return driver.databaseConnection;
   }
 }

@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { storageFault } from './driver-errors.js';
 
 type Scalar = string | number | bigint | boolean | null | Buffer;
 
@@ -65,7 +66,7 @@ export function tuples(rows: readonly (readonly Scalar[])[]): SqlTuples {
  * The same result on both dialects: TypeORM's own `sql` tag runs in transactions too, but yields
  * `[rows, count]` for an UPDATE … RETURNING on Postgres, the rows alone on SQLite, and no count at
  * all of an INSERT. 64-bit integers are numbers, times are for the caller to keep as ms, JSON as
- * text. A name that holds upper case or is a keyword must be quoted.
+ * text. A name that holds upper case or is a keyword must be quoted. @throws StorageFault
  */
 export function sql(manager: EntityManager): SqlTag {
   return async <Row>(
@@ -78,6 +79,8 @@ export function sql(manager: EntityManager): SqlTag {
       const result = await runner.query(text, parameters, true);
       const rows = result.records as Row[];
       return { rows, affected: result.affected ?? rows.length };
+    } catch (error) {
+      throw storageFault(error);
     } finally {
       if (manager.queryRunner === undefined) await runner.release();
     }

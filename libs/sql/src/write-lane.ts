@@ -1,7 +1,25 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EntityManager, QueryRunner } from 'typeorm';
+import { storageFault, thrownByWork } from './driver-errors.js';
+import { StorageFault } from './storage-fault.js';
 
-interface Job {
+/** What the lane needs of the one connection that writes. */
+export interface WriterConnection {
+  /** Its runner, with every commit from now on durable or relaxed; opens it if it is closed. */
+  prepare(durable: boolean): Promise<QueryRunner>;
+  inTransaction(): boolean;
+  /** Opens it anew: the one way to be rid of a transaction that cannot be ended. */
+  reset(): Promise<void>;
+  committed(durable: boolean): void;
+}
+
+export interface JobKind {
+  readonly durable: boolean;
+  /** One statement and no more, so that it is a transaction by itself. */
+  readonly single: boolean;
+}
+
+interface Job extends JobKind {
   readonly run: (transaction: EntityManager) => Promise<unknown>;
   readonly settle: (outcome: Outcome) => void;
 }
@@ -17,28 +35,26 @@ type Outcome =
 const MAX_GROUP = 500;
 
 /**
- * The one writer of a SQLite file: jobs run one after another, in the order in which they came, and
- * all that waits is committed together, so that the disk is waited for once. Each job has a
- * savepoint: one that throws is undone alone. A job is settled after the commit, never before [A2];
- * if the commit fails, so does every job of the group.
+ * The one writer of a SQLite file: jobs run one after another, in the order in which they came.
+ * Those of one durability that wait are committed together, so that the disk is waited for once; a
+ * durable job never shares a transaction with relaxed ones, because these would wait for its sync.
+ *
+ * A statement that waits alone runs without a transaction around it. In a transaction the first job
+ * has no savepoint: if it throws, the transaction is rolled back with nothing else in it. Nor has a
+ * single statement, which SQLite undoes by itself. Each other job has one, so that it is undone
+ * alone. A job is settled after the commit, never before [A2]; if the commit fails, so does every
+ * job of the group.
  */
 export class WriteLane {
   private readonly waiting: Job[] = [];
   private running: Promise<void> | undefined;
 
-  /**
-   * @param runner gives the connection's query runner, asked for each group
-   * @param reset opens the connection anew: the one way to be rid of a transaction that cannot be
-   *   ended
-   */
-  constructor(
-    private readonly runner: () => QueryRunner,
-    private readonly reset: () => Promise<void>,
-  ) {}
+  constructor(private readonly connection: WriterConnection) {}
 
-  run<T>(work: (transaction: EntityManager) => Promise<T>): Promise<T> {
+  run<T>(kind: JobKind, work: (transaction: EntityManager) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.waiting.push({
+        ...kind,
         run: work,
         settle: (outcome) => {
           if (outcome.type === 'done') resolve(outcome.value as T);
@@ -55,8 +71,8 @@ export class WriteLane {
   }
 
   private async drain(): Promise<void> {
-    while (this.waiting.length > 0) {
-      await this.runGroup();
+    for (let head = this.waiting[0]; head !== undefined; head = this.waiting[0]) {
+      await this.runGroup(head);
       // SQLite answers synchronously: without this, a lane that never empties would leave no turn
       // to the rest of the process.
       await nextTurn();
@@ -64,50 +80,95 @@ export class WriteLane {
     this.running = undefined;
   }
 
-  private async runGroup(): Promise<void> {
+  private async runGroup({ durable }: JobKind): Promise<void> {
     const group: Job[] = [];
     const outcomes: Outcome[] = [];
     try {
-      const runner = this.runner();
-      await runner.startTransaction();
-      // Jobs that come while the group runs join it.
-      while (group.length < MAX_GROUP) {
-        const job = this.waiting.shift();
-        if (job === undefined) break;
-        group.push(job);
-        outcomes.push(await runInSavepoint(runner, job));
-      }
-      await runner.commitTransaction();
+      const runner = await this.connection.prepare(durable);
+      const kept = this.standsAlone()
+        ? await this.runAlone(runner, group, outcomes)
+        : await this.runTogether(runner, group, outcomes);
+      if (kept) this.connection.committed(durable);
     } catch (error) {
+      const fault = storageFault(error);
       // Where not even a transaction can be begun, nothing that waits can be written.
       if (group.length === 0) group.push(...this.waiting.splice(0));
-      await this.reset().catch(() => {
-        // The next group finds the connection closed, and fails in its turn.
+      await this.connection.reset().catch(() => {
+        // The next group finds the connection closed, and opens it or fails in its turn.
       });
       for (const [index, job] of group.entries()) {
         const outcome = outcomes[index];
-        job.settle(outcome?.type === 'failed' ? outcome : failed(error));
+        job.settle(outcome?.type === 'failed' ? outcome : { type: 'failed', error: fault });
       }
       return;
     }
     for (const [index, outcome] of outcomes.entries()) group[index]?.settle(outcome);
   }
+
+  private standsAlone(): boolean {
+    const [first, second] = this.waiting;
+    return first?.single === true && first.durable !== second?.durable;
+  }
+
+  private async runAlone(runner: QueryRunner, group: Job[], outcomes: Outcome[]): Promise<boolean> {
+    const outcome = await attempt(runner, this.take(group));
+    outcomes.push(outcome);
+    return outcome.type === 'done';
+  }
+
+  /** Gives whether there was anything to commit. */
+  private async runTogether(
+    runner: QueryRunner,
+    group: Job[],
+    outcomes: Outcome[],
+  ): Promise<boolean> {
+    await runner.startTransaction();
+    const first = this.take(group);
+    const outcome = await attempt(runner, first);
+    outcomes.push(outcome);
+    if (outcome.type === 'failed') {
+      await runner.rollbackTransaction();
+      return false;
+    }
+    this.mustBeInTransaction();
+    // Jobs that come while the group runs join it.
+    while (group.length < MAX_GROUP && this.waiting[0]?.durable === first.durable) {
+      const job = this.take(group);
+      outcomes.push(await (job.single ? attempt(runner, job) : runInSavepoint(runner, job)));
+      this.mustBeInTransaction();
+    }
+    await runner.commitTransaction();
+    return true;
+  }
+
+  private take(group: Job[]): Job {
+    const job = this.waiting.shift();
+    if (job === undefined) throw new RangeError('nothing waits');
+    group.push(job);
+    return job;
+  }
+
+  /** SQLite drops a transaction by itself when the disk is full or broken, under whoever wrote. */
+  private mustBeInTransaction(): void {
+    if (!this.connection.inTransaction()) {
+      throw new StorageFault('unavailable', 'SQLite has dropped the transaction.');
+    }
+  }
 }
 
-function failed(error: unknown): Outcome {
-  return { type: 'failed', error: error as Error };
+async function attempt(runner: QueryRunner, job: Job): Promise<Outcome> {
+  try {
+    return { type: 'done', value: await job.run(runner.manager) };
+  } catch (error) {
+    return { type: 'failed', error: thrownByWork(error) as Error };
+  }
 }
 
 /** Throws only if the savepoint cannot be ended: SQLite has then dropped the whole transaction. */
 async function runInSavepoint(runner: QueryRunner, job: Job): Promise<Outcome> {
   await runner.startTransaction();
-  let outcome: Outcome;
-  try {
-    outcome = { type: 'done', value: await job.run(runner.manager) };
-  } catch (error) {
-    await runner.rollbackTransaction();
-    return failed(error);
-  }
-  await runner.commitTransaction();
+  const outcome = await attempt(runner, job);
+  if (outcome.type === 'done') await runner.commitTransaction();
+  else await runner.rollbackTransaction();
   return outcome;
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { EntityManager } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { DatabaseCounts } from '#libs/sql';
 import { Database, openSqlite, sql } from '#libs/sql';
 import { LogOverloaded, MAX_PENDING_BYTES } from '../ports/event-log.js';
 import { eventLogEntities, eventLogMigrations } from '../schema.js';
@@ -32,6 +33,9 @@ class FullDisk extends Database {
       }
       return result;
     });
+  }
+  counts(): DatabaseCounts {
+    return this.database.counts();
   }
   migrate(): Promise<void> {
     return this.database.migrate();

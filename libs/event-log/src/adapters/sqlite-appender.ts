@@ -96,11 +96,14 @@ export class SqliteAppender {
   private async write(group: readonly Pending[]): Promise<number[]> {
     for (let wait = RETRY.first; ; wait = Math.min(wait * 2, RETRY.longest)) {
       try {
-        return await this.database.write(async (transaction) => {
-          const offsets: number[] = [];
-          for (const { rows } of group) offsets.push(await insert(transaction, rows));
-          return offsets;
-        });
+        return await this.database.write(
+          async (transaction) => {
+            const offsets: number[] = [];
+            for (const { rows } of group) offsets.push(await insert(transaction, rows));
+            return offsets;
+          },
+          { durable: true },
+        );
       } catch (error) {
         if (this.closing.signal.aborted) throw error;
         await delay(wait, undefined, { signal: this.closing.signal }).catch(() => {

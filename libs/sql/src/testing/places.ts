@@ -1,0 +1,89 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import type { EntityManager, MigrationInterface, QueryRunner } from 'typeorm';
+import { Column, Entity, PrimaryColumn, Table } from 'typeorm';
+import { inject } from 'vitest';
+import type { Database } from '../database.js';
+import { openPostgres } from '../postgres.js';
+import { openSqlite } from '../sqlite.js';
+import { sql } from '../statement.js';
+
+@Entity('notes')
+export class NoteRow {
+  @PrimaryColumn({ type: 'varchar', length: 36 })
+  id!: string;
+
+  @Column({ type: 'bigint' })
+  size!: number;
+
+  @Column({ type: 'text', nullable: true })
+  body!: string | null;
+}
+
+class Notes1780000000000 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    const columns = [
+      { name: 'id', type: 'varchar', length: '36', isPrimary: true },
+      { name: 'size', type: 'bigint' },
+      { name: 'body', type: 'text', isNullable: true },
+    ];
+    await runner.createTable(new Table({ name: 'notes', columns }), true);
+    await runner.createTable(
+      new Table({ name: 'kept', columns: [{ name: 'id', type: 'varchar', isPrimary: true }] }),
+      true,
+    );
+  }
+
+  async down(): Promise<void> {
+    await Promise.resolve();
+  }
+}
+
+export const schema = { entities: [NoteRow], migrations: [Notes1780000000000] };
+export interface Place {
+  /** Opens the place's database; a second time as another process would. */
+  open(): Promise<Database>;
+  remove(): Promise<void>;
+}
+
+export async function sqlitePlace(): Promise<Place> {
+  const directory = await mkdtemp(join(tmpdir(), 'sql-'));
+  return {
+    open: () => openSqlite({ ...schema, file: join(directory, 'data', 'test.sqlite') }),
+    remove: () => rm(directory, { recursive: true, force: true }),
+  };
+}
+
+export async function asAdministrator(statement: string): Promise<void> {
+  const client = new Client({ connectionString: inject('SBP_TEST_POSTGRES_URL') });
+  await client.connect();
+  await client.query(statement);
+  await client.end();
+}
+
+export async function postgresPlace(): Promise<Place> {
+  const name = `sql_${randomUUID().replaceAll('-', '')}`;
+  await asAdministrator(`CREATE DATABASE ${name}`);
+  const url = new URL(inject('SBP_TEST_POSTGRES_URL'));
+  url.pathname = `/${name}`;
+  return {
+    open: () => openPostgres({ ...schema, url: url.href, poolSize: 4 }),
+    remove: () => asAdministrator(`DROP DATABASE ${name} WITH (FORCE)`),
+  };
+}
+
+export function insert(id: string, size = 1) {
+  return async (transaction: EntityManager): Promise<void> => {
+    await sql(transaction)`INSERT INTO notes (id, size, body) VALUES (${id}, ${size}, ${null})`;
+  };
+}
+
+export async function noteIds(database: Database): Promise<string[]> {
+  const { rows } = await database.read(
+    (reader) => sql(reader)<{ id: string }>`SELECT id FROM notes ORDER BY id`,
+  );
+  return rows.map(({ id }) => id);
+}
