@@ -1,4 +1,5 @@
-import { CompletionsModule, LiveTurns } from '#libs/completions';
+import { CompletionsModule } from '#libs/completions';
+import { LiveTurns } from '#libs/live';
 import type { ServiceSpec, Settings } from '#libs/runtime';
 
 /** Completions: runs turns, and adopts those of dead processes. */

@@ -2,7 +2,7 @@ import type { DynamicModule } from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import { CompletionsController } from './http/completions.controller.js';
 import { CompletionsOptions } from './completions-options.js';
-import { LiveTurns } from './live-turns.js';
+import { LiveTurns } from '#libs/live';
 import { ModelAnswerReader } from './model/model-answer.js';
 import { OrphanScan } from './adoption/orphan-scan.js';
 import { PassThrough } from './http/pass-through.js';

@@ -1,3 +1,2 @@
 export { CompletionsModule } from './completions.module.js';
-export { LiveTurns } from './live-turns.js';
 export { CompletionsOptions } from './completions-options.js';

@@ -18,7 +18,7 @@ import { InProcessMailbox } from '#libs/mailbox';
 import type { ProcessAddress } from '#libs/protocol';
 import { Heartbeat, ProcessIdentity, SessionReads } from '#libs/store';
 import type { CompletionsOptions } from '../completions-options.js';
-import { LiveTurns } from '../live-turns.js';
+import { LiveTurns } from '#libs/live';
 import { ModelAnswerReader } from '../model/model-answer.js';
 import { OrphanScan } from './orphan-scan.js';
 import { SessionReleases } from '../claim/session-releases.js';

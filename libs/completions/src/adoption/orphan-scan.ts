@@ -13,7 +13,7 @@ import {
   SessionReads,
 } from '#libs/store';
 import { nobody } from '../http/caller.js';
-import { LiveTurns } from '../live-turns.js';
+import { LiveTurns } from '#libs/live';
 import { SessionReleases } from '../claim/session-releases.js';
 import { CompletionsOptions } from '../completions-options.js';
 import { TurnFacts } from '../turn/turn-facts.js';

@@ -7,7 +7,7 @@ import type { Mailbox } from '#libs/mailbox';
 import type { Freshness, SessionReads } from '#libs/store';
 import { ProcessIdentity } from '#libs/store';
 import type { Caller } from '../http/caller.js';
-import { LiveTurns } from '../live-turns.js';
+import { LiveTurns } from '#libs/live';
 import { ModelAnswerReader } from '../model/model-answer.js';
 import type { SessionReleases } from '../claim/session-releases.js';
 import type { TurnAttempt } from './turn-attempt.js';

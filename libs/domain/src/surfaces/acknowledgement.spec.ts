@@ -101,6 +101,30 @@ describe('the pong of a client’s library', () => {
   });
 });
 
+// [SBP-L2-32]
+describe('a PONG that comes after the library’s pong stood in for it', () => {
+  const stoodIn = [written(1), pinged, libraryPong, stayed];
+
+  it('does not count for the next PING', () => {
+    const state = after([...stoodIn, written(2), pinged, pong]);
+    expect(state).toMatchObject({ acknowledged: 1, ping: { type: 'outstanding', horizon: 2 } });
+    expect(acknowledgeInput(state, pong)).toMatchObject({
+      acknowledged: 2,
+      ping: { type: 'none' },
+    });
+  });
+
+  it('does not count for the next PING when it comes before that one', () => {
+    expect(after([...stoodIn, pong, written(2), pinged, pong]).acknowledged).toBe(2);
+  });
+
+  it('answers the oldest of several PINGs that have no PONG yet', () => {
+    const again = [written(2), pinged, libraryPong, stayed, written(3), pinged];
+    expect(after([...stoodIn, ...again, pong, pong]).acknowledged).toBe(2);
+    expect(after([...stoodIn, ...again, pong, pong, pong]).acknowledged).toBe(3);
+  });
+});
+
 describe('closing', () => {
   it('by itself acknowledges nothing', () => {
     expect(after([written(1), closedCleanly]).acknowledged).toBe(0);
@@ -139,11 +163,46 @@ describe('whatever comes in', () => {
   it('a client that answers every PING ends with everything acknowledged', () => {
     fc.assert(
       fc.property(fc.array(input, { maxLength: 40 }), (inputs) => {
-        let state = after(inputs);
-        state = acknowledgeInput(state, pong);
+        const pings = inputs.filter(({ type }) => type === 'pinged').length;
+        let state = after([...inputs, ...Array.from({ length: pings }, () => pong)]);
         if (needsPing(state)) state = acknowledgeInput(acknowledgeInput(state, pinged), pong);
         expect(state.acknowledged).toBe(state.written);
       }),
+    );
+  });
+
+  it('a PONG acknowledges nothing that was written after the PING that it answers', () => {
+    const step = fc.oneof(
+      fc.constant('output' as const),
+      fc.constant('ping' as const),
+      fc.array(fc.constantFrom(libraryPong, stayed, closedCleanly), { maxLength: 2 }),
+      // The client answers one of the PINGs that it has not passed over yet, in their order.
+      fc.record({ passesOver: fc.constantFrom(0, 0, 1) }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80 }), fc.boolean(), (steps, acknowledges) => {
+        let state = beginAcknowledgement(0, acknowledges);
+        let seq = 0;
+        let unanswered: number[] = [];
+        for (const next of steps) {
+          const before = state;
+          if (next === 'output') {
+            state = acknowledgeInput(state, written(++seq));
+          } else if (next === 'ping') {
+            state = acknowledgeInput(state, pinged);
+            if (state !== before) unanswered.push(seq);
+          } else if (Array.isArray(next)) {
+            state = next.reduce(acknowledgeInput, state);
+          } else {
+            unanswered = unanswered.slice(next.passesOver);
+            const horizon = unanswered.shift();
+            if (horizon === undefined) continue;
+            state = acknowledgeInput(state, pong);
+            expect(state.acknowledged).toBeLessThanOrEqual(Math.max(before.acknowledged, horizon));
+          }
+        }
+      }),
+      { numRuns: 1000 },
     );
   });
 });

@@ -6,6 +6,10 @@
  * later output. The WebSocket's own pong is answered by a client's library before its code has read
  * anything: it stands in only where the client never sent a PONG and did not claim to
  * (`acknowledges`), and only when it has stayed `STAY_MS` after it or then closes cleanly.
+ *
+ * A client answers PINGs in their order, so a PONG answers the oldest PING that has none. A PING
+ * that the library's pong stood in for has none yet: where its PONG still comes, it must not count
+ * for the next PING, because the client may not have read what was written between the two.
  */
 export interface Acknowledgement {
   readonly acknowledges: boolean;
@@ -14,6 +18,11 @@ export interface Acknowledgement {
   readonly written: number;
   /** The last `seq` acknowledged on this connection. */
   readonly acknowledged: number;
+  /**
+   * PINGs that the library's pong stood in for and whose PONG has not come. A count is enough: what
+   * their PONGs would acknowledge is acknowledged already.
+   */
+  readonly unponged: number;
   readonly ping: Ping;
 }
 
@@ -39,7 +48,22 @@ export function beginAcknowledgement(cursor: number, acknowledges: boolean): Ack
     everPonged: false,
     written: cursor,
     acknowledged: cursor,
+    unponged: 0,
     ping: { type: 'none' },
+  };
+}
+
+/** A surface attaches anew on one connection: what the connection has shown still holds. */
+export function continueAcknowledgement(
+  state: Acknowledgement,
+  cursor: number,
+  acknowledges: boolean,
+): Acknowledgement {
+  return {
+    ...state,
+    acknowledges: acknowledges || state.acknowledges,
+    written: Math.max(cursor, state.written),
+    acknowledged: Math.max(cursor, state.acknowledged),
   };
 }
 
@@ -56,20 +80,24 @@ export function acknowledgeInput(
         ? state
         : { ...state, ping: { type: 'outstanding', horizon: state.written, libraryPong: false } };
     case 'pong':
-      return settle({ ...state, everPonged: true });
+      return ponged({ ...state, everPonged: true });
     case 'library-pong':
       return ping.type === 'outstanding'
         ? { ...state, ping: { ...ping, libraryPong: true } }
         : state;
     case 'stayed':
     case 'closed-cleanly':
-      return mayStandIn(state) ? settle(state) : state;
+      return mayStandIn(state) ? settle({ ...state, unponged: state.unponged + 1 }) : state;
   }
 }
 
 /** Whether output was written that no PING covers yet, and a PING may go out for it now. */
 export function needsPing(state: Acknowledgement): boolean {
   return state.ping.type === 'none' && state.written > state.acknowledged;
+}
+
+function ponged(state: Acknowledgement): Acknowledgement {
+  return state.unponged > 0 ? { ...state, unponged: state.unponged - 1 } : settle(state);
 }
 
 function settle(state: Acknowledgement): Acknowledgement {

@@ -1,5 +1,10 @@
 import type { Acknowledgement, AcknowledgementInput } from '#libs/domain';
-import { acknowledgeInput, beginAcknowledgement, needsPing } from '#libs/domain';
+import {
+  acknowledgeInput,
+  beginAcknowledgement,
+  continueAcknowledgement,
+  needsPing,
+} from '#libs/domain';
 import type { SurfaceOutput } from '../socket/surface-output.js';
 import type { SurfaceTimings } from '../surface-timings.js';
 
@@ -39,19 +44,11 @@ export class Acknowledger {
    * by the next PONG, whichever attachment sent it.
    */
   begin(cursor: number, acknowledges: boolean): void {
-    const earlier = this.state;
-    const fresh = beginAcknowledgement(cursor, acknowledges);
     this.draining = true;
     this.state =
-      earlier === null
-        ? fresh
-        : {
-            acknowledges: acknowledges || earlier.acknowledges,
-            everPonged: earlier.everPonged,
-            written: Math.max(cursor, earlier.written),
-            acknowledged: Math.max(cursor, earlier.acknowledged),
-            ping: earlier.ping,
-          };
+      this.state === null
+        ? beginAcknowledgement(cursor, acknowledges)
+        : continueAcknowledgement(this.state, cursor, acknowledges);
     if (this.state.acknowledged > cursor) this.events.acknowledged(this.state.acknowledged);
   }
 

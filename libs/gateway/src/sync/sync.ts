@@ -1,21 +1,14 @@
 import type { SessionState } from '#libs/domain';
 import { queuedTurns } from '#libs/domain';
+import type { ShownAttempt } from '#libs/live';
+import { FollowedTurn, completion } from '#libs/live';
 import type { Mailbox, MailboxMessageOf } from '#libs/mailbox';
 import type { ProcessAddress, ServerFrame, SurfaceContext } from '#libs/protocol';
 import { SBP_LEVEL, SBP_VERSION } from '#libs/protocol';
 import type { Glance, OwedTurn, SurfaceReads } from '#libs/store';
 import type { Acknowledger } from '../acknowledgement/acknowledger.js';
-import type { ShownAttempt } from './attempt.js';
-import { beginAttempt, completion, nextChunk, wholeCodePoints } from './attempt.js';
-import { place } from './live-text.js';
 import type { AttachmentId } from '../attachment/surface-facts.js';
 import type { SurfaceOutput } from '../socket/surface-output.js';
-
-/**
- * Most characters of live text that wait while a socket is slow; past it the runner is asked again
- * later.
- */
-const MAX_WAITING = 1024 * 1024;
 
 export interface SyncParts {
   readonly reads: Pick<SurfaceReads, 'view' | 'owed'>;
@@ -44,15 +37,6 @@ export interface SyncEvents {
   ended(end: SyncEnd): void;
   /** A later run failed; the sweep finds what is missing. */
   failed(error: unknown): void;
-}
-
-/** The turn that is open now. */
-interface FollowedTurn {
-  readonly attempt: ShownAttempt;
-  /** Text that came and was not written yet. */
-  readonly waiting: string;
-  /** The runner answered the last `watch`, and nothing that came since was missing. */
-  readonly answering: boolean;
 }
 
 /**
@@ -103,25 +87,9 @@ export class SurfaceSync {
 
   /** Live text from a runner. */
   accept(message: MailboxMessageOf<'live'>): void {
-    const live = this.live;
-    if (live?.attempt.turnId !== message.turn_id || message.epoch < live.attempt.epoch) return;
-    // A higher epoch is known to be the turn's only when it is folded.
-    if (message.epoch > live.attempt.epoch) {
-      this.ask();
-      return;
-    }
-    const placement = place(received(live), message);
-    if (placement.type === 'gap') {
-      // After one gap all that follows is behind it too: one question is enough until it is
-      // answered.
-      if (live.answering) this.askAgain(live);
-      return;
-    }
-    const taken = placement.text.slice(0, MAX_WAITING - live.waiting.length);
-    const next = { ...live, waiting: live.waiting + taken, answering: true };
-    this.live = next;
-    if (taken.length < placement.text.length) this.askAgain(next);
-    if (placement.text !== '') void this.work();
+    const heard = this.live?.accept(message) ?? 'nothing';
+    if (heard === 'missing') this.ask();
+    if (heard === 'text') void this.work();
   }
 
   /** Whether the read models show something that this socket does not have. */
@@ -134,8 +102,9 @@ export class SurfaceSync {
       return true;
     const { openTurn } = glance;
     if (openTurn === null) return this.live !== null;
-    const { attempt, answering = false } = this.live ?? {};
-    return attempt?.turnId !== openTurn.turnId || attempt.epoch !== openTurn.epoch || !answering;
+    if (this.live === null) return true;
+    const { shown, answering } = this.live;
+    return shown.turnId !== openTurn.turnId || shown.epoch !== openTurn.epoch || !answering;
   }
 
   stop(): void {
@@ -146,7 +115,7 @@ export class SurfaceSync {
     if (first === undefined && this.working) return;
     this.working = true;
     if (first !== undefined) await this.drained(first);
-    while (!this.stopped && (this.asked || this.hasText())) {
+    while (!this.stopped && (this.asked || this.live?.hasText === true)) {
       await this.writeWaiting();
       if (this.asked) await this.run();
     }
@@ -214,10 +183,10 @@ export class SurfaceSync {
 
   /** What this connection has seen of a turn that has ended: it is not live any more. */
   private takeShown(turnId: string): ShownAttempt | null {
-    const { attempt = null } = this.live ?? {};
-    if (attempt?.turnId !== turnId) return null;
+    const { shown = null } = this.live ?? {};
+    if (shown?.turnId !== turnId) return null;
     this.live = null;
-    return attempt;
+    return shown;
   }
 
   /**
@@ -230,49 +199,19 @@ export class SurfaceSync {
       this.live = null;
       return;
     }
-    const { turnId, epoch, runner } = turn;
-    const earlier = this.live?.attempt.turnId === turnId ? this.live : null;
-    const live =
-      earlier?.attempt.epoch === epoch
-        ? earlier
-        : {
-            attempt: beginAttempt(turnId, epoch, earlier?.attempt ?? null),
-            waiting: '',
-            answering: false,
-          };
+    const live = FollowedTurn.follow(turn.turnId, turn.epoch, this.live);
     this.live = live;
     if (live.answering) return;
-    const { sessionId: session_id, attachId: attach_id } = this.surface;
+    const { sessionId, attachId } = this.surface;
+    const { mailbox, gateway: replyTo } = this.parts;
     // Losing it is harmless: the sweep asks again while nothing comes [A8].
-    void this.parts.mailbox.send(runner, {
-      type: 'watch',
-      session_id,
-      turn_id: turnId,
-      epoch,
-      attach_id,
-      offset: received(live),
-      reply_to: this.parts.gateway,
-    });
-  }
-
-  private hasText(): boolean {
-    return this.live !== null && wholeCodePoints(this.live.waiting).whole !== '';
+    void mailbox.send(turn.runner, live.watch({ sessionId, attachId, replyTo }));
   }
 
   /** Everything that came while the socket was busy goes out as one chunk. */
   private async writeWaiting(): Promise<void> {
-    const live = this.live;
-    if (live === null) return;
-    const { whole, half } = wholeCodePoints(live.waiting);
-    if (whole === '') return;
-    const { attempt, frame } = nextChunk(live.attempt, whole);
-    this.live = { ...live, attempt, waiting: half };
-    await this.write(frame);
-  }
-
-  private askAgain(live: FollowedTurn): void {
-    this.live = { ...live, answering: false };
-    this.ask();
+    const frame = this.live?.takeChunk() ?? null;
+    if (frame !== null) await this.write(frame);
   }
 
   private mine(session: SessionState): OpenSession | null {
@@ -296,11 +235,6 @@ export class SurfaceSync {
 }
 
 type OpenSession = Extract<SessionState, { phase: 'open' }>;
-
-/** UTF-16 code units that a connection has of the live attempt. */
-function received({ attempt, waiting }: FollowedTurn): number {
-  return attempt.text.length + waiting.length;
-}
 
 function attachedFrame(
   { sessionId, context, token }: SyncSurface,

@@ -161,6 +161,22 @@ describe('a client that answers only by its library', () => {
     expect(surface.of('PING')).toHaveLength(1);
   });
 
+  // [SBP-L2-32]
+  it('acknowledges nothing newer by a PONG that comes after its library had stood in', async () => {
+    const [gateway, agent] = await owedTurn({ stay: 20 });
+    const surface = await gateway.connect(agent.sessionId, { autoPong: false });
+    surface.socket.once('ping', (payload) => surface.socket.pong(payload));
+    surface.attach(agent.sessionId, await agent.token());
+    await surface.next('PING');
+    await eventually(async () => (await agent.cursor()) === 1);
+    await agent.run('two');
+    await surface.next('PING');
+    surface.send({ type: 'PONG' });
+    surface.send({ type: 'DETACH' });
+    expect(await surface.closed).toMatchObject({ code: 1000 });
+    expect(await agent.cursor()).toBe(1);
+  });
+
   it.each([1000, 1001])('acknowledges by closing with %i', async (code) => {
     const [gateway, agent] = await owedTurn({});
     const surface = await attach(gateway, agent);

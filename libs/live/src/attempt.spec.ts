@@ -1,22 +1,18 @@
-import type { OwedTurn } from '#libs/store';
 import { assert, array, constantFrom, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ShownAttempt } from './attempt.js';
-import { beginAttempt, codePoints, completion, nextChunk, wholeCodePoints } from './attempt.js';
+import type { EndedTurn, ShownAttempt } from './attempt.js';
+import { beginAttempt, completion, nextChunk } from './attempt.js';
 
 const TURN = '4b9dbd8f-6d7c-43dd-8f0c-0e2a8a1d6c11';
 
-function owed(fields: Partial<OwedTurn> = {}): OwedTurn {
+function owed(fields: Partial<EndedTurn> = {}): EndedTurn {
   return {
     turnId: TURN,
-    number: 1,
     epoch: 7,
     seq: 3,
     status: 'completed',
     text: 'Hello, world',
-    modelUsed: 'm',
     error: null,
-    createdAt: '2026-05-10T15:05:00.000Z',
     ...fields,
   };
 }
@@ -133,19 +129,5 @@ describe('the end of a turn', () => {
         expect(joined).toBe(text);
       }),
     );
-  });
-});
-
-describe('code points', () => {
-  it('are counted as iterating a string counts them', () => {
-    assert(
-      property(string({ unit: 'binary' }), (text) => codePoints(text) === Array.from(text).length),
-    );
-  });
-
-  it('are not torn apart', () => {
-    expect(wholeCodePoints('a\ud83d')).toEqual({ whole: 'a', half: '\ud83d' });
-    expect(wholeCodePoints('a\ud83d\udc4b')).toEqual({ whole: 'a\ud83d\udc4b', half: '' });
-    expect(wholeCodePoints('')).toEqual({ whole: '', half: '' });
   });
 });

@@ -1,4 +1,4 @@
-/** Where a runner's message stands to what a connection already has, both in UTF-16 code units. */
+/** Where a runner's message stands to what a reader already has, both in UTF-16 code units. */
 export type Placement =
   /** It goes on from what is there; possibly with nothing new. */
   | { readonly type: 'next'; readonly text: string }

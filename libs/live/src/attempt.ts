@@ -1,19 +1,29 @@
-import type { ServerFrame } from '#libs/protocol';
-import type { OwedTurn } from '#libs/store';
+import type { ServerFrame, TurnError, TurnStatus } from '#libs/protocol';
 import { v5 } from 'uuid';
+import type { TextDigest } from './text-digest.js';
+import { EMPTY_TEXT, beginsWith, extended } from './text-digest.js';
 
 /** Fixed for all time: with it every replica gives an attempt the same `chunk_id`. */
 const CHUNK_NAMESPACE = '6f0e5b5c-7d0e-4c57-9a55-2f1f1f5a3c1b';
+
+/** A turn that has ended, with what its readers need of it. */
+export interface EndedTurn {
+  readonly turnId: string;
+  readonly epoch: number;
+  readonly seq: number;
+  readonly status: TurnStatus;
+  /** Empty unless it completed. */
+  readonly text: string;
+  readonly error: TurnError | null;
+}
 
 /** One attempt at a turn, as one connection has seen it. */
 export interface ShownAttempt {
   readonly turnId: string;
   readonly epoch: number;
   readonly chunkId: string;
-  /** All text of it that was written to the socket. */
-  readonly text: string;
-  /** Code points of `text`. */
-  readonly offset: number;
+  /** The text of it that was written to the socket. */
+  readonly shown: TextDigest;
   /** The attempt that was shown before it and abandoned; its first chunk says so. */
   readonly replaces: string | null;
 }
@@ -34,22 +44,17 @@ export function nextChunk(
   attempt: ShownAttempt,
   delta: string,
 ): { readonly attempt: ShownAttempt; readonly frame: TurnFrame } {
-  const { chunkId: chunk_id, turnId: turn_id, offset, replaces } = attempt;
+  const { chunkId: chunk_id, turnId: turn_id, shown, replaces } = attempt;
   return {
     frame: {
       type: 'TURN_CHUNK',
       chunk_id,
       delta,
       turn_id,
-      offset,
+      offset: shown.codePoints,
       ...(replaces === null ? {} : { replaces }),
     },
-    attempt: {
-      ...attempt,
-      text: attempt.text + delta,
-      offset: offset + codePoints(delta),
-      replaces: null,
-    },
+    attempt: { ...attempt, shown: extended(shown, delta), replaces: null },
   };
 }
 
@@ -59,9 +64,9 @@ export function nextChunk(
  * its beginning, all of it goes out as a new attempt. A turn that did not complete has no text;
  * what was shown of it stays unfinished.
  */
-export function completion(shown: ShownAttempt | null, turn: OwedTurn): readonly TurnFrame[] {
+export function completion(shown: ShownAttempt | null, turn: EndedTurn): readonly TurnFrame[] {
   const attempt = continued(shown, turn);
-  const rest = turn.text.slice(attempt.text.length);
+  const rest = turn.text.slice(attempt.shown.units);
   const frames: TurnFrame[] = [];
   if (rest !== '' || attempt.replaces !== null) frames.push(nextChunk(attempt, rest).frame);
   const { turnId: turn_id, seq, status, error } = turn;
@@ -72,10 +77,10 @@ export function completion(shown: ShownAttempt | null, turn: OwedTurn): readonly
   ];
 }
 
-function continued(shown: ShownAttempt | null, turn: OwedTurn): ShownAttempt {
+function continued(shown: ShownAttempt | null, turn: EndedTurn): ShownAttempt {
   const { turnId, epoch } = turn;
   if (shown?.epoch !== epoch) return beginAttempt(turnId, epoch, shown);
-  if (turn.status !== 'completed' || turn.text.startsWith(shown.text)) return shown;
+  if (turn.status !== 'completed' || beginsWith(turn.text, shown.shown)) return shown;
   return attemptNamed(chunkId(turnId, `${epoch}:committed`), turnId, epoch, shown);
 }
 
@@ -88,33 +93,10 @@ function attemptNamed(
   // An attempt of which nothing was written was never there for the client, but what it was to
   // replace still is.
   const replaces =
-    earlier === null || earlier.text === '' ? (earlier?.replaces ?? null) : earlier.chunkId;
-  return { turnId, epoch, chunkId: id, text: '', offset: 0, replaces };
+    earlier === null || earlier.shown.units === 0 ? (earlier?.replaces ?? null) : earlier.chunkId;
+  return { turnId, epoch, chunkId: id, shown: EMPTY_TEXT, replaces };
 }
 
 function chunkId(turnId: string, attempt: string): string {
   return v5(`${turnId}:${attempt}`, CHUNK_NAMESPACE);
-}
-
-/** Code points of well-formed text. */
-export function codePoints(text: string): number {
-  let pairs = 0;
-  for (let index = 1; index < text.length; index++) if (isPair(text, index)) pairs++;
-  return text.length - pairs;
-}
-
-function isPair(text: string, index: number): boolean {
-  return (
-    isHighSurrogate(text.charCodeAt(index - 1)) && (text.charCodeAt(index) & 0xfc00) === 0xdc00
-  );
-}
-
-function isHighSurrogate(unit: number): boolean {
-  return (unit & 0xfc00) === 0xd800;
-}
-
-/** Splits text before a trailing half of a code point, whose other half is still to come. */
-export function wholeCodePoints(text: string): { readonly whole: string; readonly half: string } {
-  const end = isHighSurrogate(text.charCodeAt(text.length - 1)) ? text.length - 1 : text.length;
-  return { whole: text.slice(0, end), half: text.slice(end) };
 }

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { MailboxMessage, MailboxMessageOf } from '#libs/mailbox';
 import { Mailbox } from '#libs/mailbox';
 import type { ProcessAddress } from '#libs/protocol';
+import { TurnText } from './turn-text.js';
 
 /** UTF-16 code units in one live message. */
 const MAX_SLICE = 256 * 1024;
@@ -22,7 +23,7 @@ interface Watcher {
  */
 export class LiveTurn {
   readonly begunAt = performance.now();
-  private text = '';
+  private text = new TurnText();
   private ended = false;
   private readonly watchers = new Map<string, Watcher>();
   private readonly pumping = new WeakSet<Watcher>();
@@ -38,12 +39,14 @@ export class LiveTurn {
 
   append(delta: string): void {
     if (delta === '') return;
-    this.text += delta;
+    this.text.append(delta);
     for (const watcher of this.watchers.values()) this.pump(watcher);
   }
 
   end(): void {
     this.ended = true;
+    // Whoever still holds the turn need not hold its text.
+    this.text = new TurnText();
     this.watchers.clear();
   }
 
@@ -71,7 +74,7 @@ export class LiveTurn {
     let owed = answer;
     while (!this.ended && this.watchers.get(watcher.attachId) === watcher) {
       const offset = watcher.sent;
-      const text = this.text.slice(offset, this.boundary(offset + MAX_SLICE));
+      const text = this.text.read(offset, MAX_SLICE);
       if (text === '' && !owed) break;
       owed = false;
       watcher.sent = offset + text.length;
@@ -85,18 +88,9 @@ export class LiveTurn {
         text,
       });
     }
-    // In the same instant in which nothing was left: text that comes now finds nobody at work.
+    // No `await` may stand between the check above and this line, because an `append` in between
+    // would not start a new pump.
     this.pumping.delete(watcher);
-  }
-
-  /**
-   * The last place up to `end` that is not between the halves of a surrogate pair: nobody is sent
-   * half a character.
-   */
-  private boundary(end: number): number {
-    const place = Math.min(end, this.text.length);
-    const before = this.text.charCodeAt(place - 1);
-    return before >= 0xd800 && before <= 0xdbff ? place - 1 : place;
   }
 }
 

@@ -1,0 +1,4 @@
+export { LiveTurn, LiveTurns } from './live-turns.js';
+export { completion } from './attempt.js';
+export type { EndedTurn, ShownAttempt } from './attempt.js';
+export { FollowedTurn } from './followed-turn.js';
