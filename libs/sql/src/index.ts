@@ -2,6 +2,7 @@ export { Database } from './database.js';
 export type { Dialect, EntityClass, MigrationClass, Schema } from './database.js';
 export { DirectoryInUse, lockDirectory } from './directory-lock.js';
 export type { DirectoryLock } from './directory-lock.js';
+export { isOutage } from './outage.js';
 export { openPostgres } from './postgres.js';
 export type { PostgresOptions } from './postgres.js';
 export { openSqlite } from './sqlite.js';
