@@ -139,8 +139,8 @@ export class SbpError extends Error {
   }
 
   /**
-   * The body of the answer; on the completions path with OpenAI's `type` and `param`. From 500 on it
-   * names the request, by which the operator finds the reason in the log.
+   * The body of the answer; on the completions path with OpenAI's `type` and `param`. From 500 on
+   * it names the request, by which the operator finds the reason in the log.
    */
   body(path: 'completions' | 'control', requestId?: string): ErrorBody {
     const error = {

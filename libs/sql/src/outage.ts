@@ -1,7 +1,7 @@
 /** Kinds of a `StorageFault` that end by themselves: the same statement may pass soon. */
 const PASSING = new Set(['unavailable', 'timeout', 'full']);
 
-/** SQLSTATE: connections (class 08), too many of them, a full disk, a server that stops or starts. */
+/** SQLSTATE: connection lost (class 08), too many, disk full, server stopping or starting. */
 const AWAY = /^(08...|53300|53100|57P0[123])$/;
 
 /** What the system says of a connection that could not be made, or broke. */
