@@ -30,7 +30,7 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-/** What Nest serves: routes of controllers, and upgrades of gateways, as `GET /path/{parameter}`. */
+/** What Nest serves: routes of controllers and upgrades of gateways, as `GET /path/{name}`. */
 async function servedBy(service: ServiceName): Promise<readonly string[]> {
   const settings = parseSettings({ SBP_DATA_DIR: dataDir, SBP_LOG_LEVEL: 'silent' });
   const app = await createService(SPECS[service](settings), settings, () => 'http://localhost');

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { HEADERS, LIMITS, SbpError } from '#libs/protocol';
 import { requestIdOf } from '#libs/telemetry';
+import { pause } from '#libs/timing';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { ErrorFilter } from './error-filter.js';
 import { foreignRequest } from './http-guard.js';
@@ -33,6 +34,8 @@ const LIVENESS = '/health/live';
  */
 export class FastifyEdge extends FastifyAdapter {
   private closing = false;
+  private closingSince = 0;
+  private refusingMs = 0;
 
   constructor(allowedOrigins: readonly string[], filter: ErrorFilter) {
     const guard = (request: FastifyRequest, reply: FastifyReply): SbpError | null => {
@@ -79,11 +82,24 @@ export class FastifyEdge extends FastifyAdapter {
   override beforeClose(): void {
     super.beforeClose();
     this.closing = true;
+    this.closingSince = performance.now();
     const server = this.getHttpServer();
     if (server.listenerCount('upgrade') > 0)
       server.removeAllListeners('upgrade').on('upgrade', refuseUpgrade);
-    // A proxy that kept a connection meets the refusals on a new one.
-    server.closeIdleConnections();
+  }
+
+  /**
+   * Makes `close` end at least `ms` after `beforeClose`, so that proxies meet a refusal, and not a
+   * connection that breaks: of that they could not tell whether their request was begun.
+   */
+  refuseAtLeast(ms: number): void {
+    this.refusingMs = ms;
+  }
+
+  override async close(): Promise<void> {
+    const leftMs = this.closingSince + this.refusingMs - performance.now();
+    if (leftMs > 0) await pause(leftMs);
+    await super.close();
   }
 }
 
