@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ServiceKind } from '../front/index.js';
+import type { ServiceName } from '#libs/protocol';
 import { freePort } from '../infrastructure/index.js';
 import { startStack } from '../stack/index.js';
 import type { ExistingInfrastructure } from '../stack/index.js';
@@ -42,7 +42,7 @@ function ledgerFolder(dataDir: string): string {
  * A test program of `tests/chaos/entry` as built. This module lies in `tools/chaos`, or in its
  * built form below `dist`.
  */
-function entry(name: ServiceKind | 'sbp-server'): string {
+function entry(name: ServiceName | 'sbp-server'): string {
   const here = fileURLToPath(import.meta.url);
   const parent = path.resolve(path.dirname(here), '../..');
   const dist = here.endsWith('.ts') ? path.join(parent, 'dist') : parent;

@@ -6,9 +6,10 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import type { ServiceName } from '#libs/protocol';
 import { freePort } from '../infrastructure/index.js';
 import { startFront } from './index.js';
-import type { Replica, ServiceKind } from './index.js';
+import type { Replica } from './index.js';
 
 const cleanups: (() => Promise<unknown>)[] = [];
 
@@ -18,7 +19,7 @@ afterEach(async () => {
 
 async function replica(
   listener: RequestListener,
-  kind: ServiceKind = 'completions',
+  kind: ServiceName = 'completions',
 ): Promise<Replica & { readonly server: Server }> {
   const server = createServer(listener);
   server.listen(0, '127.0.0.1');
@@ -28,12 +29,17 @@ async function replica(
     return new Promise((resolve) => server.close(resolve));
   });
   const { port } = server.address() as AddressInfo;
-  return { kind, url: `http://127.0.0.1:${port}`, isReady: true, server };
+  return { kind, url: `http://127.0.0.1:${port}`, isReady: true, pid: 1, server };
 }
 
 /** Counts as ready, and takes no connection. */
 async function refusing(): Promise<Replica> {
-  return { kind: 'completions', url: `http://127.0.0.1:${await freePort()}`, isReady: true };
+  return {
+    kind: 'completions',
+    url: `http://127.0.0.1:${await freePort()}`,
+    isReady: true,
+    pid: 1,
+  };
 }
 
 async function front(...replicas: Replica[]): Promise<string> {

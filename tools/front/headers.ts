@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { HEADERS } from '#libs/protocol';
 
 /**
  * Raw headers: names and values in turn, as Node gives and takes them, in their order and with
@@ -27,20 +28,26 @@ export function endToEnd(message: IncomingMessage): string[] {
 }
 
 /**
- * What a request carries on: its own end-to-end headers with `Host` as it came, and who asked. The
- * front is the first server that the client meets, so what the client itself claims to have been
- * forwarded is dropped.
+ * What a request carries on: its own end-to-end headers with `Host` as it came, its id, and who
+ * asked. The front is the first server that the client meets, so what the client itself claims to
+ * have been forwarded is dropped.
  */
-export function forwardedHeaders(request: IncomingMessage): string[] {
+export function forwardedHeaders(request: IncomingMessage, requestId: string): string[] {
   const own = without(
     endToEnd(request),
     // `Expect` was answered by the front's own server.
-    (name) => name === 'expect' || name === 'forwarded' || name.startsWith('x-forwarded-'),
+    (name) =>
+      name === 'expect' ||
+      name === 'forwarded' ||
+      name === HEADERS.requestId ||
+      name.startsWith('x-forwarded-'),
   );
   const { host } = request.headers;
   return [
     ...own,
     ...bodyFraming(request),
+    'X-Request-Id',
+    requestId,
     'X-Forwarded-For',
     request.socket.remoteAddress ?? '',
     'X-Forwarded-Proto',
@@ -61,6 +68,11 @@ function bodyFraming({ headers, method }: IncomingMessage): string[] {
 
 export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+/** Whether a replica refused because it is shutting down: then it has not begun. */
+export function isDraining({ statusCode, headers }: IncomingMessage): boolean {
+  return statusCode === 503 && headers[HEADERS.draining] === '1';
 }
 
 function without(headers: RawHeaders, isDropped: (lowerCaseName: string) => boolean): string[] {

@@ -1,42 +1,55 @@
 import { request as httpRequest } from 'node:http';
 import type { Agent, IncomingMessage, ServerResponse } from 'node:http';
-import { endToEnd, forwardedHeaders, hasBody } from './headers.js';
-import type { Replica } from './replicas.js';
-import type { ServiceKind } from './routes.js';
+import type { ServiceName } from '#libs/protocol';
+import { endToEnd, forwardedHeaders, hasBody, isDraining } from './headers.js';
+import { KeptBody } from './kept-body.js';
+import type { Replica, Replicas } from './replicas.js';
 import { UNAVAILABLE_STATUS, unavailable } from './unavailable.js';
 
 /** What became of one attempt; `next`: another replica may be asked. */
 type Attempt = 'taken' | 'next';
 
+/** One request on its way through. */
+export interface Passage {
+  readonly kind: ServiceName;
+  readonly replicas: Replicas;
+  readonly request: IncomingMessage;
+  readonly requestId: string;
+}
+
 /**
- * Passes a request to the first of the candidates that takes a connection, and its response back as
- * it comes. A request that could do something is never sent again once a byte of it may have been
- * sent: if its replica breaks off before it answered, the client's connection is broken too,
- * because neither "done" nor "not done, try again" would be true.
+ * Passes a request to the first of the replicas that takes it, and its response back as it comes.
+ * Another replica is asked only where the first cannot have begun: it took no connection, or it
+ * says that it is shutting down. Else a request that could do something is never sent again once a
+ * byte of it may have been sent: if its replica breaks off before it answered, the client's
+ * connection is broken too, because neither "done" nor "not done, try again" would be true.
  */
 export async function proxyRequest(
   agent: Agent,
-  kind: ServiceKind,
-  candidates: readonly Replica[],
-  request: IncomingMessage,
+  passage: Passage,
   response: ServerResponse,
 ): Promise<void> {
-  for (const replica of candidates) {
+  const { kind, replicas, request, requestId } = passage;
+  const body = new KeptBody(request);
+  for (const replica of replicas.inTurn(kind)) {
     if (response.destroyed) return;
-    if ((await attempt(agent, replica, request, response)) === 'taken') return;
+    if ((await attempt(agent, replica, passage, body, response)) === 'taken') return;
   }
-  const { headers, body } = unavailable(kind);
-  response.writeHead(UNAVAILABLE_STATUS, headers).end(body);
+  body.discard();
+  const answer = unavailable(kind, requestId);
+  response.writeHead(UNAVAILABLE_STATUS, answer.headers).end(answer.body);
 }
 
 function attempt(
   agent: Agent,
   replica: Replica,
-  request: IncomingMessage,
+  { replicas, request, requestId }: Passage,
+  body: KeptBody,
   response: ServerResponse,
 ): Promise<Attempt> {
   return new Promise((resolve) => {
-    let phase: 'unsent' | 'sent' | 'answered' = 'unsent';
+    let phase: 'unsent' | 'sent' | 'answered' | 'refused' = 'unsent';
+    const { pid } = replica;
     const { hostname, port } = new URL(replica.url);
     const { method, url: path } = request;
     const upstream = httpRequest({
@@ -45,46 +58,62 @@ function attempt(
       port,
       method,
       path,
-      headers: forwardedHeaders(request),
+      headers: forwardedHeaders(request, requestId),
     });
     const onClientGone = (): void => {
       if (!response.writableFinished) upstream.destroy();
     };
     response.once('close', onClientGone);
+    const tryNext = (): void => {
+      body.detach();
+      response.off('close', onClientGone);
+      resolve('next');
+    };
 
     upstream.once('socket', (socket) => {
       const send = (): void => {
         phase = 'sent';
-        request.pipe(upstream);
+        body.sendTo(upstream);
       };
       if (socket.connecting) socket.once('connect', send);
       else send();
     });
     upstream.once('response', (answer) => {
+      if (isDraining(answer)) replicas.isDraining(replica, pid);
+      if (isDraining(answer) && body.isWhole) {
+        phase = 'refused';
+        tryNext();
+        answer.on('error', () => undefined);
+        upstream.destroy();
+        return;
+      }
       phase = 'answered';
+      body.keepNoMore();
       resolve('taken');
       passBack(answer, response);
     });
     upstream.on('error', () => {
-      request.unpipe(upstream);
-      // An answer may come before the whole request was read; what becomes of it is seen by its own
-      // end.
-      if (phase === 'answered') {
-        request.resume();
-        return;
+      switch (phase) {
+        case 'refused':
+          return;
+        case 'answered':
+          // An answer may come before the whole request was read; what becomes of it is seen by its
+          // own end.
+          body.discard();
+          return;
+        case 'sent':
+          if (isRepeatable(request)) break;
+          response.destroy();
+          resolve('taken');
+          return;
+        case 'unsent':
       }
-      response.off('close', onClientGone);
-      if (phase === 'unsent' || isRepeatable(request)) {
-        resolve('next');
-        return;
-      }
-      response.destroy();
-      resolve('taken');
+      tryNext();
     });
   });
 }
 
-/** Whether sending it twice is the same as sending it once, and it can still be sent whole. */
+/** Whether sending it twice is the same as sending it once. */
 function isRepeatable(request: IncomingMessage): boolean {
   return (request.method === 'GET' || request.method === 'HEAD') && !hasBody(request);
 }

@@ -1,31 +1,27 @@
 import { request as httpRequest } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { endToEnd, forwardedHeaders } from './headers.js';
+import { endToEnd, forwardedHeaders, isDraining } from './headers.js';
+import type { Passage } from './proxy-request.js';
 import type { Replica } from './replicas.js';
-import type { ServiceKind } from './routes.js';
 import { UNAVAILABLE_STATUS, responseHead, unavailable } from './unavailable.js';
 
-type Attempt = 'taken' | 'unsent';
+/** What became of one attempt; `next`: another replica may be asked. */
+type Attempt = 'taken' | 'next';
 
 /**
- * Passes a protocol upgrade to the first of the candidates that takes a connection, then every byte
- * both ways.
+ * Passes a protocol upgrade to the first of the replicas that takes a connection and is not
+ * shutting down, then every byte both ways.
  */
-export async function proxyUpgrade(
-  kind: ServiceKind,
-  candidates: readonly Replica[],
-  request: IncomingMessage,
-  client: Socket,
-  head: Buffer,
-): Promise<void> {
+export async function proxyUpgrade(passage: Passage, client: Socket, head: Buffer): Promise<void> {
+  const { kind, replicas, requestId } = passage;
   client.setNoDelay(true);
   client.on('error', () => client.destroy());
-  for (const replica of candidates) {
+  for (const replica of replicas.inTurn(kind)) {
     if (client.destroyed) return;
-    if ((await attempt(replica, request, client, head)) === 'taken') return;
+    if ((await attempt(replica, passage, client, head)) === 'taken') return;
   }
-  const { headers, body } = unavailable(kind);
+  const { headers, body } = unavailable(kind, requestId);
   client.end(
     responseHead(UNAVAILABLE_STATUS, undefined, [
       ...Object.entries(headers).flat(),
@@ -37,12 +33,13 @@ export async function proxyUpgrade(
 
 function attempt(
   replica: Replica,
-  request: IncomingMessage,
+  { replicas, request, requestId }: Passage,
   client: Socket,
   head: Buffer,
 ): Promise<Attempt> {
   return new Promise((resolve) => {
-    let isSent = false;
+    let phase: 'unsent' | 'sent' | 'refused' = 'unsent';
+    const { pid } = replica;
     const { hostname, port } = new URL(replica.url);
     const upstream = httpRequest({
       agent: false,
@@ -51,7 +48,7 @@ function attempt(
       method: request.method,
       path: request.url,
       headers: [
-        ...forwardedHeaders(request),
+        ...forwardedHeaders(request, requestId),
         'Connection',
         'Upgrade',
         'Upgrade',
@@ -64,20 +61,32 @@ function attempt(
     client.once('close', onClientGone);
     upstream.once('socket', (socket) =>
       socket.once('connect', () => {
-        isSent = true;
-        resolve('taken');
+        phase = 'sent';
       }),
     );
     upstream.once('upgrade', (answer, server, serverHead) => {
       client.off('close', onClientGone);
+      resolve('taken');
       client.write(responseHead(101, answer.statusMessage, answer.rawHeaders));
       join(client, head, server, serverHead);
     });
-    upstream.once('response', (answer) => refuse(answer, client));
+    upstream.once('response', (answer) => {
+      if (!isDraining(answer)) {
+        resolve('taken');
+        refuse(answer, client);
+        return;
+      }
+      phase = 'refused';
+      replicas.isDraining(replica, pid);
+      client.off('close', onClientGone);
+      answer.on('error', () => undefined);
+      upstream.destroy();
+      resolve('next');
+    });
     upstream.on('error', () => {
       client.off('close', onClientGone);
-      if (isSent) client.destroy();
-      else resolve('unsent');
+      if (phase === 'sent') client.destroy();
+      resolve(phase === 'sent' ? 'taken' : 'next');
     });
     upstream.end();
   });

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
-import type { ServiceKind } from './routes.js';
+import { HEADERS } from '#libs/protocol';
+import type { ServiceName } from '#libs/protocol';
 
 export const UNAVAILABLE_STATUS = 503;
 const RETRY_AFTER_S = '1';
@@ -8,19 +9,23 @@ const RETRY_AFTER_S = '1';
  * The answer while no replica of a kind takes connections. Nothing has reached a service, so a
  * retry is safe.
  */
-export function unavailable(kind: ServiceKind): {
+export function unavailable(
+  kind: ServiceName,
+  requestId: string,
+): {
   readonly headers: Record<string, string>;
   readonly body: string;
 } {
   const message = `No ${kind} service is available at the moment.`;
   const body = JSON.stringify({
-    error: { code: 'SBP_UPSTREAM_UNAVAILABLE', message, detail: null },
+    error: { code: 'SBP_UPSTREAM_UNAVAILABLE', message, detail: null, request_id: requestId },
   });
   return {
     headers: {
       'Content-Type': 'application/json; charset=utf-8',
       'Content-Length': String(Buffer.byteLength(body)),
       'Retry-After': RETRY_AFTER_S,
+      [HEADERS.requestId]: requestId,
     },
     body,
   };

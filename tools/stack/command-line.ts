@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
-import { SERVICE_KINDS } from '../front/index.js';
-import type { ServiceKind } from '../front/index.js';
+import { SERVICES } from '#libs/protocol';
+import type { ServiceName } from '#libs/protocol';
 import type { StackOptions } from './options.js';
 
 const DEFAULT_PORT = '8080';
@@ -42,13 +42,13 @@ export function stackOptions(
   };
 }
 
-function replicasOf(list: string): Partial<Record<ServiceKind, number>> {
-  const replicas: Partial<Record<ServiceKind, number>> = {};
+function replicasOf(list: string): Partial<Record<ServiceName, number>> {
+  const replicas: Partial<Record<ServiceName, number>> = {};
   for (const part of list.split(',').filter((each) => each !== '')) {
     const [name = '', count = ''] = part.split('=');
-    const kind = SERVICE_KINDS.find((each) => each === name);
+    const kind = SERVICES.find((each) => each === name);
     if (kind === undefined)
-      throw new Error(`--replicas: ${name} is not one of ${SERVICE_KINDS.join(', ')}.`);
+      throw new Error(`--replicas: ${name} is not one of ${SERVICES.join(', ')}.`);
     if (!/^\d{1,2}$/.test(count))
       throw new Error(`--replicas: ${part} does not say how many, as in ${name}=2.`);
     replicas[kind] = Number(count);

@@ -1,9 +1,9 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ServiceKind } from '../front/index.js';
+import type { ServiceName } from '#libs/protocol';
 import type { ExistingInfrastructure } from './infrastructure.js';
 
-export type PerKind<T> = Readonly<Partial<Record<ServiceKind, T>>>;
+export type PerKind<T> = Readonly<Partial<Record<ServiceName, T>>>;
 
 export interface StackOptions {
   /** Where everything is kept: a later start on the same folder finds its sessions again. */
@@ -38,7 +38,7 @@ export interface StackOptions {
  * The built program of a service. This module lies in `tools/stack`, or in its built form below
  * `dist`.
  */
-export function builtEntry(kind: ServiceKind): string {
+export function builtEntry(kind: ServiceName): string {
   const here = fileURLToPath(import.meta.url);
   const parent = path.resolve(path.dirname(here), '../..');
   const dist = here.endsWith('.ts') ? path.join(parent, 'dist') : parent;

@@ -1,9 +1,9 @@
 import path from 'node:path';
 import { SupervisedProcess, listeningLine } from '../supervise/index.js';
-import type { ServiceKind } from '../front/index.js';
+import type { ServiceName } from '#libs/protocol';
 
 export interface ServiceOptions {
-  readonly kind: ServiceKind;
+  readonly kind: ServiceName;
   readonly replica: number;
   readonly port: number;
   /** A module for Node: built JavaScript, or a test's own program. */
@@ -25,7 +25,7 @@ export function runFolder(dataDir: string): string {
  * restart.
  */
 export class ServiceProcess extends SupervisedProcess {
-  readonly kind: ServiceKind;
+  readonly kind: ServiceName;
   readonly replica: number;
 
   constructor(options: ServiceOptions) {

@@ -132,7 +132,13 @@ describe('a stack', () => {
     expect(await response.json()).toMatchObject({
       error: { code: 'SBP_UPSTREAM_UNAVAILABLE', detail: null },
     });
+    const readiness = await fetch(`${stack.url}/health/ready`);
+    expect([readiness.status, await readiness.json()]).toMatchObject([
+      503,
+      { missing: ['gateway'] },
+    ]);
     await stack.process('gateway-1').start();
+    expect((await fetch(`${stack.url}/health/ready`)).status).toBe(200);
   });
 
   it('restarts a service with more settings, which it keeps', async () => {

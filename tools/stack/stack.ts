@@ -1,7 +1,9 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { SERVICE_KINDS, startFront } from '../front/index.js';
-import type { Front, ServiceKind } from '../front/index.js';
+import { SERVICES } from '#libs/protocol';
+import type { ServiceName } from '#libs/protocol';
+import { startFront } from '../front/index.js';
+import type { Front } from '../front/index.js';
 import { freePort } from '../infrastructure/index.js';
 import { endLeftover, readPidFile, removePidFile, writePidFile } from '../supervise/index.js';
 import type { ProcessExit, SupervisedProcess } from '../supervise/index.js';
@@ -160,7 +162,7 @@ async function serviceProcesses(
   extraEnv: ReadonlyMap<string, NodeJS.ProcessEnv>,
 ): Promise<ServiceProcess[]> {
   const services: ServiceProcess[] = [];
-  const add = async (kind: ServiceKind, replica: number): Promise<void> => {
+  const add = async (kind: ServiceName, replica: number): Promise<void> => {
     services.push(
       new ServiceProcess({
         kind,
@@ -174,7 +176,7 @@ async function serviceProcesses(
       }),
     );
   };
-  for (const kind of SERVICE_KINDS) {
+  for (const kind of SERVICES) {
     for (let replica = 1; replica <= (options.replicas?.[kind] ?? 1); replica++)
       await add(kind, replica);
   }

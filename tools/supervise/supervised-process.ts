@@ -144,6 +144,7 @@ export class SupervisedProcess {
    */
   async stop(options: { readonly discard?: boolean } = {}): Promise<void> {
     this.stopping = true;
+    this.ready = false;
     const phase = this.phase;
     if (phase.type === 'idle') return;
     if (phase.type === 'waiting') {

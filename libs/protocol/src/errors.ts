@@ -138,9 +138,19 @@ export class SbpError extends Error {
       : ERRORS[this.code].status;
   }
 
-  /** The body of the answer; on the completions path with OpenAI's `type` and `param`. */
-  body(path: 'completions' | 'control'): ErrorBody {
-    const error = { code: this.code, message: this.message, detail: this.detail };
+  /**
+   * The body of the answer; on the completions path with OpenAI's `type` and `param`. From 500 on
+   * it names the request, by which the operator finds the reason in the log.
+   */
+  body(path: 'completions' | 'control', requestId?: string): ErrorBody {
+    const error = {
+      code: this.code,
+      message: this.message,
+      detail: this.detail,
+      ...(requestId === undefined || ERRORS[this.code].status < 500
+        ? {}
+        : { request_id: requestId }),
+    };
     return {
       error:
         path === 'control' ? error : { ...error, type: ERRORS[this.code].type, param: this.param },
@@ -161,6 +171,7 @@ export interface ErrorBody {
     readonly code: ErrorCode;
     readonly message: string;
     readonly detail: unknown;
+    readonly request_id?: string;
     readonly type?: string;
     readonly param?: string | null;
   };

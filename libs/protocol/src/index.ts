@@ -2,6 +2,7 @@ export * from './json.js';
 export * from './errors.js';
 export * from './frames/close-codes.js';
 export * from './http/headers.js';
+export * from './http/routes.js';
 export * from './limits.js';
 export * from './messages.js';
 export * from './http/completions.js';

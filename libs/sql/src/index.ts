@@ -9,6 +9,7 @@ export type {
 } from './database.js';
 export { DirectoryInUse, lockDirectory } from './directory-lock.js';
 export type { DirectoryLock } from './directory-lock.js';
+export { isOutage } from './outage.js';
 export { openPostgres } from './postgres.js';
 export type { PostgresOptions } from './postgres.js';
 export { openSqlite } from './sqlite.js';

@@ -1,4 +1,5 @@
 import type { LoggerService } from '@nestjs/common';
+import { loggedMessage } from './logged-error.js';
 import type { Logger } from './logger.js';
 
 /**
@@ -59,7 +60,7 @@ export class NestLogger implements LoggerService {
     const quiet = level === 'info' && typeof context === 'string' && WIRING.has(context);
     this.logger[quiet ? 'debug' : level](
       fields,
-      message instanceof Error ? message.message : textOf(message),
+      message instanceof Error ? loggedMessage(message) : textOf(message),
     );
   }
 }

@@ -1,6 +1,7 @@
 import { Body, Controller, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SbpError } from '#libs/protocol';
+import { isOutage } from '#libs/sql';
 import { HttpCaller } from './http-caller.js';
 import { PassThrough } from './pass-through.js';
 import { RequestReader } from './request-reader.js';
@@ -40,13 +41,19 @@ export class CompletionsController {
       await this.turns.run(read.request, caller);
     } catch (error) {
       if (!(error instanceof SbpError)) this.options.onProblem('a turn failed', error);
-      const told =
-        error instanceof SbpError
-          ? error
-          : new SbpError('SBP_INTERNAL', 'The server failed.', { cause: error });
-      await caller.fail(told, null);
+      await caller.fail(toldOf(error), null);
     }
   }
+}
+
+function toldOf(error: unknown): SbpError {
+  if (error instanceof SbpError) return error;
+  return isOutage(error)
+    ? new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The storage is not available at the moment.', {
+        retryAfter: 1,
+        cause: error,
+      })
+    : new SbpError('SBP_INTERNAL', 'The server failed.', { cause: error });
 }
 
 function preparedHeaders(reply: FastifyReply): Record<string, string> {

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { ModelResponse } from '#libs/llm';
 import type { JsonObject, SbpError } from '#libs/protocol';
 import { HEADERS } from '#libs/protocol';
+import { currentRequest } from '#libs/telemetry';
 import { beginResponse } from './begin-response.js';
 import type { Caller, SessionHeaders } from './caller.js';
 
@@ -72,7 +73,7 @@ export class HttpCaller implements Caller {
   }
 
   async fail(error: SbpError, session: SessionHeaders | null): Promise<boolean> {
-    const text = JSON.stringify(error.body('completions'));
+    const text = JSON.stringify(error.body('completions', currentRequest()?.requestId));
     if (!this.response.headersSent) {
       return this.whole(
         error.status('completions'),

@@ -59,9 +59,12 @@ describe('a request without sbp and without a token', () => {
     expect(await tracked(plain, {}, 'always')).toMatchObject({ sbp: null, checkpointEvery: 1 });
   });
 
-  it.each(['{', '[]', 'null', '"x"'])('that is no JSON object (%s) is refused', async (body) => {
-    await expect(read(body)).rejects.toMatchObject({ code: 'SBP_INVALID_REQUEST' });
-  });
+  it.each(['', '{', '[]', 'null', '"x"'])(
+    'that is no JSON object (%s) is refused',
+    async (body) => {
+      await expect(read(body)).rejects.toMatchObject({ code: 'SBP_INVALID_REQUEST' });
+    },
+  );
 });
 
 describe('a tracked request', () => {

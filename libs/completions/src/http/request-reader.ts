@@ -31,13 +31,15 @@ export class RequestReader {
 
   /** @throws SbpError SBP_INVALID_REQUEST, SBP_INVALID_UUID, SBP_UNAUTHORIZED */
   async read(headers: IncomingHttpHeaders, body: Buffer | undefined): Promise<ReadRequest> {
+    if (body === undefined || body.length === 0)
+      throw new SbpError('SBP_INVALID_REQUEST', 'body: is missing', { param: 'body' });
     const json = parseJsonBody(body, JsonObjectSchema);
     const hasToken = single(headers[HEADERS.sessionToken]) !== null;
     const sbp = json['sbp'] ?? null;
     if (sbp === null && !hasToken && this.options.track !== 'always') {
       return {
         type: 'pass-through',
-        body: 'sbp' in json || body === undefined ? withoutSbp(json) : body,
+        body: 'sbp' in json ? withoutSbp(json) : body,
       };
     }
     const credential = await this.access.authenticate(headers);

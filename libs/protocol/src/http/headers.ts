@@ -3,6 +3,10 @@ export const HEADERS = {
   sessionToken: 'x-session-token',
   sessionId: 'x-sbp-session-id',
   agentId: 'x-agent-id',
+  /** Of a request and its answer; also in the log, and in the bodies of answers from 500 on. */
+  requestId: 'x-request-id',
+  /** `1` on a 503 of a process that is shutting down: the request was not begun. */
+  draining: 'x-sbp-draining',
 } as const;
 
 /** The agent of a request that names none. */

@@ -99,9 +99,12 @@ describe('an application that closes', () => {
 
     const closed = app.close();
     await draining.promise;
-    await expect(fetch(`${url}/health/live`)).rejects.toMatchObject({
-      cause: { code: 'ECONNREFUSED' },
-    });
+    // Who comes on a new connection is told that nothing was begun, not turned away.
+    const refused = await fetch(`${url}/turn`);
+    expect([refused.status, refused.headers.get('x-sbp-draining')]).toEqual([503, '1']);
+    expect((await fetch(`${url}/health/ready`)).status).toBe(503);
+    const live = await fetch(`${url}/health/live`);
+    expect([live.status, live.headers.get('x-sbp-draining')]).toEqual([200, null]);
     first.send('/turn');
     second.send('/health/live');
     mayFinish.resolve(undefined);
@@ -110,8 +113,12 @@ describe('an application that closes', () => {
     expect(begun).toBe(2);
     expect(first.text).toContain('SBP_UPSTREAM_UNAVAILABLE');
     expect(first.text.toLowerCase()).toContain('retry-after: 1');
+    expect(first.text.toLowerCase()).toContain('x-sbp-draining: 1');
     drained.resolve(undefined);
     await closed;
+    await expect(fetch(`${url}/health/live`)).rejects.toMatchObject({
+      cause: { code: 'ECONNREFUSED' },
+    });
   });
 });
 

@@ -1,6 +1,7 @@
 import { HttpException } from '@nestjs/common';
 import { SbpError } from '#libs/protocol';
 import type { ErrorCode } from '#libs/protocol';
+import { isOutage } from '#libs/sql';
 
 /** What the caller of a request that failed is told. */
 export interface ErrorAnswer {
@@ -15,6 +16,7 @@ export interface FailedRequest {
   readonly method: string;
   /** Path and query as they came. */
   readonly url: string;
+  readonly requestId: string;
 }
 
 const COMPLETIONS = '/v1/chat/completions';
@@ -33,19 +35,30 @@ const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
 export function answerTo(error: unknown, request: FailedRequest): ErrorAnswer {
   const path = pathOf(request.url);
   const form = path === COMPLETIONS ? 'completions' : 'control';
+  const refusal = error instanceof SbpError ? error : storageOutage(error);
   const known =
-    error instanceof SbpError
-      ? { error, status: error.status(form) }
-      : frameworkRefusal(error, request, path);
+    refusal === null
+      ? frameworkRefusal(error, request, path)
+      : { error: refusal, status: refusal.status(form) };
   const told =
     known?.error ??
     new SbpError('SBP_INTERNAL', 'The server failed in a way that it did not foresee.');
   return {
     status: known?.status ?? told.status(form),
     headers: { ...told.headers(), 'content-type': 'application/json; charset=utf-8' },
-    body: told.body(form),
+    body: told.body(form, request.requestId),
     unforeseen: known === null,
   };
+}
+
+/** The storage is away, not the request wrong: the same request may pass soon. */
+function storageOutage(error: unknown): SbpError | null {
+  return isOutage(error)
+    ? new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The storage is not available at the moment.', {
+        retryAfter: 1,
+        cause: error,
+      })
+    : null;
 }
 
 function frameworkRefusal(

@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Catch } from '@nestjs/common';
 import type { ArgumentsHost, ExceptionFilter } from '@nestjs/common';
+import { Faults } from '#libs/telemetry';
 import type { Logger } from '#libs/telemetry';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { answerTo } from './error-answer.js';
 import type { ErrorAnswer } from './error-answer.js';
+import { inRequest, nameRequest } from './request-scope.js';
 
 /** How long the rest of a refused body is read. */
 const READ_ON_MS = 10_000;
@@ -12,10 +14,10 @@ const READ_ON_MS = 10_000;
 /** Answers every failed HTTP request in the contract's form. */
 @Catch()
 export class ErrorFilter implements ExceptionFilter {
-  private readonly logger: Logger;
+  private readonly faults: Faults;
 
-  constructor(logger: Logger) {
-    this.logger = logger;
+  constructor(private readonly logger: Logger) {
+    this.faults = new Faults(logger);
   }
 
   catch(error: unknown, host: ArgumentsHost): void {
@@ -26,9 +28,14 @@ export class ErrorFilter implements ExceptionFilter {
   }
 
   answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    const { method, url } = request;
+    inRequest(request, () => this.answerFailed(error, request, reply));
+  }
+
+  private answerFailed(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    const { method, url, id: requestId } = request;
+    nameRequest(request, reply);
     if (reply.sent || reply.raw.headersSent) {
-      this.logger.error({ err: error, method, url }, 'A request failed after its answer had begun');
+      this.faults.report('A request failed after its answer had begun', error, { method, url });
       // Nobody will finish it; a stream that cannot be finished is broken off, never ended.
       if (!reply.raw.writableEnded) reply.raw.destroy();
       return;
@@ -39,8 +46,8 @@ export class ErrorFilter implements ExceptionFilter {
       reply.raw.destroy();
       return;
     }
-    const answer = answerTo(error, { method, url });
-    if (answer.unforeseen) this.logger.error({ err: error, method, url }, 'A request failed');
+    const answer = answerTo(error, { method, url, requestId });
+    if (answer.unforeseen) this.faults.report('A request failed', error, { method, url });
     else if (answer.status >= 500)
       this.logger.warn({ err: error, method, url }, 'A request could not be served');
     else this.logger.debug({ err: error, method, url }, 'A request was refused');

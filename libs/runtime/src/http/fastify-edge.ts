@@ -1,10 +1,14 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { LIMITS, SbpError } from '#libs/protocol';
+import { HEADERS, LIMITS, SbpError } from '#libs/protocol';
+import { requestIdOf } from '#libs/telemetry';
+import { pause } from '#libs/timing';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { ErrorFilter } from './error-filter.js';
 import { foreignRequest } from './http-guard.js';
+import { inRequest, nameRequest } from './request-scope.js';
 
 /**
  * Longer than the idle time of common proxies, so that they, not we, close a connection that they
@@ -22,21 +26,27 @@ const LIVENESS = '/health/live';
 
 /**
  * Fastify as all our servers use it: bodies arrive as bytes of at most `LIMITS.requestBody`,
- * foreign hosts and origins are refused before anything is read, and from `beforeClose` on nothing
- * new is begun.
+ * foreign hosts and origins are refused before anything is read, and every request has an id.
+ *
+ * From `beforeClose` on nothing new is begun, while what was begun goes on. Connections are still
+ * taken until `close`: each request on them is refused with 503 and `x-sbp-draining: 1`, so that a
+ * proxy knows that this request was not begun, and may send it to another replica.
  */
 export class FastifyEdge extends FastifyAdapter {
   private closing = false;
+  private closingSince = 0;
+  private refusingMs = 0;
 
   constructor(allowedOrigins: readonly string[], filter: ErrorFilter) {
-    const guard = (request: FastifyRequest): SbpError | null => {
+    const guard = (request: FastifyRequest, reply: FastifyReply): SbpError | null => {
+      if (this.closing) reply.raw.setHeader('connection', 'close');
       const foreign = foreignRequest(request.raw.headers, allowedOrigins);
       if (foreign !== null || !this.closing || request.url === LIVENESS) return foreign;
-      return new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The server is shutting down.', {
-        retryAfter: 1,
-      });
+      reply.raw.setHeader(HEADERS.draining, '1');
+      return shuttingDown();
     };
     super({
+      genReqId: ({ headers }: IncomingMessage) => requestIdOf(headers[HEADERS.requestId]),
       bodyLimit: LIMITS.requestBody,
       keepAliveTimeout: KEEP_ALIVE_MS,
       requestTimeout: RECEIVE_MS,
@@ -45,31 +55,83 @@ export class FastifyEdge extends FastifyAdapter {
       skipMiddie: true,
       // What the router refuses itself passes no hook.
       frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
-        filter.answer(guard(request) ?? error, request, reply);
+        filter.answer(guard(request, reply) ?? error, request, reply);
       },
       clientErrorHandler: answerBrokenRequest,
     });
     this.setOnRequestHook(
       (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => {
-        const refusal = guard(request);
-        if (this.closing) void reply.header('connection', 'close');
-        if (refusal === null) done();
-        else done(refusal);
+        nameRequest(request, reply);
+        const refusal = guard(request, reply);
+        inRequest(request, () => {
+          if (refusal === null) done();
+          else done(refusal);
+        });
       },
     );
     const fastify = this.getInstance();
+    // A body's end is an event of the connection, which knows no request: so it is said again.
+    fastify.addHook('preValidation', (request, _reply, done) => inRequest(request, done));
     fastify.removeAllContentTypeParsers();
     fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) =>
       done(null, body),
     );
   }
 
-  /** Stops accepting; what is being answered goes on until `close`. */
+  /** Begins nothing new; what is being answered goes on until `close`. */
   override beforeClose(): void {
     super.beforeClose();
     this.closing = true;
-    this.getHttpServer().close();
+    this.closingSince = performance.now();
+    const server = this.getHttpServer();
+    if (server.listenerCount('upgrade') > 0)
+      server.removeAllListeners('upgrade').on('upgrade', refuseUpgrade);
   }
+
+  /**
+   * Makes `close` end at least `ms` after `beforeClose`, so that proxies meet a refusal, and not a
+   * connection that breaks: of that they could not tell whether their request was begun.
+   */
+  refuseAtLeast(ms: number): void {
+    this.refusingMs = ms;
+  }
+
+  override async close(): Promise<void> {
+    const leftMs = this.closingSince + this.refusingMs - performance.now();
+    if (leftMs > 0) await pause(leftMs);
+    await super.close();
+  }
+}
+
+function shuttingDown(): SbpError {
+  return new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The server is shutting down.', {
+    retryAfter: 1,
+  });
+}
+
+function refuseUpgrade({ headers }: IncomingMessage, socket: Duplex): void {
+  const requestId = requestIdOf(headers[HEADERS.requestId]);
+  const refusal = shuttingDown();
+  socket.on('error', () => undefined);
+  socket.end(
+    rawAnswer('503 Service Unavailable', refusal.body('control', requestId), {
+      ...refusal.headers(),
+      [HEADERS.requestId]: requestId,
+      [HEADERS.draining]: '1',
+    }),
+  );
+}
+
+/** An answer as bytes, for a connection that the framework does not serve; it ends with it. */
+function rawAnswer(status: string, body: object, headers: Record<string, string>): string {
+  const text = JSON.stringify(body);
+  const lines = Object.entries({
+    ...headers,
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': String(Buffer.byteLength(text)),
+    connection: 'close',
+  }).map(([name, value]) => `${name}: ${value}`);
+  return [`HTTP/1.1 ${status}`, ...lines, '', text].join('\r\n');
 }
 
 /** Answers bytes that are no HTTP request. */
@@ -78,13 +140,9 @@ function answerBrokenRequest(error: Error & { readonly code?: string }, socket: 
   const { _httpMessage: answering } = socket as Socket & { readonly _httpMessage?: ServerResponse };
   if (error.code !== 'ECONNRESET' && socket.writable && answering?.headersSent !== true) {
     const status = STATUS_OF_PARSE_ERROR[error.code ?? ''] ?? '400 Bad Request';
-    const body = JSON.stringify(
-      new SbpError('SBP_INVALID_REQUEST', `Not an HTTP request: ${error.message}`).body('control'),
-    );
-    socket.write(
-      `HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\nx-should-retry: false\r\n` +
-        `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-    );
+    const refusal = new SbpError('SBP_INVALID_REQUEST', `Not an HTTP request: ${error.message}`);
+    const headers = { ...refusal.headers(), [HEADERS.requestId]: requestIdOf(undefined) };
+    socket.write(rawAnswer(status, refusal.body('control'), headers));
   }
   socket.destroySoon();
 }

@@ -254,8 +254,9 @@ describe('errors', () => {
     async (code, row) => {
       const answer = await send(`/v1/sbp/errors/${code}`);
       expect(answer.status).toBe(row.status);
+      const id = row.status < 500 ? {} : { request_id: answer.headers['x-request-id'] };
       expect(answer.json()).toEqual({
-        error: { code, message: `It is ${code}.`, detail: { a: 1 } },
+        error: { code, message: `It is ${code}.`, detail: { a: 1 }, ...id },
       });
       expect(answer.headers['retry-after']).toBe('7');
       expect(answer.headers['x-should-retry']).toBe(row.retry ? undefined : 'false');

@@ -34,7 +34,13 @@ export async function createHttpApp(
     origin: (origin, allow) =>
       allow(null, origin !== undefined && checkOrigin(origin, allowedOrigins)),
     methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
-    exposedHeaders: [HEADERS.sessionToken, HEADERS.sessionId, 'retry-after', 'x-should-retry'],
+    exposedHeaders: [
+      HEADERS.sessionToken,
+      HEADERS.sessionId,
+      HEADERS.requestId,
+      'retry-after',
+      'x-should-retry',
+    ],
     maxAge: 600,
   });
   return app;
