@@ -13,7 +13,7 @@ const LIBRARIES = {
   live: ['protocol', 'mailbox'],
   llm: ['protocol'],
   auth: ['protocol'],
-  access: ['protocol', 'domain', 'store', 'auth'],
+  access: ['protocol', 'telemetry', 'domain', 'store', 'auth'],
 };
 const SERVICES = ['completions', 'sessions', 'roaming', 'gateway'];
 const FOUNDATION = Object.keys(LIBRARIES);

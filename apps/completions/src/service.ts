@@ -2,6 +2,9 @@ import { CompletionsModule } from '#libs/completions';
 import { LiveTurns } from '#libs/live';
 import type { ServiceSpec, Settings } from '#libs/runtime';
 
+/** How long turns may go on when the process is asked to stop, in ms. */
+const DRAIN_MS = 6_000;
+
 /** Completions: runs turns, and adopts those of dead processes. */
 export function completionsService(settings: Settings): ServiceSpec {
   return {
@@ -14,6 +17,10 @@ export function completionsService(settings: Settings): ServiceSpec {
         // Access is open only on loopback, where `auto` means on.
         implicitSession: settings.implicitSession !== 'off',
         othersDead: storage.exclusive,
+        maxSessionBytes: settings.limits.sessionBytes,
+        maxTurns: settings.limits.turns,
+        maxBytes: settings.limits.turnBytes,
+        drainMs: DRAIN_MS,
         onProblem: (what, error) => logger.error({ err: error }, what),
         onAdopted: (session, turn) =>
           logger.warn({ session, turn }, 'A turn of a dead process goes on here'),

@@ -1,2 +1,3 @@
-export { SessionAccess } from './session-access.js';
+export { httpActor } from './http-actor.js';
+export { SessionAccess, mayUse, notFound, requireToken } from './session-access.js';
 export type { Credential } from './session-access.js';

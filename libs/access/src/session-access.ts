@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { Injectable } from '@nestjs/common';
 import { SessionTokens } from '#libs/auth';
 import type { OpenSession } from '#libs/domain';
+import { initialState } from '#libs/domain';
 import { ANONYMOUS_PRINCIPAL, HEADERS, SbpError } from '#libs/protocol';
 import { Freshness, SessionReads } from '#libs/store';
 
@@ -50,20 +51,29 @@ export class SessionAccess {
    *   another principal's session
    */
   async authorise(sessionId: string, credential: Credential, param: string): Promise<OpenSession> {
-    if (credential.tokenSession !== null && credential.tokenSession !== sessionId) {
-      throw new SbpError(
-        'SBP_FORBIDDEN',
-        `X-Session-Token belongs to another session than ${param} names.`,
-        { param },
-      );
-    }
-    const missing = new SbpError('SBP_SESSION_NOT_FOUND', `No session with ID ${sessionId}.`, {
-      param,
-    });
-    if ((await this.freshness.settle(sessionId)) === 'absent') throw missing;
-    const state = await this.reads.state(sessionId);
-    if (state.phase !== 'open') throw missing;
-    if (credential.tokenSession === null && state.principal !== credential.principal) throw missing;
+    requireToken(sessionId, credential, param);
+    const isThere = (await this.freshness.latest(sessionId)) === 'present';
+    const state = isThere ? await this.reads.state(sessionId) : initialState;
+    if (state.phase !== 'open' || !mayUse(state, credential)) throw notFound(sessionId, param);
     return state;
   }
+}
+
+/** @throws SbpError SBP_FORBIDDEN where a token is sent of another session than the one named */
+export function requireToken(sessionId: string, { tokenSession }: Credential, param: string): void {
+  if (tokenSession === null || tokenSession === sessionId) return;
+  throw new SbpError(
+    'SBP_FORBIDDEN',
+    `X-Session-Token belongs to another session than ${param} names.`,
+    { param },
+  );
+}
+
+/** Whether a session belongs to whoever sends the credential. */
+export function mayUse(session: OpenSession, { tokenSession, principal }: Credential): boolean {
+  return tokenSession !== null || session.principal === principal;
+}
+
+export function notFound(sessionId: string, param: string): SbpError {
+  return new SbpError('SBP_SESSION_NOT_FOUND', `No session with ID ${sessionId}.`, { param });
 }

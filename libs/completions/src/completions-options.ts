@@ -9,6 +9,14 @@ export abstract class CompletionsOptions {
    * proves it.
    */
   abstract readonly othersDead: boolean;
+  /** The most that a session's conversation may have, in bytes of its JSON. */
+  abstract readonly maxSessionBytes: number;
+  /** The most turns that run here at once. */
+  abstract readonly maxTurns: number;
+  /** The most bytes of requests and conversations that the turns here may hold together. */
+  abstract readonly maxBytes: number;
+  /** How long turns may go on when the process is asked to stop, in ms. */
+  abstract readonly drainMs: number;
   /** Told of faults that no caller can be told of. */
   abstract readonly onProblem: (what: string, error: unknown) => void;
   /** Told when a turn of a dead process goes on here. */

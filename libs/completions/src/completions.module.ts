@@ -1,23 +1,29 @@
 import type { DynamicModule } from '@nestjs/common';
 import { Module } from '@nestjs/common';
-import { CompletionsController } from './http/completions.controller.js';
-import { CompletionsOptions } from './completions-options.js';
 import { LiveTurns } from '#libs/live';
-import { ModelAnswerReader } from './model/model-answer.js';
+import { LostAnswers } from './adoption/lost-answers.js';
 import { OrphanScan } from './adoption/orphan-scan.js';
-import { PassThrough } from './http/pass-through.js';
-import { RequestReader } from './http/request-reader.js';
+import { Admission } from './claim/admission.js';
 import { SessionReleases } from './claim/session-releases.js';
 import { SessionResolver } from './claim/session-resolver.js';
 import { TurnClaimer } from './claim/turn-claimer.js';
-import { TurnFacts } from './turn/turn-facts.js';
+import { CompletionsOptions } from './completions-options.js';
+import { CompletionsController } from './http/completions.controller.js';
+import { PassThrough } from './http/pass-through.js';
+import { RequestReader } from './http/request-reader.js';
+import { TurnAnswer } from './http/turn-answer.js';
+import { ModelAnswerReader } from './model/model-answer.js';
+import { Shutdown } from './shutdown.js';
+import { RunningTurns } from './turn/running-turns.js';
+import { TurnEvents } from './turn/turn-events.js';
 import { TurnRunner } from './turn/turn-runner.js';
 import { TurnService } from './turn/turn-service.js';
+import { Verdict } from './turn/verdict.js';
 
 /**
- * Completions. From global modules it takes EventLog, Mailbox, Claims, Processes, ProcessIdentity,
- * Heartbeat, Freshness, SessionReads, SessionAccess, SessionTokens, ChatModel and PriceList.
- * Whoever holds the process' mailbox passes its messages to `LiveTurns`.
+ * Completions. From global modules it takes EventLog, SessionLog, Mailbox, ChatModel, PriceList,
+ * SessionAccess, SessionTokens and the store's parts. Whoever holds the process's mailbox passes
+ * its messages to `LiveTurns`.
  */
 @Module({})
 export class CompletionsModule {
@@ -27,17 +33,23 @@ export class CompletionsModule {
       controllers: [CompletionsController],
       providers: [
         { provide: CompletionsOptions, useValue: options },
+        Admission,
         LiveTurns,
+        LostAnswers,
         ModelAnswerReader,
         OrphanScan,
         PassThrough,
         RequestReader,
+        RunningTurns,
         SessionReleases,
         SessionResolver,
+        Shutdown,
+        TurnAnswer,
         TurnClaimer,
-        TurnFacts,
+        TurnEvents,
         TurnRunner,
         TurnService,
+        Verdict,
       ],
       exports: [LiveTurns],
     };

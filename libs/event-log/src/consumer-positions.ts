@@ -51,6 +51,15 @@ export class ConsumerPositions {
     return rows[0]?.next_offset ?? 0;
   }
 
+  /** The offsets to go on from, of the partitions that the consumer has begun. */
+  async loadAll(consumer: string): Promise<ReadonlyMap<number, number>> {
+    const { rows } = await this.database.read(
+      (reader) => sql(reader)<{ partition: number; next_offset: number }>`
+        SELECT "partition", next_offset FROM consumer_positions WHERE consumer = ${consumer}`,
+    );
+    return new Map(rows.map((row) => [row.partition, row.next_offset]));
+  }
+
   /**
    * Moves a consumer over a batch, as the first statement of the transaction that holds the batch's
    * effects. False: the consumer does not stand where the batch begins, so another has read it; the

@@ -1,3 +1,5 @@
+import { HEADERS } from './http/headers.js';
+
 /**
  * The one error table: what a code means over HTTP, whether sending the same again can help, and
  * what the caller should do. OpenAI's client libraries pick their exception from the status and
@@ -112,6 +114,10 @@ export interface SbpErrorOptions {
   readonly param?: string;
   /** Seconds after which trying again makes sense; becomes `Retry-After`. */
   readonly retryAfter?: number;
+  /** What was asked for has begun: a client must not send it again by itself, whatever the code. */
+  readonly begun?: boolean;
+  /** This process ends and has not begun it: a proxy may send it to another one at once. */
+  readonly draining?: boolean;
   readonly cause?: unknown;
 }
 
@@ -121,6 +127,8 @@ export class SbpError extends Error {
   readonly detail: unknown;
   readonly param: string | null;
   readonly retryAfter: number | null;
+  private readonly begun: boolean;
+  private readonly draining: boolean;
 
   constructor(code: ErrorCode, message: string, options: SbpErrorOptions = {}) {
     super(message, { cause: options.cause });
@@ -128,6 +136,8 @@ export class SbpError extends Error {
     this.code = code;
     this.detail = options.detail ?? null;
     this.param = options.param ?? null;
+    this.begun = options.begun ?? false;
+    this.draining = options.draining ?? false;
     this.retryAfter = options.retryAfter ?? null;
   }
 
@@ -161,7 +171,8 @@ export class SbpError extends Error {
   headers(): Record<string, string> {
     return {
       ...(this.retryAfter === null ? {} : { 'retry-after': String(this.retryAfter) }),
-      ...(ERRORS[this.code].retry ? {} : { 'x-should-retry': 'false' }),
+      ...(ERRORS[this.code].retry && !this.begun ? {} : { 'x-should-retry': 'false' }),
+      ...(this.draining ? { [HEADERS.draining]: '1' } : {}),
     };
   }
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import type { OpenSession } from '#libs/domain';
 import type { Bundle } from '#libs/protocol';
-import type { Transcript } from '#libs/store';
+import type { TranscriptAsOf } from '#libs/store';
 
 export interface BundleRequest {
   readonly sessionId: string;
@@ -10,6 +10,8 @@ export interface BundleRequest {
   /** ISO 8601. */
   readonly exportedAt: string;
   readonly label: string | null;
+  /** Whether the session has had no turn yet. */
+  readonly isIdle: boolean;
 }
 
 /** The last task of a bundle is cut at this many characters. */
@@ -22,9 +24,9 @@ const TASK_LENGTH = 500;
 export function makeBundle(
   request: BundleRequest,
   session: OpenSession,
-  transcript: Transcript,
+  transcript: TranscriptAsOf,
 ): Bundle {
-  const { system, entries, steps, turnNumber, totalCostUsd } = transcript;
+  const { system, entries, steps, totalCostUsd } = transcript;
   const messages = [
     ...system.map((message) => ({
       ...message,
@@ -47,7 +49,7 @@ export function makeBundle(
     session: {
       id: request.sessionId,
       agent_external_id: session.agentId,
-      status: turnNumber === 0 ? 'idle' : 'running',
+      status: request.isIdle ? 'idle' : 'running',
       last_task: typeof task === 'string' ? task.slice(0, TASK_LENGTH) : null,
       created_at: session.createdAt,
       step_count: steps,

@@ -1,6 +1,6 @@
 import { Body, Controller, HttpCode, Param, Post, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { SessionAccess } from '#libs/access';
+import { SessionAccess, httpActor } from '#libs/access';
 import type { ExportResponse } from '#libs/protocol';
 import { ExportRequest, parseJsonBody, requireUuid } from '#libs/protocol';
 import { Exports } from './exports.js';
@@ -24,6 +24,6 @@ export class RoamingController {
     const options = parseJsonBody(body, ExportRequest);
     const credential = await this.access.authenticate(request.headers);
     const session = await this.access.authorise(sessionId, credential, 'session_id');
-    return this.exports.export(sessionId, session, options);
+    return this.exports.export(sessionId, session, options, httpActor(session.principal));
   }
 }

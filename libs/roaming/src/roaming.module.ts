@@ -5,8 +5,7 @@ import { RoamingController } from './roaming.controller.js';
 import { RoamingOptions } from './roaming-options.js';
 
 /**
- * Roaming. From global modules it takes EventLog, Freshness, SessionReads, SessionAccess and
- * RoamingTokens.
+ * Roaming. From global modules it takes SessionLog, Transcripts, SessionAccess and RoamingTokens.
  */
 @Module({})
 export class RoamingModule {

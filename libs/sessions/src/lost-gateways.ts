@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto';
+import { initialState } from '#libs/domain';
+import { SYSTEM, SessionLog } from '#libs/session-log';
+import { Processes, ProcessWatch } from '#libs/store';
+import { PeriodicTask } from '#libs/timing';
 import type { OnModuleDestroy, OnModuleInit } from '@nestjs/common';
 import { Injectable } from '@nestjs/common';
-import { decide, initialState } from '#libs/domain';
-import { EventLog } from '#libs/event-log';
-import { Continuity, Processes } from '#libs/store';
 import { SessionsOptions } from './sessions-options.js';
 
 /** How often lost gateways are looked for, in ms. */
@@ -11,52 +11,54 @@ const SCAN_MS = 1_000;
 /** Surfaces detached in one scan. */
 const BATCH = 500;
 
-/** Detaches the surfaces whose gateway has died: nobody else can say that they are gone. */
+/** Detaches the surfaces whose gateway has died, because nobody else can say that they are gone. */
 @Injectable()
 export class LostGateways implements OnModuleInit, OnModuleDestroy {
-  private readonly continuity = new Continuity();
-  private timer: NodeJS.Timeout | null = null;
-  private scanning: Promise<void> | null = null;
+  private readonly watch = new ProcessWatch();
+  private readonly task: PeriodicTask;
 
   constructor(
     private readonly processes: Processes,
-    private readonly log: EventLog,
+    private readonly sessionLog: SessionLog,
     private readonly options: SessionsOptions,
-  ) {}
+  ) {
+    this.task = new PeriodicTask({
+      everyMs: SCAN_MS,
+      work: () => this.scan(),
+      onFault: (error) => {
+        this.watch.failed();
+        options.onProblem('looking for lost gateways failed', error);
+      },
+    });
+  }
 
   onModuleInit(): void {
-    this.timer = setInterval(() => {
-      this.scanning ??= this.scan()
-        .catch((error: unknown) => {
-          this.continuity.failed();
-          this.options.onProblem('looking for lost gateways failed', error);
-        })
-        .finally(() => (this.scanning = null));
-    }, SCAN_MS);
+    this.task.start();
   }
 
   async onModuleDestroy(): Promise<void> {
-    if (this.timer !== null) clearInterval(this.timer);
-    await this.scanning;
+    await this.task.stop();
   }
 
   private async scan(): Promise<void> {
-    const lost = await this.processes.lostSurfaces(this.options.onlyProcess, BATCH);
-    this.continuity.answered(performance.now());
-    // After an outage of the database every gateway looks silent for a while.
-    if (this.options.onlyProcess === null && !this.continuity.holds(performance.now())) return;
+    const lost = (await this.processes.gateways()).filter(await this.judge());
+    const surfaces = await this.processes.surfacesOf(lost, BATCH);
     await Promise.all(
-      lost.map(async ({ sessionId, attachId }) => {
-        const issued = { sessionId, at: new Date().toISOString(), newId: randomUUID };
-        const detach = {
-          ...issued,
-          type: 'DetachSurface',
-          attachId,
-          reason: 'gateway_lost',
-        } as const;
-        const decision = decide(detach, initialState);
-        if (decision.type === 'events') await this.log.append(decision.events);
-      }),
+      surfaces.map(({ sessionId, attachId }) =>
+        this.sessionLog.execute({
+          sessionId,
+          state: initialState,
+          by: SYSTEM,
+          command: { type: 'DetachSurface', attachId, reason: 'gateway_lost' },
+        }),
+      ),
     );
+  }
+
+  private async judge(): Promise<(incarnation: string) => boolean> {
+    const { onlyProcess } = this.options;
+    if (onlyProcess !== null) return (incarnation) => incarnation !== onlyProcess.incarnation;
+    this.watch.observe(await this.processes.signs(), performance.now());
+    return (incarnation) => this.watch.isSilent(incarnation);
   }
 }

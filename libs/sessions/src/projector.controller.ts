@@ -20,7 +20,7 @@ export class ProjectorController {
   @LogConsumer(PROJECTOR)
   async project(@Payload() batch: LogBatch, @Ctx() context: BatchContext): Promise<void> {
     const events = batch.records.flatMap(({ event }) => (event === null ? [] : [event]));
-    const pokes = await this.projection.apply(context.transaction, events);
+    const pokes = await this.projection.apply(context.transaction, batch.partition, events);
     // While replaying nobody waits for what is old.
     if (!batch.live) return;
     context.afterCommit(() => {

@@ -5,14 +5,14 @@ import type { OpenSession } from '#libs/domain';
 import { queuedTurns } from '#libs/domain';
 import type { MessagesResponse, SessionResponse } from '#libs/protocol';
 import { MessagesQuery, parseQuery, requireUuid } from '#libs/protocol';
-import { SessionReads } from '#libs/store';
+import { Transcripts } from '#libs/store';
 
 /** `GET /v1/sbp/sessions/{id}` and its messages. */
 @Controller('v1/sbp/sessions/:session_id')
 export class SessionsController {
   constructor(
     private readonly access: SessionAccess,
-    private readonly reads: SessionReads,
+    private readonly transcripts: Transcripts,
   ) {}
 
   @Get()
@@ -32,22 +32,21 @@ export class SessionsController {
   ): Promise<MessagesResponse> {
     const sessionId = requireUuid(id, 'session_id');
     const { after, limit } = parseQuery(query, MessagesQuery);
-    await this.authorise(sessionId, request);
-    const { entries } = await this.reads.transcript(sessionId);
+    const { messages } = await this.authorise(sessionId, request);
     const first = after === undefined ? 0 : after + 1;
-    const page = entries.slice(first, first + limit);
-    const last = first + page.length - 1;
+    const page = await this.transcripts.page(sessionId, first, limit);
+    const last = page.at(-1)?.index ?? null;
     return {
       session_id: sessionId,
-      messages: page.map(({ message, modelUsed, costUsd, createdAt, turnId }, index) => ({
+      messages: page.map(({ message, index, modelUsed, costUsd, createdAt, turnId }) => ({
         ...message,
-        index: first + index,
+        index,
         model_used: modelUsed,
         cost_usd: costUsd,
         created_at: createdAt,
         turn_id: turnId,
       })),
-      next_cursor: last + 1 < entries.length && page.length > 0 ? last : null,
+      next_cursor: last !== null && last + 1 < messages ? last : null,
     };
   }
 
@@ -64,7 +63,7 @@ function sessionResponse(sessionId: string, session: OpenSession): SessionRespon
   const { surface, turn, checkpoint } = session;
   // Computed, never stored: a running session that had a surface, has none, and has no turn open.
   const gone = surface.type === 'detached' && turn === null;
-  const running = session.turns === 0 ? 'idle' : 'running';
+  const running = turn === null && session.turns === 0 ? 'idle' : 'running';
   return {
     session_id: sessionId,
     status: gone ? 'suspended' : running,

@@ -1,198 +1,198 @@
-import type { OnModuleDestroy, OnModuleInit } from '@nestjs/common';
-import { Injectable } from '@nestjs/common';
-import type { OpenSession } from '#libs/domain';
 import { mustGiveUp } from '#libs/domain';
-import { EventLog } from '#libs/event-log';
-import type { Orphan } from '#libs/store';
+import { LiveTurns } from '#libs/live';
+import type { HeldClaim, Orphan } from '#libs/store';
 import {
-  Claims,
   Freshness,
   Heartbeat,
+  Orphans,
   ProcessIdentity,
+  ProcessWatch,
   Processes,
   SessionReads,
+  Transcripts,
 } from '#libs/store';
-import { nobody } from '../http/caller.js';
-import { LiveTurns } from '#libs/live';
+import { PeriodicTask } from '#libs/timing';
+import type { OnModuleInit } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { SessionReleases } from '../claim/session-releases.js';
 import { CompletionsOptions } from '../completions-options.js';
-import { TurnFacts } from '../turn/turn-facts.js';
+import { nextAttempt } from '../turn/turn-attempt.js';
+import type { TurnAttempt } from '../turn/turn-attempt.js';
+import { TurnEvents, headOf } from '../turn/turn-events.js';
+import type { RunReader } from '../turn/turn-runner.js';
 import { TurnRunner } from '../turn/turn-runner.js';
+import { LostAnswers } from './lost-answers.js';
 
 /** How often orphans are looked for, in ms. */
 const SCAN_MS = 1_000;
-/** How many adopted turns may run here at once. */
-const MAX_ADOPTED = 64;
+/** How many takeovers may be in progress here at once; a turn that runs again is none. */
+const MAX_TAKEOVERS = 64;
+
+/** Nobody reads an adopted turn over HTTP: its caller is gone with its process. */
+const nobody: RunReader = {
+  showUsage: false,
+  presence: () => 'gone',
+  begin: () => undefined,
+  chunk: () => undefined,
+};
 
 /**
- * Sees to it that a turn ends whatever dies [A6]: takes over what nobody looks after, and makes
- * lost answers owed.
+ * Sees to it that a turn ends whatever dies [A6]: takes over what nobody looks after. A takeover
+ * wins the claim at a higher epoch, appends `turn.adopted`, waits until that is folded, and then
+ * runs the turn again, or lets the claim go where there is nothing to go on with.
  */
 @Injectable()
-export class OrphanScan implements OnModuleInit, OnModuleDestroy {
-  private timer: NodeJS.Timeout | null = null;
-  private adoptions: Promise<void> | null = null;
-  private reports: Promise<void> | null = null;
-  private readonly adopting = new Set<string>();
+export class OrphanScan implements OnModuleInit {
+  private readonly watch = new ProcessWatch();
+  private readonly task: PeriodicTask;
+  /** Sessions whose turn is being taken over. */
+  private readonly takeovers = new Map<string, Promise<void>>();
 
   constructor(
-    private readonly claims: Claims,
+    private readonly orphans: Orphans,
     private readonly processes: Processes,
     private readonly identity: ProcessIdentity,
     private readonly heartbeat: Heartbeat,
     private readonly freshness: Freshness,
     private readonly reads: SessionReads,
-    private readonly facts: TurnFacts,
+    private readonly transcripts: Transcripts,
+    private readonly events: TurnEvents,
     private readonly releases: SessionReleases,
     private readonly runner: TurnRunner,
     private readonly live: LiveTurns,
-    private readonly log: EventLog,
+    private readonly lostAnswers: LostAnswers,
     private readonly options: CompletionsOptions,
-  ) {}
+  ) {
+    this.task = new PeriodicTask({
+      everyMs: SCAN_MS,
+      work: () => this.scan(),
+      onFault: (error) => {
+        this.watch.failed();
+        options.onProblem('looking for orphaned turns failed', error);
+      },
+    });
+  }
 
   onModuleInit(): void {
     this.heartbeat.onHeld((held, askedAt) => {
-      this.live.keepOnly(held, askedAt);
+      this.live.keepOnly(new Set(held.map(attemptKey)), askedAt);
     });
-    this.timer = setInterval(() => this.look(), SCAN_MS);
+    this.task.start();
     // Nobody has to be watched for a while to be known dead: a process that keeps dying still
     // adopts what it finds.
-    if (this.options.othersDead) this.look();
+    if (this.options.othersDead) this.task.runNow();
   }
 
-  async onModuleDestroy(): Promise<void> {
-    if (this.timer !== null) clearInterval(this.timer);
-    await Promise.all([this.adoptions, this.reports]);
+  /** Takes nothing over from now on; resolves when the takeovers in progress are done. */
+  async stop(): Promise<void> {
+    await this.task.stop();
+    await Promise.allSettled(this.takeovers.values());
   }
 
-  private look(): void {
-    // Who was out of touch itself must not judge others dead.
-    if (!this.options.othersDead && !this.heartbeat.isSteady()) return;
-    this.adoptions ??= this.adoptOrphans()
-      .catch((error: unknown) => this.options.onProblem('looking for orphaned turns failed', error))
-      .finally(() => (this.adoptions = null));
-    // Beside the adoptions: it waits for the whole fold, they must not.
-    this.reports ??= this.reportUndelivered()
-      .catch((error: unknown) =>
-        this.options.onProblem('looking for undelivered answers failed', error),
-      )
-      .finally(() => (this.reports = null));
+  private async scan(): Promise<void> {
+    const signs = await this.processes.signs();
+    this.watch.observe(signs, performance.now());
+    if (!this.options.othersDead && !this.watch.isSteady) return;
+    const dead = (await this.orphans.runners()).filter((runner) => this.isDead(runner));
+    const held = await this.orphans.heldBy(dead, 2 * MAX_TAKEOVERS);
+    const unclaimed = await this.orphans.unclaimed(2 * MAX_TAKEOVERS);
+    for (const orphan of [...held, ...unclaimed]) this.begin(orphan);
+    await this.lostAnswers.report(
+      signs.filter(({ incarnation, reaped }) => !reaped && this.isDead(incarnation)),
+      new Set(dead),
+    );
   }
 
-  private async adoptOrphans(): Promise<void> {
-    const { othersDead } = this.options;
-    const me = this.identity.address;
-    for (const orphan of await this.claims.orphans(me, othersDead, MAX_ADOPTED)) {
-      if (this.adopting.has(orphan.sessionId) || this.adopting.size >= MAX_ADOPTED) continue;
-      this.adopting.add(orphan.sessionId);
-      // Not awaited: an adopted turn may take minutes. Its faults are reported; the next scan finds
-      // what is left.
-      void this.adopt(orphan)
-        .catch((error: unknown) => this.options.onProblem('an adopted turn failed', error))
-        .finally(() => this.adopting.delete(orphan.sessionId));
-    }
+  private isDead(incarnation: string): boolean {
+    if (this.options.othersDead) return incarnation !== this.identity.address.incarnation;
+    return this.watch.isSilent(incarnation);
   }
 
-  private async adopt(orphan: Orphan): Promise<void> {
+  private begin(orphan: Orphan): void {
+    const { sessionId } = orphan;
+    if (this.takeovers.size >= MAX_TAKEOVERS || this.takeovers.has(sessionId)) return;
+    const takeover = this.takeOver(orphan)
+      .then((attempt) => {
+        if (attempt !== null) this.run(attempt);
+      })
+      .catch((error: unknown) => this.options.onProblem('a turn was not taken over', error))
+      .finally(() => {
+        this.takeovers.delete(sessionId);
+        // There may be more than were begun at once.
+        if (this.takeovers.size === 0) this.task.runNow();
+      });
+    this.takeovers.set(sessionId, takeover);
+  }
+
+  /** Not awaited by anybody: an adopted turn may take minutes. The next scan finds what is left. */
+  private run(attempt: TurnAttempt): void {
+    this.options.onAdopted(attempt.sessionId, attempt.turnId);
+    void this.runner.run(attempt, nobody);
+  }
+
+  /** The attempt to run; null where there is nothing to go on with. */
+  private async takeOver(orphan: Orphan): Promise<TurnAttempt | null> {
     const { sessionId, turnId } = orphan;
-    // An open turn without a claim may just not be folded to its end.
-    if (orphan.epoch === null && !(await this.isOpen(sessionId, turnId))) return;
-    const epoch = await this.claims.adopt(orphan, this.identity.address, this.options.othersDead);
-    if (epoch === null) return;
+    const { othersDead } = this.options;
+    const judgedBy = othersDead ? null : (runner: string) => this.watch.beatOf(runner);
+    const epoch = await this.orphans.adopt(orphan, this.identity.address, judgedBy);
+    if (epoch === null) return null;
     try {
-      await this.takeOver(sessionId, turnId, epoch);
+      return await this.adopt(sessionId, turnId, epoch);
     } catch (error) {
       // The claim of a living process is nobody's orphan: it is let go, so that the next scan finds
       // the turn again.
-      await this.releases.release(sessionId, epoch, null);
+      await this.letGo(sessionId, turnId, epoch, null);
       throw error;
     }
   }
 
-  private async takeOver(sessionId: string, turnId: string, epoch: number): Promise<void> {
-    const adopted = await this.facts.adopt(sessionId, turnId, epoch);
-    const head = adopted.type === 'appended' ? adopted.position.offset : null;
-    if (adopted.type === 'appended') await this.untilFolded(adopted.position);
-    const state = await this.reads.state(sessionId);
-    if (state.phase !== 'open' || state.turn?.turnId !== turnId || state.turn.epoch !== epoch) {
-      // Never started, or ended: there is nothing to go on with.
-      await this.releases.release(sessionId, epoch, head);
-      return;
-    }
-    await this.goOn(sessionId, state, state.turn);
-  }
-
-  private async goOn(
+  private async adopt(
     sessionId: string,
-    state: OpenSession,
-    turn: NonNullable<OpenSession['turn']>,
-  ): Promise<void> {
-    const { turnId, epoch } = turn;
-    const [record, transcript] = await Promise.all([
-      this.reads.turn(sessionId, turnId),
-      this.reads.transcript(sessionId),
-    ]);
-    if (record === null)
-      throw new Error(`turn ${turnId} of session ${sessionId} is open but not stored`);
-    const { model, options, checkpointEvery, keeps, messages } = record;
-    const attempt = {
-      sessionId,
-      turnId,
-      epoch,
-      state,
-      opener: state,
-      request: { update: { keeps, messages, system: null }, model, options, checkpointEvery },
-      messages: [...transcript.system, ...transcript.entries.map((entry) => entry.message)],
-      adopted: true,
-    };
-    this.options.onAdopted(sessionId, turnId);
-    if (mustGiveUp(turn)) {
-      const message = `The turn was given up: ${turn.adoptions} processes that ran it died.`;
-      const failed = await this.facts.fail(
-        attempt,
-        { code: 'SBP_TURN_ABANDONED', message },
-        'gone',
-      );
-      await this.releases.release(
-        sessionId,
-        epoch,
-        failed.type === 'appended' ? failed.position.offset : null,
-      );
-      return;
-    }
-    const session = { sessionId, sessionToken: '' };
-    await this.runner.run(attempt, { caller: nobody, session, showUsage: false });
-  }
-
-  private async isOpen(sessionId: string, turnId: string): Promise<boolean> {
-    await this.freshness.settle(sessionId);
+    turnId: string,
+    epoch: number,
+  ): Promise<TurnAttempt | null> {
+    const adopted = await this.events.adopt(sessionId, turnId, epoch);
+    const head = headOf(adopted);
+    if (adopted.type === 'appended') await this.freshness.untilFolded(adopted.position);
     const state = await this.reads.state(sessionId);
-    return state.phase === 'open' && state.turn?.turnId === turnId;
-  }
-
-  /** An adopted turn must be seen in the fold before it goes on, however long that takes. */
-  private async untilFolded(position: {
-    readonly partition: number;
-    readonly offset: number;
-  }): Promise<void> {
-    while (!(await this.freshness.reached(position)));
-  }
-
-  /**
-   * Answers that a process gave just before it died may never have arrived: surfaces are owed them.
-   */
-  private async reportUndelivered(): Promise<void> {
-    const { othersDead } = this.options;
-    for (const dead of await this.processes.unreaped(this.identity.address, othersDead)) {
-      // Its last appends must be folded before its turns are judged.
-      for (let partition = 0; partition < this.log.partitions; partition++) {
-        const offset = (await this.log.end(partition)) - 1;
-        if (!(await this.freshness.reached({ partition, offset }))) return;
-      }
-      for (const { sessionId, turnId } of await this.processes.undelivered(dead)) {
-        await this.facts.undelivered(sessionId, turnId);
-      }
-      await this.processes.reaped(dead);
+    const turn = state.phase === 'open' ? state.turn : null;
+    if (state.phase !== 'open' || turn?.turnId !== turnId || turn.epoch !== epoch) {
+      // It ended, and its answer cannot have left, because that waits for the release [A2]; or it
+      // was never started.
+      await this.events.undelivered(sessionId, turnId);
+      await this.letGo(sessionId, turnId, epoch, head);
+      return null;
     }
+    const [record, transcript, system] = await Promise.all([
+      this.reads.turn(sessionId, turnId),
+      this.transcripts.load(sessionId, state),
+      this.transcripts.system(sessionId, state),
+    ]);
+    if (record === null) throw new Error(`turn ${turnId} of ${sessionId} is open but not stored`);
+    const attempt = nextAttempt(sessionId, state, record, { system, transcript });
+    if (!mustGiveUp(turn)) return attempt;
+    const message = `The turn was given up: ${turn.adoptions} processes that ran it died.`;
+    const failed = await this.events.fail(attempt, {
+      error: { code: 'SBP_TURN_ABANDONED', message },
+      caller: 'gone',
+      reachedModel: true,
+      upstreamStatus: null,
+    });
+    await this.letGo(sessionId, turnId, epoch, headOf(failed));
+    return null;
   }
+
+  private async letGo(
+    sessionId: string,
+    turnId: string,
+    epoch: number,
+    head: number | null,
+  ): Promise<void> {
+    await this.releases.release({ sessionId, turnId, epoch, head, answeredBy: null });
+  }
+}
+
+function attemptKey({ sessionId, epoch }: HeldClaim): string {
+  return `${sessionId} ${epoch}`;
 }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { setTimeout as delay } from 'node:timers/promises';
+import type { Release } from '#libs/store';
 import { Claims } from '#libs/store';
+import { pause } from '#libs/timing';
 
 /** Pause before a release is tried again while the database does not answer, in ms. */
 const RETRY_MS = 500;
@@ -16,17 +17,17 @@ export class SessionReleases {
   constructor(private readonly claims: Claims) {}
 
   /**
-   * False if the claim is not held at this epoch any more. Never gives up: a claim of a living
-   * process that nobody releases would block its session for ever.
+   * False if the claim is not held at this epoch any more. Never gives up, because a claim of a
+   * living process that nobody releases would block its session.
    */
-  async release(sessionId: string, epoch: number, head: number | null): Promise<boolean> {
+  async release(release: Release): Promise<boolean> {
     for (;;) {
       try {
-        const released = await this.claims.release(sessionId, epoch, head);
-        for (const wake of this.waiting.get(sessionId) ?? []) wake();
+        const released = await this.claims.release(release);
+        for (const wake of this.waiting.get(release.sessionId) ?? []) wake();
         return released;
       } catch {
-        await delay(RETRY_MS);
+        await pause(RETRY_MS);
       }
     }
   }
@@ -39,8 +40,9 @@ export class SessionReleases {
       const wake = (): void => {
         clearTimeout(timer);
         waiters.delete(wake);
-        if (waiters.size === 0 && this.waiting.get(sessionId) === waiters)
+        if (waiters.size === 0 && this.waiting.get(sessionId) === waiters) {
           this.waiting.delete(sessionId);
+        }
         resolve();
       };
       const timer = setTimeout(wake, timeoutMs);

@@ -27,7 +27,7 @@ export class PassThrough {
     const head = await this.model
       .complete({ body, signal: abort.signal })
       .catch((error: unknown) => {
-        throw modelUnavailable(error);
+        throw modelUnavailable(error, { begun: false });
       });
     takeOver();
     beginResponse(response, head.status, { ...head.headers, ...prepared });

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Injectable } from '@nestjs/common';
-import { SessionAccess } from '#libs/access';
+import { SessionAccess, httpActor } from '#libs/access';
 import type { JsonObject } from '#libs/protocol';
 import {
   CompletionRequest,
@@ -49,6 +50,9 @@ export class RequestReader {
       type: 'tracked',
       request: {
         credential,
+        by: httpActor(credential.principal),
+        bytes: body.length,
+        bodyHash: createHash('sha256').update(body).digest('hex'),
         agentId: agentOf(headers),
         sbp: parsed,
         checkpointEvery: parsed?.checkpoint_every ?? 1,

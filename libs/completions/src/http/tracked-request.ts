@@ -1,9 +1,15 @@
 import type { Credential } from '#libs/access';
-import type { CompletionRequest, JsonObject, SbpRequest } from '#libs/protocol';
+import type { Actor, CompletionRequest, JsonObject, SbpRequest } from '#libs/protocol';
 
 /** A request that belongs to a session, read and checked. */
 export interface TrackedRequest {
   readonly credential: Credential;
+  /** Who asks, as the log keeps it. */
+  readonly by: Actor;
+  /** Size of the body. */
+  readonly bytes: number;
+  /** SHA-256 of the body as it came, in hex. */
+  readonly bodyHash: string;
   readonly agentId: string;
   /** Null for a request that is tracked without an `sbp` object. */
   readonly sbp: SbpRequest | null;

@@ -34,6 +34,8 @@ export type ModelAnswer =
 
 /** What happens while the answer is read. */
 export interface AnswerListener {
+  /** Whether the client asked for usage; else it is taken out again, for the server asked for it. */
+  readonly showUsage: boolean;
   /** The answer is a stream, and begins. */
   begin(): void;
   /** A chunk that may be sent on at once, as JSON. */
@@ -51,21 +53,21 @@ export class ModelAnswerReader {
   ) {}
 
   /**
-   * `showUsage`: the client asked for usage; else it is taken out again, for the server asked for
-   * it.
+   * `asked`: the model that the client named; `calledAt`: when it was called, in ms of a clock that
+   * only rises.
    */
   async read(
     head: ModelResponse,
     asked: string,
-    showUsage: boolean,
+    calledAt: number,
     listener: AnswerListener,
   ): Promise<ModelAnswer> {
     try {
       if (head.status >= 400) return await this.refusal(head);
       const type = head.headers['content-type'] ?? '';
       return type.toLowerCase().includes('text/event-stream')
-        ? await this.stream(head, asked, showUsage, listener)
-        : await this.json(head, asked);
+        ? await this.stream(head, asked, calledAt, listener)
+        : await this.json(head, asked, calledAt);
     } catch (cause) {
       return { type: 'broken', cause };
     }
@@ -80,16 +82,20 @@ export class ModelAnswerReader {
     };
   }
 
-  private async json(head: ModelResponse, asked: string): Promise<ModelAnswer> {
+  private async json(head: ModelResponse, asked: string, calledAt: number): Promise<ModelAnswer> {
     const body: unknown = JSON.parse((await readAll(head.body)).toString('utf8'));
     const completion = readCompletion(body);
-    return { type: 'json', body: body as JsonObject, output: this.output(completion, asked) };
+    return {
+      type: 'json',
+      body: body as JsonObject,
+      output: this.output(completion, asked, timesOf(calledAt, null)),
+    };
   }
 
   private async stream(
     head: ModelResponse,
     asked: string,
-    showUsage: boolean,
+    calledAt: number,
     listener: AnswerListener,
   ): Promise<ModelAnswer> {
     listener.begin();
@@ -97,16 +103,18 @@ export class ModelAnswerReader {
     const held: string[] = [];
     let last: JsonObject = {};
     let finished = false;
+    let firstTextAt: number | null = null;
     for await (const event of readSseEvents(head.body)) {
       if (event.data === '[DONE]') break;
       const chunk = parseChunk(event.data);
       last = chunk;
       const accepted = answer.accept(chunk);
+      if (accepted.delta !== '') firstTextAt ??= performance.now();
       listener.delta(accepted.delta);
       finished ||= accepted.finished;
-      if (accepted.usageOnly && !showUsage) continue;
+      if (accepted.usageOnly && !listener.showUsage) continue;
       const data =
-        showUsage || !('usage' in chunk)
+        listener.showUsage || !('usage' in chunk)
           ? event.data
           : JSON.stringify({ ...chunk, usage: undefined });
       if (finished) held.push(data);
@@ -118,14 +126,16 @@ export class ModelAnswerReader {
         cause: new Error('the model ended its stream without a finish_reason'),
       };
     const { usage, model, id, finishReason } = answer;
-    const output = this.output(
-      { message: answer.message(), usage, model, id, finishReason },
-      asked,
-    );
+    const completion = { message: answer.message(), usage, model, id, finishReason };
+    const output = this.output(completion, asked, timesOf(calledAt, firstTextAt));
     return { type: 'stream', held, last, output };
   }
 
-  private output({ message, usage, model }: Completion, asked: string): TurnOutput {
+  private output(
+    { message, usage, model }: Completion,
+    asked: string,
+    times: Pick<TurnOutput, 'firstTokenMs' | 'modelMs'>,
+  ): TurnOutput {
     const modelUsed = model ?? asked;
     const priced = this.model instanceof DemoModel ? 'demo' : modelUsed;
     return {
@@ -133,8 +143,20 @@ export class ModelAnswerReader {
       modelUsed,
       usage,
       costUsd: this.prices.cost(priced, usage) ?? this.prices.cost(asked, usage),
+      ...times,
     };
   }
+}
+
+/** An answer that came whole has its first text with its end. */
+function timesOf(
+  calledAt: number,
+  firstTextAt: number | null,
+): Pick<TurnOutput, 'firstTokenMs' | 'modelMs'> {
+  return {
+    firstTokenMs: firstTextAt === null ? null : Math.round(firstTextAt - calledAt),
+    modelMs: Math.round(performance.now() - calledAt),
+  };
 }
 
 function storedMessage(message: AssistantMessage): Message {

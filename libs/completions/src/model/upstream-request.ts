@@ -1,14 +1,13 @@
-import type { JsonObject, Message } from '#libs/protocol';
+import type { JsonObject } from '#libs/protocol';
+import { withCommas } from '#libs/store';
+import type { Prompt } from '../turn/turn-attempt.js';
 
 /**
  * The body that goes to the model: the client's options untouched, the server's transcript. A
- * stream's usage is always asked for; who did not ask does not see it.
+ * stream's usage is always asked for; who did not ask does not see it. Stored messages are sent as
+ * the JSON that is stored, because making it anew would cost more with each turn [A11].
  */
-export function upstreamRequest(
-  model: string,
-  messages: readonly Message[],
-  options: JsonObject,
-): Uint8Array {
+export function upstreamRequest(model: string, prompt: Prompt, options: JsonObject): Uint8Array {
   const usage =
     options['stream'] === true
       ? {
@@ -18,5 +17,20 @@ export function upstreamRequest(
           },
         }
       : {};
-  return Buffer.from(JSON.stringify({ ...options, ...usage, model, messages }));
+  const head = JSON.stringify({ ...options, ...usage, model });
+  const { system, transcript, keeps, messages } = prompt;
+  const pieces = withCommas([
+    ...system.map(json),
+    ...transcript.pieces(keeps),
+    ...messages.map(json),
+  ]);
+  return Buffer.concat([
+    Buffer.from(`${head.slice(0, -1)},"messages":[`),
+    ...pieces,
+    Buffer.from(']}'),
+  ]);
+}
+
+function json(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value));
 }

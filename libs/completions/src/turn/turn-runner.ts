@@ -1,280 +1,284 @@
-import { Injectable } from '@nestjs/common';
-import type { AppendOutcome } from '#libs/event-log';
-import { LogOverloaded } from '#libs/event-log';
 import type { ModelResponse } from '#libs/llm';
 import { ChatModel } from '#libs/llm';
-import type { CallerPresence, LogEventOf } from '#libs/protocol';
-import { SbpError } from '#libs/protocol';
-import { Freshness, SessionReads } from '#libs/store';
-import type { Caller, SessionHeaders } from '../http/caller.js';
+import { LogOverloaded } from '#libs/event-log';
 import type { LiveTurn } from '#libs/live';
 import { LiveTurns } from '#libs/live';
+import type { CallerPresence } from '#libs/protocol';
+import { SbpError } from '#libs/protocol';
+import { Claims } from '#libs/store';
+import { within } from '#libs/timing';
+import { Injectable } from '@nestjs/common';
+import { SessionReleases } from '../claim/session-releases.js';
+import { CompletionsOptions } from '../completions-options.js';
 import type { ModelAnswer } from '../model/model-answer.js';
 import { ModelAnswerReader } from '../model/model-answer.js';
-import { modelUnavailable } from '../model/model-unavailable.js';
-import { SessionReleases } from '../claim/session-releases.js';
-import { sbpAnswer, sbpChunk } from '../http/sbp-answer.js';
-import type { TurnAttempt } from './turn-attempt.js';
-import { TurnFacts } from './turn-facts.js';
+import { modelUnavailable, mayHaveReached } from '../model/model-unavailable.js';
 import { upstreamRequest } from '../model/upstream-request.js';
+import type { RunningTurn } from './running-turns.js';
+import { ClaimLost, HandedOver, RunningTurns } from './running-turns.js';
+import type { Settled } from './settled.js';
+import { settled } from './settled.js';
+import type { TurnAttempt } from './turn-attempt.js';
+import type { Completed, Failure, TurnAppend } from './turn-events.js';
+import { TurnEvents, headOf } from './turn-events.js';
+import { Verdict } from './verdict.js';
 
-/** How long a caller waits for the log to take its turn, in ms; then it is told to try later. */
+/*
+ * Running a turn, from a won claim to its release. The runner feeds a live turn and commits; it
+ * knows no caller, and nobody who reads the answer can hold it up [A15].
+ *
+ * | phase   | does                                                | ends in                    |
+ * | ------- | --------------------------------------------------- | -------------------------- |
+ * | start   | appends `turn.started`, and calls the model beside  | read, or `unstarted`       |
+ * | read    | reads the answer, feeds surfaces and the reader     | commit, `lost`, `handed-over` |
+ * | commit  | appends the turn's end and waits for the log [A2]   | verdict                    |
+ * | verdict | releases the claim: whether the end counted [A3]    | `completed`, …, `lost`     |
+ *
+ * Whatever happens, the turn ends in the log, or is left to an adopter [A6]: a run that throws
+ * leaves its claim to the heartbeat, which lets it go. Only `start` may be given up while its
+ * append goes on; then the claim stays held, and the turn is cancelled when the log answers.
+ */
+
+/** How long the log may take for a turn's start, in ms; then the caller is told to try later. */
 const START_TIMEOUT_MS = 10_000;
 
-/** Who waits for the turn, and what it must be shown. */
-export interface Audience {
-  readonly caller: Caller;
-  readonly session: SessionHeaders;
+/** Who reads a run while it goes on. */
+export interface RunReader {
+  /** Whether the HTTP caller is there, at the turn's commit. */
+  presence(): CallerPresence;
   /** Whether a stream's client asked for usage. */
   readonly showUsage: boolean;
+  /** The answer is a stream, and begins; its start is acknowledged [A2]. */
+  begin(head: ModelResponse): void;
+  /** A chunk that may be sent on at once, as JSON. */
+  chunk(data: string): void;
 }
 
-/** One run of an attempt. */
-interface Run extends Audience {
+/** What came of a run. `caller`: whether the turn's end says that the caller was there. */
+export type TurnOutcome =
+  /** Nothing has begun. */
+  | { readonly type: 'unstarted'; readonly error: SbpError }
+  | {
+      readonly type: 'completed';
+      readonly caller: CallerPresence;
+      readonly head: ModelResponse;
+      readonly answer: Extract<ModelAnswer, { type: 'json' | 'stream' }>;
+      readonly event: Completed;
+    }
+  /** The model answered with an error, to be passed on as it is. */
+  | {
+      readonly type: 'refused';
+      readonly caller: CallerPresence;
+      readonly head: ModelResponse;
+      readonly body: Buffer;
+    }
+  | { readonly type: 'failed'; readonly caller: CallerPresence; readonly error: SbpError }
+  /**
+   * Another process has the turn, or will have it: it won the claim, or this process ends, or
+   * failed to go on.
+   */
+  | { readonly type: 'elsewhere'; readonly why: 'lost' | 'handed-over' | 'failed' };
+
+interface Run {
   readonly attempt: TurnAttempt;
+  readonly reader: RunReader;
   readonly live: LiveTurn;
-  readonly abort: AbortController;
+  readonly signal: AbortSignal;
 }
 
-/**
- * Runs a turn: append `turn.started` and call the model at the same time, stream, append
- * `turn.completed`, release the claim, answer. Whatever happens, the turn ends in the log, or is
- * left to an adopter [A6].
- */
 @Injectable()
 export class TurnRunner {
   constructor(
-    private readonly facts: TurnFacts,
+    private readonly events: TurnEvents,
+    private readonly verdict: Verdict,
     private readonly releases: SessionReleases,
-    private readonly freshness: Freshness,
-    private readonly reads: SessionReads,
+    private readonly claims: Claims,
     private readonly model: ChatModel,
-    private readonly reader: ModelAnswerReader,
+    private readonly answers: ModelAnswerReader,
     private readonly live: LiveTurns,
+    private readonly running: RunningTurns,
+    private readonly options: CompletionsOptions,
   ) {}
 
-  /** Resolves when the turn has ended here and its caller was answered. */
-  async run(attempt: TurnAttempt, audience: Audience): Promise<void> {
-    const abort = new AbortController();
-    const drop = (): void => abort.abort(new ClaimLost('another process took the turn over'));
-    const live = this.live.begin(attempt.sessionId, attempt.turnId, attempt.epoch, drop);
+  /** Resolves when the turn has ended here. */
+  async run(attempt: TurnAttempt, reader: RunReader): Promise<TurnOutcome> {
+    const running: RunningTurn = this.running.begin();
+    const { sessionId, turnId, epoch } = attempt;
+    const live = this.live.begin(sessionId, turnId, epoch, () => running.drop());
     try {
-      await this.steps({ ...audience, attempt, live, abort });
+      return await this.start({ attempt, reader, live, signal: running.signal });
+    } catch (error) {
+      this.claims.inUse.end(turnId);
+      this.options.onProblem(`turn ${turnId} of session ${sessionId} was not finished`, error);
+      return { type: 'elsewhere', why: 'failed' };
     } finally {
       this.live.end(live);
-      // A call of the model that nobody reads any more ends here.
-      abort.abort(new Error('the turn has ended'));
+      running.end();
     }
   }
 
-  private async steps(run: Run): Promise<void> {
-    const { attempt, abort, caller, live } = run;
+  private async start(run: Run): Promise<TurnOutcome> {
+    const { attempt, signal } = run;
     const { model, options } = attempt.request;
-    const body = upstreamRequest(model, attempt.messages, options);
-    const calling = settled(this.model.complete({ body, signal: abort.signal }));
-    if (!attempt.adopted && !(await this.start(run))) return;
-    const called = await calling;
+    const body = upstreamRequest(model, attempt.prompt, options);
+    const calledAt = performance.now();
+    const calling = settled(this.model.complete({ body, signal }));
+    if (!attempt.adopted) {
+      const problem = await this.appendStart(attempt);
+      if (problem !== null) return { type: 'unstarted', error: problem };
+    }
+    return this.read(run, await calling, calledAt);
+  }
+
+  /** Null once the log has the turn's start. */
+  private async appendStart(attempt: TurnAttempt): Promise<SbpError | null> {
+    const appending = settled(this.events.start(attempt));
+    const started = await within(appending, START_TIMEOUT_MS);
+    if (started === 'late') {
+      // Its claim stays held, so that nothing runs beside what may still be written.
+      appending
+        .then((late) => this.cancelLate(attempt, late))
+        .catch((error: unknown) => {
+          this.claims.inUse.end(attempt.turnId);
+          this.options.onProblem('a turn that started late was not cancelled', error);
+        });
+      return new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The log does not answer. Try later.', {
+        retryAfter: 5,
+      });
+    }
+    if (started.type === 'resolved' && started.value.type === 'appended') return null;
+    await this.letGo(attempt, null);
+    return startRefusal(started);
+  }
+
+  private async cancelLate(attempt: TurnAttempt, late: Settled<TurnAppend>): Promise<void> {
+    if (late.type === 'rejected' || late.value.type === 'rejected') {
+      await this.letGo(attempt, null);
+      return;
+    }
+    const message = 'The log answered too late: the caller had been told 503.';
+    const error = { code: 'SBP_TURN_CANCELLED', message };
+    const cancelled = await this.events.cancel(attempt, error, 'connected');
+    await this.letGo(attempt, headOf(cancelled));
+  }
+
+  private async read(
+    run: Run,
+    called: Settled<ModelResponse>,
+    calledAt: number,
+  ): Promise<TurnOutcome> {
     if (called.type === 'rejected') return this.broken(run, called.error);
-    const answer = await this.reader.read(called.value, model, run.showUsage, {
-      begin: () => caller.begin(called.value, run.session),
-      chunk: (data) => caller.chunk(data),
+    const { reader, live, attempt } = run;
+    const head = called.value;
+    const answer = await this.answers.read(head, attempt.request.model, calledAt, {
+      showUsage: reader.showUsage,
+      begin: () => reader.begin(head),
+      chunk: (data) => reader.chunk(data),
       delta: (text) => live.append(text),
     });
     switch (answer.type) {
       case 'broken':
         return this.broken(run, answer.cause);
       case 'refused':
-        return this.failed(run, { code: 'SBP_UPSTREAM_ERROR', message: answer.message }, () =>
-          caller.relay(called.value, run.session, answer.body),
-        );
+        return this.refused(run, head, answer);
       case 'json':
       case 'stream':
-        return this.completed(run, called.value, answer);
+        return this.complete(run, head, answer);
     }
   }
 
-  /** Whether the log took the turn's start; if not, the caller has been told. */
-  private async start(run: Run): Promise<boolean> {
-    const { attempt, caller } = run;
-    const appending = settled(this.facts.start(attempt));
-    const started = await withDeadline(appending, START_TIMEOUT_MS);
-    if (started === null) {
-      // Never abandoned: its claim stays held, and when the log answers the turn is cancelled.
-      void appending.then((late) => this.cancelLate(attempt, late));
-      await caller.fail(
-        new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The log does not answer. Try later.', {
-          retryAfter: 5,
-        }),
-        null,
-      );
-      return false;
-    }
-    if (started.type === 'resolved' && started.value.type === 'appended') return true;
-    await this.release(attempt, null);
-    await caller.fail(startRefusal(started), null);
-    return false;
-  }
-
-  private async cancelLate(attempt: TurnAttempt, late: Settled<AppendOutcome>): Promise<void> {
-    if (late.type === 'rejected' || late.value.type === 'rejected') {
-      await this.release(attempt, null);
-      return;
-    }
-    const message = 'The log answered too late: the caller had been told 503.';
-    const cancelled = await this.facts.cancel(
-      attempt,
-      { code: 'SBP_TURN_CANCELLED', message },
-      'connected',
-    );
-    await this.release(attempt, cancelled);
-  }
-
-  private async completed(
+  private async complete(
     run: Run,
     head: ModelResponse,
     answer: Extract<ModelAnswer, { type: 'json' | 'stream' }>,
-  ): Promise<void> {
-    const { attempt, session, caller } = run;
-    const { outcome, event } = await this.facts.complete(attempt, answer.output, presence(caller));
-    if (outcome.type === 'rejected') {
-      const error = new SbpError(
-        'SBP_PAYLOAD_TOO_LARGE',
-        `The log does not take the model's answer: ${outcome.detail}`,
-      );
-      return this.failed(run, error, () => caller.fail(error, session));
+  ): Promise<TurnOutcome> {
+    const { attempt, reader } = run;
+    const caller = reader.presence();
+    const appended = await this.events.complete(attempt, answer.output, caller);
+    if (appended.type === 'rejected') {
+      const problem = `The log does not take the model's answer: ${appended.detail}`;
+      return this.fail(run, new SbpError('SBP_PAYLOAD_TOO_LARGE', problem, { begun: true }), {
+        reachedModel: true,
+        upstreamStatus: head.status,
+      });
     }
-    await this.settle(run, outcome, event.data.caller, () => respond(run, head, answer, event));
+    const counted = await this.verdict.counted(attempt, appended.offset, caller);
+    if (!counted) return { type: 'elsewhere', why: 'lost' };
+    return { type: 'completed', caller, head, answer, event: appended.event };
+  }
+
+  private async refused(
+    run: Run,
+    head: ModelResponse,
+    answer: Extract<ModelAnswer, { type: 'refused' }>,
+  ): Promise<TurnOutcome> {
+    const caller = run.reader.presence();
+    const error = { code: 'SBP_UPSTREAM_ERROR', message: answer.message };
+    const counted = await this.commitFailure(run.attempt, {
+      error,
+      caller,
+      reachedModel: true,
+      upstreamStatus: head.status,
+    });
+    return counted
+      ? { type: 'refused', caller, head, body: answer.body }
+      : { type: 'elsewhere', why: 'lost' };
   }
 
   /**
-   * The model could not be reached, or broke off; or this attempt lost its claim and leaves the
-   * turn to its adopter.
+   * The model could not be reached, or broke off; or the run was ended, and leaves the turn to its
+   * adopter.
    */
-  private async broken(run: Run, cause: unknown): Promise<void> {
-    const { caller, session, abort } = run;
-    if (abort.signal.reason instanceof ClaimLost) {
-      await caller.fail(claimLost(), session);
-      return;
+  private async broken(run: Run, cause: unknown): Promise<TurnOutcome> {
+    const { reason } = run.signal as { readonly reason: unknown };
+    if (reason instanceof ClaimLost) {
+      this.claims.inUse.end(run.attempt.turnId);
+      return { type: 'elsewhere', why: 'lost' };
     }
-    const error = modelUnavailable(cause);
-    return this.failed(run, error, () => caller.fail(error, session));
+    // The claim stays in use: this process lets go of all by leaving.
+    if (reason instanceof HandedOver) return { type: 'elsewhere', why: 'handed-over' };
+    const how = { reachedModel: mayHaveReached(cause), upstreamStatus: null };
+    return this.fail(run, modelUnavailable(cause, { begun: true }), how);
   }
 
-  /** Ends the turn as failed, and tells the caller. */
-  private async failed(
-    run: Run,
-    error: { readonly code: string; readonly message: string },
-    tell: () => Promise<boolean>,
+  /** Ends the turn as failed. */
+  private async fail(
+    { attempt, reader }: Run,
+    error: SbpError,
+    how: Pick<Failure, 'reachedModel' | 'upstreamStatus'>,
+  ): Promise<TurnOutcome> {
+    const caller = reader.presence();
+    const { code, message } = error;
+    const failure = { error: { code, message }, caller, ...how };
+    const counted = await this.commitFailure(attempt, failure);
+    return counted ? { type: 'failed', caller, error } : { type: 'elsewhere', why: 'lost' };
+  }
+
+  private async commitFailure(attempt: TurnAttempt, failure: Failure): Promise<boolean> {
+    const appended = await this.events.fail(attempt, failure);
+    return this.verdict.counted(attempt, headOf(appended), failure.caller);
+  }
+
+  private async letGo(
+    { sessionId, turnId, epoch }: TurnAttempt,
+    head: number | null,
   ): Promise<void> {
-    const callerThen = presence(run.caller);
-    const outcome = await this.facts.fail(
-      run.attempt,
-      { code: error.code, message: error.message },
-      callerThen,
-    );
-    await this.settle(run, outcome, callerThen, tell);
-  }
-
-  /**
-   * After the turn's end is acknowledged the release decides: if it succeeds, no rival event stands
-   * before ours; if it is refused, the fold says whether this attempt's end counted [A3].
-   */
-  private async settle(
-    run: Run,
-    outcome: AppendOutcome,
-    callerThen: CallerPresence,
-    tell: () => Promise<boolean>,
-  ): Promise<void> {
-    const { attempt, caller, session } = run;
-    const counted =
-      (await this.release(attempt, outcome)) || (await this.counted(attempt, outcome));
-    if (!counted) {
-      await caller.fail(claimLost(), session);
-      return;
-    }
-    // It was promised to a caller who is not there any more: it goes to the Tether instead.
-    if (!(await tell()) && callerThen === 'connected')
-      await this.facts.undelivered(attempt.sessionId, attempt.turnId);
-  }
-
-  private async counted(attempt: TurnAttempt, outcome: AppendOutcome): Promise<boolean> {
-    if (outcome.type === 'rejected' || !(await this.freshness.reached(outcome.position)))
-      return false;
-    const turn = await this.reads.turn(attempt.sessionId, attempt.turnId);
-    return turn !== null && turn.status !== 'open' && turn.epoch === attempt.epoch;
-  }
-
-  private async release(attempt: TurnAttempt, outcome: AppendOutcome | null): Promise<boolean> {
-    const head = outcome?.type === 'appended' ? outcome.position.offset : null;
-    return this.releases.release(attempt.sessionId, attempt.epoch, head);
+    await this.releases.release({ sessionId, turnId, epoch, head, answeredBy: null });
   }
 }
 
-async function respond(
-  run: Run,
-  head: ModelResponse,
-  answer: Extract<ModelAnswer, { type: 'json' | 'stream' }>,
-  event: LogEventOf<'turn.completed'>,
-): Promise<boolean> {
-  const { caller, session, attempt } = run;
-  const sbp = sbpAnswer(attempt, session, event);
-  if (answer.type === 'json') return caller.answer(head, session, { ...answer.body, sbp });
-  for (const data of answer.held) caller.chunk(data);
-  caller.chunk(sbpChunk(answer.last, sbp));
-  return caller.done();
-}
-
-function presence(caller: Caller): CallerPresence {
-  return caller.connected ? 'connected' : 'gone';
-}
-
-type Settled<T> =
-  | { readonly type: 'resolved'; readonly value: T }
-  | { readonly type: 'rejected'; readonly error: unknown };
-
-/** The claim was lost to an adopter: this attempt is over. */
-class ClaimLost extends Error {
-  override readonly name = 'ClaimLost';
-}
-
-function claimLost(): SbpError {
-  return new SbpError(
-    'SBP_UPSTREAM_UNAVAILABLE',
-    'The turn goes on in another process; its answer waits in the session.',
-    {
-      retryAfter: 1,
-    },
-  );
-}
-
-function startRefusal(started: Settled<AppendOutcome>): SbpError {
-  if (started.type === 'rejected') {
-    return started.error instanceof LogOverloaded
-      ? new SbpError('SBP_RATE_LIMITED', 'Too much waits for the log. Try later.', {
-          retryAfter: 1,
-        })
-      : new SbpError('SBP_INTERNAL', 'The turn could not be recorded.', { cause: started.error });
+/** The log did not take the turn's start: nothing has begun. */
+function startRefusal(started: Settled<TurnAppend>): SbpError {
+  if (started.type === 'resolved') {
+    const detail = started.value.type === 'rejected' ? started.value.detail : '';
+    return new SbpError('SBP_PAYLOAD_TOO_LARGE', `The log does not take the turn: ${detail}`);
   }
-  const detail = started.value.type === 'rejected' ? started.value.detail : '';
-  return new SbpError('SBP_PAYLOAD_TOO_LARGE', `The log does not take this request: ${detail}`);
-}
-
-async function settled<T>(promise: Promise<T>): Promise<Settled<T>> {
-  try {
-    return { type: 'resolved', value: await promise };
-  } catch (error) {
-    return { type: 'rejected', error };
+  if (started.error instanceof LogOverloaded) {
+    const message = 'Too much waits to be written to the log. Try later.';
+    return new SbpError('SBP_RATE_LIMITED', message, { retryAfter: 1 });
   }
-}
-
-async function withDeadline<T>(promise: Promise<T>, ms: number): Promise<T | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), ms);
+  return new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The log does not take the turn. Try later.', {
+    retryAfter: 1,
+    cause: started.error,
   });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -5,15 +5,19 @@ import { RoamingTokens, SessionTokens } from '#libs/auth';
 import { EventLog } from '#libs/event-log';
 import { ChatModel, PriceList } from '#libs/llm';
 import { Mailbox } from '#libs/mailbox';
+import { SessionLog } from '#libs/session-log';
 import {
   Claims,
   Freshness,
   Heartbeat,
+  Orphans,
   ProcessIdentity,
   Processes,
   Projection,
   SessionReads,
   SurfaceReads,
+  Transcripts,
+  UnconfirmedAnswers,
 } from '#libs/store';
 import type { Components } from './components.js';
 
@@ -38,6 +42,9 @@ export class ComponentsModule implements OnApplicationShutdown {
       { provide: EventLog, useValue: components.log },
       { provide: Mailbox, useValue: components.storage.mailbox },
       { provide: Claims, useValue: components.claims },
+      { provide: Orphans, useValue: components.orphans },
+      { provide: UnconfirmedAnswers, useValue: components.unconfirmed },
+      { provide: Transcripts, useValue: components.transcripts },
       { provide: Processes, useValue: components.processes },
       { provide: Projection, useValue: components.projection },
       { provide: Freshness, useValue: components.freshness },
@@ -48,6 +55,7 @@ export class ComponentsModule implements OnApplicationShutdown {
       { provide: ChatModel, useValue: components.model },
       { provide: PriceList, useValue: components.prices },
       SessionAccess,
+      SessionLog,
       ...present,
     ];
     return {

@@ -8,6 +8,7 @@ import {
   Claims,
   Freshness,
   Heartbeat,
+  Orphans,
   PROJECTOR,
   ProcessIdentity,
   Processes,
@@ -15,6 +16,8 @@ import {
   ProjectionProgress,
   SessionReads,
   SurfaceReads,
+  Transcripts,
+  UnconfirmedAnswers,
 } from '#libs/store';
 import type { Logger } from '#libs/telemetry';
 import type { Settings } from '../settings/settings.js';
@@ -35,6 +38,9 @@ export interface Components {
   readonly positions: ConsumerPositions;
   readonly progress: ProjectionProgress;
   readonly claims: Claims;
+  readonly orphans: Orphans;
+  readonly unconfirmed: UnconfirmedAnswers;
+  readonly transcripts: Transcripts;
   readonly processes: Processes;
   readonly projection: Projection;
   readonly freshness: Freshness;
@@ -71,16 +77,21 @@ export async function openComponents(
   const log = options.decorators?.log?.(storage.log) ?? storage.log;
   const plainClaims = new Claims(database);
   const positions = new ConsumerPositions(database);
-  const progress = new ProjectionProgress((partition) => positions.load(PROJECTOR, partition));
+  const progress = new ProjectionProgress(() => positions.loadAll(PROJECTOR));
   const processes = new Processes(database);
-  const presence = options.present ? await appear(processes, logger) : null;
+  const claims = options.decorators?.claims?.(plainClaims) ?? plainClaims;
+  const unconfirmed = new UnconfirmedAnswers(database);
+  const presence = options.present ? await appear(processes, claims, unconfirmed, logger) : null;
   const model = openModel(settings);
   return {
     storage,
     log,
     positions,
     progress,
-    claims: options.decorators?.claims?.(plainClaims) ?? plainClaims,
+    claims,
+    orphans: new Orphans(database, claims.inUse),
+    unconfirmed,
+    transcripts: new Transcripts(database),
     processes,
     projection: new Projection(),
     freshness: new Freshness(database, log, progress),
@@ -93,7 +104,7 @@ export async function openComponents(
     presence,
     logger,
     close: async () => {
-      await presence?.heartbeat.stop();
+      await presence?.heartbeat.leave();
       await model.close();
       await storage.close();
     },
@@ -102,10 +113,12 @@ export async function openComponents(
 
 async function appear(
   processes: Processes,
+  claims: Claims,
+  unconfirmed: UnconfirmedAnswers,
   logger: Logger,
 ): Promise<NonNullable<Components['presence']>> {
   const identity = new ProcessIdentity(await processes.lease(randomUUID()));
-  const heartbeat = new Heartbeat(processes, identity, {
+  const heartbeat = new Heartbeat(processes, claims, unconfirmed, identity, {
     onRefused: () => {
       logger.fatal({ slot: identity.address.slot }, 'Another process has this slot now: ending');
       process.exit(1);

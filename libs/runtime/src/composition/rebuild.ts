@@ -31,6 +31,7 @@ export async function rebuild(settings: Settings, logger: Logger): Promise<numbe
             throw new Error('Another process reads the log: stop the services.');
           await projection.apply(
             transaction,
+            partition,
             records.flatMap(({ event }) => (event === null ? [] : [event])),
           );
         });

@@ -70,6 +70,9 @@ export const SettingsSchema = z.object({
     'must be origins such as https://app.example, without a path and without *, several parted by commas',
   ).default([]),
   SBP_PUBLIC_URL: httpUrl.optional(),
+  SBP_SESSION_MAX_BYTES: wholeNumber(1_000, 256_000_000, 32_000_000),
+  SBP_MAX_TURNS: wholeNumber(1, 100_000, 1_000),
+  SBP_MAX_TURN_BYTES: wholeNumber(1_000_000, 999_999_999, 256_000_000),
   SBP_LOG_LEVEL: oneOf(LOG_LEVELS, 'info'),
 });
 

@@ -50,6 +50,17 @@ export interface Settings {
    */
   readonly publicUrl: string | null;
   readonly logLevel: LogLevel;
+  readonly limits: LimitSettings;
+}
+
+/** What one process carries before it turns requests away. */
+export interface LimitSettings {
+  /** Of one session's conversation, in bytes of its JSON. */
+  readonly sessionBytes: number;
+  /** Turns at once. */
+  readonly turns: number;
+  /** Bytes that the turns at once may hold: requests and conversations. */
+  readonly turnBytes: number;
 }
 
 /** What the demo model needs when it is served alone. */
@@ -120,6 +131,11 @@ export function parseSettings(environment: Environment, argv: readonly string[] 
     allowedOrigins: values.SBP_ALLOWED_ORIGINS.map((origin) => origin.toLowerCase()),
     publicUrl: values.SBP_PUBLIC_URL ?? null,
     logLevel: values.SBP_LOG_LEVEL,
+    limits: {
+      sessionBytes: values.SBP_SESSION_MAX_BYTES,
+      turns: values.SBP_MAX_TURNS,
+      turnBytes: values.SBP_MAX_TURN_BYTES,
+    },
   };
 }
 

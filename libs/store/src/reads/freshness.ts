@@ -63,7 +63,7 @@ export class Freshness {
         if (then.head === null) return then.phase === 'open' ? 'present' : 'absent';
         continue;
       }
-      if (head >= 0) await this.waitFor(this.at(sessionId, head), deadline);
+      if (head >= 0) await this.waitFor(this.positionOf(sessionId, head), deadline);
       if (phase === 'open') return 'present';
       // Once released at a known head and folded, it is known never to have been opened.
       if (head >= 0) {
@@ -88,7 +88,7 @@ export class Freshness {
   /** Waits until a log head of the session is folded; -1 is no head. @throws as `presence` */
   async foldedUpTo(sessionId: string, head: number): Promise<void> {
     if (head < 0) return;
-    await this.waitFor(this.at(sessionId, head), performance.now() + FRESHNESS_TIMEOUT_MS);
+    await this.waitFor(this.positionOf(sessionId, head), performance.now() + FRESHNESS_TIMEOUT_MS);
   }
 
   /** Waits until the fold has passed a position; false after `timeoutMs`. */
@@ -108,7 +108,7 @@ export class Freshness {
 
   private async waitForEnd(sessionId: string, deadline: number): Promise<void> {
     const end = await this.log.end(this.log.partitionOf(sessionId));
-    await this.waitFor(this.at(sessionId, end - 1), deadline);
+    await this.waitFor(this.positionOf(sessionId, end - 1), deadline);
   }
 
   private async waitFor(position: Position, deadline: number): Promise<void> {
@@ -116,7 +116,8 @@ export class Freshness {
     if (!(await this.reached(position, left))) throw notReadable();
   }
 
-  private at(sessionId: string, offset: number): Position {
+  /** Where an offset of the session is. */
+  positionOf(sessionId: string, offset: number): Position {
     return { partition: this.log.partitionOf(sessionId), offset };
   }
 

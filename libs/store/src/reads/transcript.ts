@@ -61,7 +61,7 @@ export class Transcript {
     return texts.map((text) => JSON.parse(text) as Message);
   }
 
-  /** The first messages as JSON, with commas between them and none around, in pieces. */
+  /** The first messages as JSON: runs of them, with commas between the messages of a run. */
   pieces(count: number): readonly Buffer[] {
     if (count === 0) return [];
     if (count < this.count) {
@@ -71,10 +71,10 @@ export class Transcript {
       return [Buffer.from(texts.join(','))];
     }
     const rest = this.parts.slice(this.joined.parts).flatMap(({ texts }) => texts);
-    return withCommas([
+    return [
       ...(this.joined.text.length === 0 ? [] : [this.joined.text]),
       ...(rest.length === 0 ? [] : [Buffer.from(rest.join(','))]),
-    ]);
+    ];
   }
 
   private join(parts: readonly StoredTurn[]): Transcript['joined'] {

@@ -1,0 +1,83 @@
+import { EventLog } from '#libs/event-log';
+import { SbpError } from '#libs/protocol';
+import { Injectable } from '@nestjs/common';
+import { CompletionsOptions } from '../completions-options.js';
+
+/** A turn's place among those that this process runs at once. */
+export interface Place {
+  /** Counts bytes that the turn turned out to hold. @throws SbpError SBP_RATE_LIMITED */
+  grow(bytes: number): void;
+  leave(): void;
+}
+
+/** After how long a caller that was turned away may come back, in s. */
+const RETRY_AFTER_S = 1;
+
+/**
+ * Lets in what this process can carry: turns and bytes at once are bounded, and while the log is
+ * known to be down nothing is begun, so that no model is called for a turn that cannot be recorded.
+ */
+@Injectable()
+export class Admission {
+  private turns = 0;
+  private bytes = 0;
+  private isClosed = false;
+
+  constructor(
+    private readonly log: EventLog,
+    private readonly options: CompletionsOptions,
+  ) {}
+
+  /** @throws SbpError SBP_UPSTREAM_UNAVAILABLE, SBP_RATE_LIMITED */
+  enter(bytes: number): Place {
+    this.mustBeOpen();
+    if (this.log.outage !== null) {
+      throw new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The log does not answer. Try later.', {
+        retryAfter: RETRY_AFTER_S,
+      });
+    }
+    const { maxTurns } = this.options;
+    if (this.turns >= maxTurns) throw full(`${maxTurns} turns are running here already.`);
+    let held = 0;
+    const grow = (more: number): void => {
+      this.mustFit(more);
+      held += more;
+      this.bytes += more;
+    };
+    grow(bytes);
+    this.turns += 1;
+    return {
+      grow,
+      leave: () => {
+        this.turns -= 1;
+        this.bytes -= held;
+      },
+    };
+  }
+
+  /** From now on nothing is begun. */
+  close(): void {
+    this.isClosed = true;
+  }
+
+  /** @throws SbpError SBP_UPSTREAM_UNAVAILABLE while this process ends */
+  mustBeOpen(): void {
+    if (!this.isClosed) return;
+    throw new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The server is shutting down.', {
+      retryAfter: RETRY_AFTER_S,
+      draining: true,
+    });
+  }
+
+  private mustFit(bytes: number): void {
+    const { maxBytes } = this.options;
+    // The only turn is let in whatever it holds, because it would be turned away for ever.
+    if (this.turns > 0 && this.bytes + bytes > maxBytes) {
+      throw full('The turns that run here hold as many bytes as they may.');
+    }
+  }
+}
+
+function full(problem: string): SbpError {
+  return new SbpError('SBP_RATE_LIMITED', `${problem} Try later.`, { retryAfter: RETRY_AFTER_S });
+}

@@ -1,0 +1,116 @@
+import type { PlainCommand, TurnOutput } from '#libs/domain';
+import { initialState } from '#libs/domain';
+import type { CallerPresence, LogEventOf, TurnError } from '#libs/protocol';
+import type { Executed } from '#libs/session-log';
+import { SYSTEM, SessionLog } from '#libs/session-log';
+import { ProcessIdentity } from '#libs/store';
+import { Injectable } from '@nestjs/common';
+import type { TurnAttempt } from './turn-attempt.js';
+
+/** An append of a turn's event: no command about a turn is refused by the session's state. */
+export type TurnAppend = Exclude<Executed, { type: 'refused' }>;
+
+/** How a turn failed, besides what its reader is told. */
+export interface Failure {
+  readonly error: TurnError;
+  readonly caller: CallerPresence;
+  /** Whether the model may have seen the request. */
+  readonly reachedModel: boolean;
+  /** The HTTP status that the model answered with. */
+  readonly upstreamStatus: number | null;
+}
+
+/** States the events of turns: each method is one append. */
+@Injectable()
+export class TurnEvents {
+  constructor(
+    private readonly sessionLog: SessionLog,
+    private readonly identity: ProcessIdentity,
+  ) {}
+
+  /** @throws LogOverloaded: nothing was begun */
+  async start(attempt: TurnAttempt): Promise<TurnAppend> {
+    const { request, opener, sessionId, state, by } = attempt;
+    const runner = this.identity.address;
+    return notRefused(
+      await this.sessionLog.execute({
+        sessionId,
+        state,
+        by,
+        command: { type: 'StartTurn', claim: attempt, runner, request, opener },
+      }),
+    );
+  }
+
+  async adopt(sessionId: string, turnId: string, epoch: number): Promise<TurnAppend> {
+    const command: PlainCommand = {
+      type: 'AdoptTurn',
+      claim: { turnId, epoch },
+      runner: this.identity.address,
+    };
+    const execution = { sessionId, state: initialState, by: SYSTEM, command };
+    return notRefused(await this.sessionLog.insist(execution));
+  }
+
+  async complete(
+    attempt: TurnAttempt,
+    output: TurnOutput,
+    caller: CallerPresence,
+  ): Promise<
+    | { readonly type: 'appended'; readonly offset: number; readonly event: Completed }
+    | Extract<TurnAppend, { type: 'rejected' }>
+  > {
+    const { checkpointEvery } = attempt.request;
+    const appended = await this.insist(attempt, {
+      type: 'CompleteTurn',
+      claim: attempt,
+      output,
+      checkpointEvery,
+      caller,
+    });
+    if (appended.type === 'rejected') return appended;
+    const [event] = appended.events;
+    if (event.type !== 'turn.completed') throw new Error(`CompleteTurn became ${event.type}`);
+    return { type: 'appended', offset: appended.position.offset, event };
+  }
+
+  async fail(attempt: TurnAttempt, failure: Failure): Promise<TurnAppend> {
+    return this.insist(attempt, { type: 'FailTurn', claim: attempt, ...failure });
+  }
+
+  async cancel(
+    attempt: TurnAttempt,
+    error: TurnError,
+    caller: CallerPresence,
+  ): Promise<TurnAppend> {
+    return this.insist(attempt, { type: 'CancelTurn', claim: attempt, error, caller });
+  }
+
+  /** The caller of an ended turn did not get its answer after all: it is owed to a surface. */
+  async undelivered(sessionId: string, turnId: string): Promise<TurnAppend> {
+    const command: PlainCommand = { type: 'ReportUndelivered', turnId };
+    const execution = { sessionId, state: initialState, by: SYSTEM, command };
+    return notRefused(await this.sessionLog.insist(execution));
+  }
+
+  private async insist(
+    { sessionId, state, by }: TurnAttempt,
+    command: PlainCommand,
+  ): Promise<TurnAppend> {
+    return notRefused(await this.sessionLog.insist({ sessionId, state, by, command }));
+  }
+}
+
+export type Completed = LogEventOf<'turn.completed'>;
+
+/** The offset of the last event of an append, for the claim's release; null if there is none. */
+export function headOf(append: TurnAppend): number | null {
+  return append.type === 'appended' ? append.position.offset : null;
+}
+
+function notRefused(executed: Executed): TurnAppend {
+  if (executed.type === 'refused') {
+    throw new Error(`an event of a turn was refused: ${executed.reason}`);
+  }
+  return executed;
+}
