@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { OrderedProducer, ProducerClosed } from './ordered-producer.js';
+import { OrderedProducer } from './ordered-producer.js';
+import { ProducerClosed } from './produce-lane.js';
 import type { OrderedProducerOptions } from './ordered-producer.js';
 import { KafkaProxy } from '../../testing/src/kafka-proxy.js';
 import {
