@@ -69,6 +69,14 @@ export class WatchedLog extends EventLog {
     return outcome;
   }
 
+  override get outage(): string | null {
+    return this.inner.outage;
+  }
+
+  override outageOf(sessionId: string): string | null {
+    return this.inner.outageOf(sessionId);
+  }
+
   override end(partition: number): Promise<number> {
     return this.inner.end(partition);
   }

@@ -1,6 +1,5 @@
 import { LIMITS } from '#libs/protocol';
 import {
-  backOff,
   bytesOf,
   checkTopic,
   ClusterClient,
@@ -18,7 +17,8 @@ import type {
   SendOutcome,
   TopicSpec,
 } from '#libs/kafka';
-import { EventLog, LogOverloaded, MAX_PENDING_BYTES } from '../ports/event-log.js';
+import { backOff } from '#libs/timing';
+import { EventLog, MAX_PENDING_BYTES } from '../ports/event-log.js';
 import type {
   Append,
   AppendOutcome,
@@ -27,6 +27,7 @@ import type {
   LogSubscription,
 } from '../ports/event-log.js';
 import { decodeRecord } from './kafka-event-log-record.js';
+import { KafkaReadBarrier, overloaded } from './kafka-read-barrier.js';
 
 export interface KafkaEventLogOptions {
   readonly kafka: KafkaOptions;
@@ -75,10 +76,7 @@ export class KafkaEventLog extends EventLog {
   private readonly ends: PartitionEnds;
   private readonly subscriptions = new Set<LogSubscription>();
   private readonly closing = new AbortController();
-  /** Reads whose end is being asked, and the appends that wait for it. */
-  private reads = 0;
-  private held: (() => void)[] = [];
-  private heldBytes = 0;
+  private readonly barrier = new KafkaReadBarrier();
 
   private constructor(private readonly options: KafkaEventLogOptions) {
     super();
@@ -140,7 +138,7 @@ export class KafkaEventLog extends EventLog {
       throw new Error('an append has events of one session');
     return await this.outcomeOf(
       partition,
-      await this.behindReads(bytes, () => this.send(partition, messages)),
+      await this.barrier.behind(partition, bytes, () => this.send(partition, messages)),
     );
   }
 
@@ -174,8 +172,7 @@ export class KafkaEventLog extends EventLog {
   }
 
   read(partition: number, from: number): AsyncIterable<readonly LogRecord[]> {
-    this.reads += 1;
-    const end = this.end(partition).finally(() => this.endKnown());
+    const end = this.end(partition).finally(this.barrier.raise(partition));
     // Its failure is told to whoever iterates.
     end.catch(() => undefined);
     return this.readUntil(end, partition, from);
@@ -220,8 +217,19 @@ export class KafkaEventLog extends EventLog {
     }
   }
 
+  get outage(): string | null {
+    for (const { outage } of this.producers) if (outage !== null) return outage;
+    return null;
+  }
+
+  outageOf(sessionId: string): string | null {
+    const partition = this.partitionOf(sessionId);
+    return this.producerOf(partition).outageOf(partition);
+  }
+
   async check(): Promise<void> {
-    await this.end(0);
+    const ends = await this.ends.all();
+    if (ends.size === 0) throw new Error(`no partition of ${this.topic} has a leader that answers`);
   }
 
   async close(): Promise<void> {
@@ -232,27 +240,13 @@ export class KafkaEventLog extends EventLog {
   }
 
   private send(partition: number, messages: readonly ProducedMessage[]): Promise<SendOutcome> {
-    const sent =
-      this.producers[partition % this.producers.length]?.send(partition, messages) ?? null;
-    return sent ?? Promise.reject(overloaded());
+    return this.producerOf(partition).send(partition, messages) ?? Promise.reject(overloaded());
   }
 
-  /**
-   * A read ends where the log ended when it was called: appends made after it are sent when its end
-   * is known, one round trip later.
-   */
-  private behindReads(bytes: number, send: () => Promise<SendOutcome>): Promise<SendOutcome> {
-    if (this.reads === 0) return send();
-    if (this.heldBytes + bytes > MAX_PENDING_BYTES) return Promise.reject(overloaded());
-    this.heldBytes += bytes;
-    return new Promise((resolve) => this.held.push(() => resolve(send())));
-  }
-
-  private endKnown(): void {
-    this.reads -= 1;
-    if (this.reads > 0) return;
-    this.heldBytes = 0;
-    for (const send of this.held.splice(0)) send();
+  private producerOf(partition: number): OrderedProducer {
+    const producer = this.producers[partition % this.producers.length];
+    if (producer === undefined) throw new Error(`partition ${partition} has no producer`);
+    return producer;
   }
 
   private async outcomeOf(partition: number, sent: SendOutcome): Promise<AppendOutcome> {
@@ -304,8 +298,4 @@ export class KafkaEventLog extends EventLog {
     const records = batch.messages.map((message) => decodeRecord(partition, message, reader));
     return await reader.handle({ consumer: reader.consumer, partition, from, next, records, live });
   }
-}
-
-function overloaded(): LogOverloaded {
-  return new LogOverloaded(`more than ${MAX_PENDING_BYTES} bytes wait to be appended`);
 }

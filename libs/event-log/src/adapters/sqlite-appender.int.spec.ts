@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { EntityManager } from 'typeorm';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { DatabaseCounts } from '#libs/sql';
 import { Database, openSqlite, sql } from '#libs/sql';
 import { LogOverloaded, MAX_PENDING_BYTES } from '../ports/event-log.js';
@@ -89,6 +89,15 @@ describe('SqliteAppender', () => {
     expect(database.refused).toBe(2);
     expect(await written()).toEqual(['a', 'b', 'c', 'd']);
     expect(offsets).toEqual([2, 3, 4]);
+  });
+
+  it('says why the last write failed, until one succeeds', async () => {
+    database.refusals = 1;
+    expect(appender.failure).toBeNull();
+    const appended = appender.append([row('a')], 1);
+    await vi.waitFor(() => expect(appender.failure).toBe('database or disk is full'));
+    await appended;
+    expect(appender.failure).toBeNull();
   });
 
   it('writes what waits in one transaction', async () => {

@@ -34,12 +34,18 @@ export class SqliteAppender {
   private pendingBytes = 0;
   private running: Promise<void> | undefined;
   private readonly closing = new AbortController();
+  /** Why the last write failed; null where it did not. */
+  private lastFailure: string | null = null;
 
   /** @param onAppended called after each commit */
   constructor(
     private readonly database: Database,
     private readonly onAppended: () => void,
   ) {}
+
+  get failure(): string | null {
+    return this.lastFailure;
+  }
 
   /** The last row's offset, when all are durable. */
   append(rows: readonly RowToAppend[], bytes: number): Promise<number> {
@@ -96,7 +102,7 @@ export class SqliteAppender {
   private async write(group: readonly Pending[]): Promise<number[]> {
     for (let wait = RETRY.first; ; wait = Math.min(wait * 2, RETRY.longest)) {
       try {
-        return await this.database.write(
+        const written = await this.database.write(
           async (transaction) => {
             const offsets: number[] = [];
             for (const { rows } of group) offsets.push(await insert(transaction, rows));
@@ -104,7 +110,10 @@ export class SqliteAppender {
           },
           { durable: true },
         );
+        this.lastFailure = null;
+        return written;
       } catch (error) {
+        this.lastFailure = error instanceof Error ? error.message : String(error);
         if (this.closing.signal.aborted) throw error;
         await delay(wait, undefined, { signal: this.closing.signal }).catch(() => {
           // Closing: one more attempt, at once.

@@ -68,6 +68,14 @@ export class SqliteEventLog extends EventLog {
     return { type: 'appended', position: { partition: PARTITION, offset } };
   }
 
+  get outage(): string | null {
+    return this.appender.failure;
+  }
+
+  outageOf(_sessionId: string): string | null {
+    return this.outage;
+  }
+
   async end(_partition: number): Promise<number> {
     const { rows } = await this.database.read(
       (reader) =>

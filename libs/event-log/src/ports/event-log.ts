@@ -71,7 +71,7 @@ export interface LogSubscription {
 }
 
 /**
- * The turn log: append-only facts, kept in order per session (sessions hash to partitions). Source
+ * The turn log: append-only events, kept in order per session (sessions hash to partitions). Source
  * of truth [A2][A3].
  *
  * Appends of one session by one process are first in, first out: a later one is written after the
@@ -89,6 +89,16 @@ export abstract class EventLog {
   abstract readonly description: string;
   abstract partitionOf(sessionId: string): number;
   abstract append(events: Append): Promise<AppendOutcome>;
+  /**
+   * Why the log is believed to take no appends of this session now, in words for an operator; null
+   * while it is believed to work. Set when the oldest append that waits where this session is
+   * written has found no success for more than 3 s; null again from the next success on. Asks
+   * nobody: it says what the appends of this process have met, so a log that nobody appends to is
+   * believed to work.
+   */
+  abstract outageOf(sessionId: string): string | null;
+  /** The same of any session: not null as soon as one partition is down. */
+  abstract readonly outage: string | null;
   /** The offset after the last record that is durable now. */
   abstract end(partition: number): Promise<number>;
   abstract subscribe(reader: LogReader): Promise<LogSubscription>;

@@ -53,6 +53,14 @@ export class ObstructedLog extends EventLog {
     return this.log.append(events);
   }
 
+  override get outage(): string | null {
+    return this.log.outage;
+  }
+
+  override outageOf(sessionId: string): string | null {
+    return this.log.outageOf(sessionId);
+  }
+
   override end(partition: number): Promise<number> {
     return this.log.end(partition);
   }

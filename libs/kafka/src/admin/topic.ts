@@ -4,7 +4,7 @@ import type { Admin } from 'kafkajs';
 import { BOUNDED_RETRY, KafkaConnection } from '../connection/connection.js';
 import type { KafkaOptions } from '../connection/options.js';
 import { protocolErrorType } from '../produce/rejection.js';
-import { within } from '../waiting.js';
+import { deadline, pause, within } from '#libs/timing';
 
 export interface TopicSpec {
   readonly topic: string;
@@ -27,6 +27,8 @@ export class TopicMismatch extends Error {
 }
 
 const ADMIN_MS = 30_000;
+const LEADERS_MS = 5000;
+const LEADERS_POLL_MS = 50;
 
 /**
  * Creates the topic if it is missing, and leaves it alone otherwise. Several processes may do so at
@@ -60,13 +62,13 @@ async function withAdmin<T>(kafka: KafkaOptions, work: (admin: Admin) => Promise
   const connection = new KafkaConnection(kafka, BOUNDED_RETRY);
   const admin = connection.kafka.admin();
   try {
-    return await within(
-      ADMIN_MS,
+    return await deadline(
       'asking the cluster about a topic',
       admin.connect().then(() => work(admin)),
+      ADMIN_MS,
     );
   } finally {
-    await within(1000, 'disconnecting', admin.disconnect()).catch(() => undefined);
+    await within(admin.disconnect(), 1000).catch(() => undefined);
     connection.abandon();
   }
 }
@@ -79,7 +81,8 @@ async function createMissing(admin: Admin, spec: TopicSpec): Promise<void> {
   if (await exists(admin, spec.topic)) return;
   try {
     await admin.createTopics({
-      waitForLeaders: true,
+      // kafkajs waits by an error in the metadata that `kafkajs-patches.ts` takes away.
+      waitForLeaders: false,
       topics: [
         {
           topic: spec.topic,
@@ -91,6 +94,18 @@ async function createMissing(admin: Admin, spec: TopicSpec): Promise<void> {
     });
   } catch (error) {
     if (!madeByAnother(error)) throw error;
+  }
+  await leadersElected(admin, spec.topic);
+}
+
+/** Resolves when each partition of a new topic has a leader, or after a while without. */
+async function leadersElected(admin: Admin, topic: string): Promise<void> {
+  const until = Date.now() + LEADERS_MS;
+  while (Date.now() < until) {
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+    const partitions = topics[0]?.partitions ?? [];
+    if (partitions.length > 0 && partitions.every(({ leader }) => leader >= 0)) return;
+    await pause(LEADERS_POLL_MS);
   }
 }
 

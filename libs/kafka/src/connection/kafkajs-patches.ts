@@ -1,20 +1,70 @@
+import BrokerPool from 'kafkajs/src/cluster/brokerPool.js';
+import Cluster from 'kafkajs/src/cluster/index.js';
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
+import metadataResponse from 'kafkajs/src/protocol/requests/metadata/v6/response.js';
+
+/** Kafka's codes of a partition that has no leader now, or none that this client can reach. */
+const LEADERLESS = new Set([5, 9, 72]);
+/** How soon metadata that names a partition without a leader is asked for again, in ms. */
+const LEADER_AWAITED_MS = 1000;
 
 let patched = false;
 
-/**
- * Repairs kafkajs 2.2.4, once per process: each answer armed a timer, with a negative delay on a
- * connection that is not throttled: a 1 ms loop, and on newer versions of Node a warning each time.
- */
+/** Repairs kafkajs 2.2.4, once per process. */
 export function patchKafkajs(): void {
   if (patched) return;
   patched = true;
-  const name = 'scheduleCheckPendingRequests';
-  const schedule = Object.getOwnPropertyDescriptor(RequestQueue.prototype, name)?.value as (
-    this: RequestQueue,
-  ) => void;
-  RequestQueue.prototype[name] = function (this: RequestQueue) {
+  stopIdleTimers();
+  surviveLeaderlessPartitions();
+}
+
+/**
+ * Each answer armed a timer, with a negative delay on a connection that is not throttled: a 1 ms
+ * loop, and on newer versions of Node a warning each time.
+ */
+function stopIdleTimers(): void {
+  const schedule = methodOf(RequestQueue.prototype, 'scheduleCheckPendingRequests');
+  RequestQueue.prototype.scheduleCheckPendingRequests = function () {
     if (this.pending.length === 0 && this.throttledUntil <= Date.now()) return;
     schedule.call(this);
   };
+}
+
+/**
+ * One partition without a leader made the whole topic's metadata an error, so that no client could
+ * write or read the other partitions. Now such a partition is there with the leader -1, it is left
+ * out where partitions are sorted by their leaders, and metadata that names one is soon asked for
+ * again.
+ */
+function surviveLeaderlessPartitions(): void {
+  const parse = metadataResponse.parse.bind(metadataResponse);
+  metadataResponse.parse = async (answer) => {
+    for (const topic of answer.topicMetadata) {
+      for (const partition of topic.partitionMetadata) {
+        if (!LEADERLESS.has(partition.partitionErrorCode)) continue;
+        partition.partitionErrorCode = 0;
+        partition.leader = -1;
+      }
+    }
+    return await parse(answer);
+  };
+
+  const refresh = methodOf(BrokerPool.prototype, 'refreshMetadata');
+  BrokerPool.prototype.refreshMetadata = async function (topics) {
+    await refresh.call(this, topics);
+    const partitions = this.metadata?.topicMetadata.flatMap((topic) => topic.partitionMetadata);
+    if (partitions?.some(({ leader }) => leader === -1) === true)
+      this.metadataExpireAt = Date.now() + LEADER_AWAITED_MS;
+  };
+
+  const byLeader = methodOf(Cluster.prototype, 'findLeaderForPartitions');
+  Cluster.prototype.findLeaderForPartitions = function (topic, partitions) {
+    const leaders = Object.entries(byLeader.call(this, topic, partitions));
+    return Object.fromEntries(leaders.filter(([leader]) => leader !== '-1'));
+  };
+}
+
+/** The original method, to be called with a `this`. */
+function methodOf<T, K extends keyof T>(prototype: T, name: K): T[K] {
+  return prototype[name];
 }

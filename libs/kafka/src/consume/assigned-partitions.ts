@@ -1,6 +1,6 @@
 import type { KafkaMessage } from 'kafkajs';
 import type { GroupConsumerOptions } from './group-reader.js';
-import { backOff } from '../waiting.js';
+import { backOff } from '#libs/timing';
 
 /** What a partition's reader needs of the kafkajs consumer that holds it. */
 export interface FetchControl {

@@ -1,7 +1,7 @@
 import { AssignedPartitions } from './assigned-partitions.js';
 import { GroupMembership } from './group-membership.js';
 import type { KafkaOptions } from '../connection/options.js';
-import { backOff, within } from '../waiting.js';
+import { backOff, within } from '#libs/timing';
 import type { GroupConsumerOptions } from './group-reader.js';
 
 const CLOSE_MS = 10_000;
@@ -56,7 +56,7 @@ export class GroupConsumer {
     this.stop.abort();
     this.partitions.revokeAll();
     await this.partitions.idle();
-    await within(CLOSE_MS, 'leaving the group', this.running).catch(() => undefined);
+    await within(this.running, CLOSE_MS).catch(() => undefined);
   }
 
   private async run(): Promise<void> {

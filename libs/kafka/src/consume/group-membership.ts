@@ -4,7 +4,7 @@ import type { AssignedPartitions } from './assigned-partitions.js';
 import { BOUNDED_RETRY, KafkaConnection } from '../connection/connection.js';
 import type { GroupConsumerOptions } from './group-reader.js';
 import type { KafkaOptions } from '../connection/options.js';
-import { within } from '../waiting.js';
+import { within } from '#libs/timing';
 
 const STALL_MS = 15_000;
 /** A join waits for the other members, and for the session of one that died. */
@@ -61,7 +61,7 @@ export class GroupMembership {
     stop.removeEventListener('abort', onStop);
     this.partitions.revokeAll();
     // Leaving frees the partitions at once; without it the others wait for the session's timeout.
-    await within(LEAVE_MS, 'leaving the group', this.consumer.disconnect()).catch(() => undefined);
+    await within(this.consumer.disconnect(), LEAVE_MS).catch(() => undefined);
     this.connection.abandon();
     return reason;
   }

@@ -1,7 +1,8 @@
-import { describe, expect, it } from 'vitest';
-import { OrderedProducer, ProducerClosed } from './ordered-producer.js';
+import { describe, expect, it, vi } from 'vitest';
+import { OrderedProducer } from './ordered-producer.js';
+import { ProducerClosed } from './produce-lane.js';
 import type { OrderedProducerOptions } from './ordered-producer.js';
-import { KafkaProxy } from '../../testing/src/kafka-proxy.js';
+import { API, KafkaProxy } from '../../testing/src/kafka-proxy.js';
 import {
   message,
   newTopic,
@@ -12,6 +13,7 @@ import {
 } from '../../testing/src/test-topic.js';
 
 const PARTITIONS = 3;
+const WAIT = { timeout: 30_000, interval: 20 };
 
 function durable(
   topic: string,
@@ -92,6 +94,87 @@ describe('a producer whose answers get lost', () => {
     const outcomes = await Promise.all(groups.map((texts) => send(producer, 0, ...texts)));
     expect(outcomes).toEqual([0, 2, 5].map((offset) => ({ type: 'written', offset })));
     await producer.close(5000);
+  });
+});
+
+describe('a partition that takes nothing', () => {
+  it('delays no other; what waited for it is written in order, once or repeated whole', async () => {
+    const topic = await newTopic(PARTITIONS);
+    const proxy = await KafkaProxy.start(testBroker());
+    const kafka = testKafka({ connect: proxy.connect, requestTimeoutMs: 1000 });
+    const producer = new OrderedProducer(kafka, durable(topic));
+    await Promise.all([0, 1, 2].map((partition) => send(producer, partition, 'first')));
+    proxy.produceFate = (partitions) => (partitions.includes(1) ? 'drop' : 'pass');
+
+    const waiting: Promise<unknown>[] = [];
+    let acknowledged = 0;
+    for (let n = 0; n < 20; n += 1) {
+      waiting.push(send(producer, 1, `${n}/a`, `${n}/b`).then(() => (acknowledged += 1)));
+      await Promise.all([send(producer, 0, `${n}`), send(producer, 2, `${n}`)]);
+    }
+    expect(acknowledged).toBe(0);
+    await vi.waitFor(() => expect(producer.outageOf(1)).toMatch(/partition 1 .* for 3 s/), WAIT);
+    expect(producer.outage).toBe(producer.outageOf(1));
+    expect(producer.outageOf(0)).toBeNull();
+
+    proxy.produceFate = () => 'pass';
+    await Promise.all(waiting);
+    expect(producer.outage).toBeNull();
+    await Promise.all([0, 1, 2].map((partition) => send(producer, partition, 'last')));
+    await producer.close(5000);
+    await proxy.close();
+    const numbers = Array.from({ length: 20 }, (_, n) => `${n}`);
+    const pairs = numbers.flatMap((n) => [`${n}/a`, `${n}/b`]);
+    const written = await textsOf(topic, 1);
+    expect(firsts(written)).toEqual(['first', ...pairs, 'last']);
+    expect(lasts(written)).toEqual(['first', ...pairs, 'last']);
+    for (const [at, text] of written.entries())
+      if (text.endsWith('/a')) expect(written[at + 1]).toBe(text.replace('/a', '/b'));
+    for (const partition of [0, 2])
+      expect(firsts(await textsOf(topic, partition))).toEqual(['first', ...numbers, 'last']);
+  });
+
+  it('returns to the connection of all when nothing waits for it any more', async () => {
+    const topic = await newTopic(2);
+    const proxy = await KafkaProxy.start(testBroker());
+    const kafka = testKafka({ connect: proxy.connect, requestTimeoutMs: 200 });
+    const producer = new OrderedProducer(kafka, durable(topic));
+    proxy.produceFate = () => 'drop';
+    const waiting = [0, 1].map((partition) => send(producer, partition, 'first'));
+    // Each in a request of its own: both partitions have left the shared lane.
+    const alone = new Set<number>();
+    proxy.produceFate = (partitions) => {
+      if (partitions.length === 1) for (const partition of partitions) alone.add(partition);
+      return alone.size === 2 ? 'pass' : 'drop';
+    };
+    await Promise.all(waiting);
+    const together: number[] = [];
+    proxy.produceFate = (partitions) => {
+      together.push(partitions.length);
+      return 'pass';
+    };
+    await Promise.all([0, 1].map((partition) => send(producer, partition, 'second')));
+    expect(together).toEqual([2]);
+    await producer.close(5000);
+    await proxy.close();
+  });
+});
+
+describe('an append that waits alone', () => {
+  it('is sent at once, and what is sent meanwhile goes together', async () => {
+    const topic = await newTopic(1);
+    const proxy = await KafkaProxy.start(testBroker());
+    const producer = new OrderedProducer(testKafka({ connect: proxy.connect }), durable(topic));
+    await send(producer, 0, 'connected');
+    const before = proxy.requests.filter((api) => api === API.produce).length;
+    const first = send(producer, 0, 'alone');
+    // Not in the same turn of the event loop, so it has gone already.
+    await new Promise(setImmediate);
+    const rest = Array.from({ length: 50 }, (_, n) => send(producer, 0, `${n}`));
+    await Promise.all([first, ...rest]);
+    expect(proxy.requests.filter((api) => api === API.produce)).toHaveLength(before + 2);
+    await producer.close(5000);
+    await proxy.close();
   });
 });
 

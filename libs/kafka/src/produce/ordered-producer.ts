@@ -1,27 +1,46 @@
+/*
+ * Writes to one topic: in order, and never giving up on what has no known outcome.
+ *
+ * A message's way: `send` queues a group -> the shared lane sends it with all that waits
+ * -> written: its outcome; or the send failed: its partition takes a detour.
+ *
+ * Who owns what:
+ * - OrderedProducer: which lane a partition is in, and the bounds of what may wait.
+ * - SharedLane: one queue and one kafkajs producer for all partitions that work. It sends a group
+ *   once, and keeps nothing of a send that failed.
+ * - PartitionLane: the detour of one partition, with a kafkajs producer of its own. It repeats the
+ *   failed groups until each has an outcome, sends what came meanwhile, and ends when nothing
+ *   waits; then the partition is in the shared lane again.
+ * - ProduceSession: one kafkajs producer, up to its first failure.
+ *
+ * Invariants:
+ * 1. A partition is in one lane at a time, and changes it with everything of it that waits, so its
+ *    groups are written first in, first out.
+ * 2. A lane has one send outstanding. An idempotent kafkajs producer with several loses messages
+ *    when an answer is lost.
+ * 3. After any failure the kafkajs producer is thrown away. It has then taken back sequence numbers
+ *    that the broker may have used, and its next send would pass for a repeat of the last.
+ * 4. What is repeated is repeated whole, and before anything newer of its partition. So a group may
+ *    stand in the log twice, and readers drop the second.
+ * 5. A partition that takes nothing delays the others once, by `SHARED_PATIENCE_MS` at most. It is
+ *    the reason for the two kinds of lanes: one connection while all is well, instead of one for
+ *    each partition, and sends that many partitions share.
+ */
 import type { KafkaOptions } from '../connection/options.js';
-import { DEFAULT_REQUEST_TIMEOUT_MS } from '../connection/options.js';
-import { ProduceSession } from './produce-session.js';
-import type { BaseOffsets } from './produce-session.js';
-import { rejectionOf } from './rejection.js';
-import type { Rejection } from './rejection.js';
-import { SendQueue } from './send-queue.js';
+import { PartitionLane } from './partition-lane.js';
+import { ProducerClosed } from './produce-lane.js';
+import type { LaneOptions, ProduceLane } from './produce-lane.js';
 import type { Group, ProducedMessage, SendBounds, SendOutcome } from './send-queue.js';
-import { backOff } from '../waiting.js';
+import { SharedLane } from './shared-lane.js';
+import type { Detour } from './shared-lane.js';
 
-export interface OrderedProducerOptions {
-  readonly topic: string;
-  /**
-   * Idempotent and acknowledged by every in-sync replica; else acknowledged by the leader alone.
-   */
-  readonly durable: boolean;
-  /** What may wait; beyond either, `send` returns null and nothing is sent. */
+export interface OrderedProducerOptions extends Pick<
+  LaneOptions,
+  'topic' | 'durable' | 'giveUpAfterMs'
+> {
+  /** What may wait or be on its way; beyond either, `send` returns null and nothing is sent. */
   readonly maxPendingBytes: number;
   readonly maxPendingGroups?: number;
-  /**
-   * How long, in ms, a group may wait for its outcome before it is `lost`; without it a producer
-   * never gives up.
-   */
-  readonly giveUpAfterMs?: number;
   readonly bounds?: Partial<SendBounds>;
 }
 
@@ -35,37 +54,35 @@ const BOUNDS: SendBounds = {
 /** Upper bound of what a record and its share of the batch's header add to key and value. */
 const RECORD_OVERHEAD_BYTES = 96;
 
-type Delivery =
-  | { readonly type: 'written'; readonly offsets: BaseOffsets }
-  | { readonly type: 'rejected'; readonly rejection: Rejection }
-  | { readonly type: 'unknown'; readonly error: unknown };
-
-/** The producer was closed before the outcome was known. */
-export class ProducerClosed extends Error {
-  override readonly name = 'ProducerClosed';
-}
+/** A partition is down that took nothing for so long, in ms, though something waited. */
+const OUTAGE_MS = 3000;
 
 /**
  * Writes groups of messages to one topic. Groups of one partition are written first in, first out;
- * a group's messages stand next to each other, all or none. One send is outstanding; all that waits
- * meanwhile goes with the next. After any failure the kafkajs producer is thrown away and the same
- * groups are sent again before anything newer: a group may then be written twice, as a whole,
- * before any later group of its partition.
+ * a group's messages stand next to each other, all or none. A group may be written twice, as a
+ * whole, before any later group of its partition.
  */
 export class OrderedProducer {
-  private readonly queue: SendQueue;
+  private readonly shared: SharedLane;
+  private readonly detours = new Map<number, PartitionLane>();
+  private readonly laneOptions: LaneOptions;
   private readonly stop = new AbortController();
-  private session: ProduceSession | null = null;
-  private pumping: Promise<void> | null = null;
-  /** Bytes of the groups that were taken from the queue and have no outcome yet. */
-  private inHandBytes = 0;
-  private failures = 0;
+  private pendingBytes = 0;
+  private pendingGroups = 0;
 
   constructor(
     private readonly kafka: KafkaOptions,
     private readonly options: OrderedProducerOptions,
   ) {
-    this.queue = new SendQueue({ ...BOUNDS, ...options.bounds });
+    const { topic, durable, giveUpAfterMs } = options;
+    this.laneOptions = {
+      topic,
+      durable,
+      ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
+      bounds: { ...BOUNDS, ...options.bounds },
+      stop: this.stop.signal,
+    };
+    this.shared = new SharedLane(kafka, this.laneOptions, (detour) => this.begin(detour));
   }
 
   /** Null when too much waits already. Rejects only with `ProducerClosed`. */
@@ -74,12 +91,41 @@ export class OrderedProducer {
       return Promise.reject(new ProducerClosed('the producer is closed'));
     const bytes = bytesOf(messages);
     const { maxPendingBytes, maxPendingGroups = Infinity } = this.options;
-    if (this.queue.bytes + this.inHandBytes + bytes > maxPendingBytes) return null;
-    if (this.queue.groups >= maxPendingGroups) return null;
-    return new Promise<SendOutcome>((settle, fail) => {
-      this.queue.push({ partition, messages, bytes, since: Date.now(), settle, fail });
-      this.pumping ??= this.pump();
-    });
+    if (this.pendingBytes + bytes > maxPendingBytes) return null;
+    if (this.pendingGroups >= maxPendingGroups) return null;
+    this.pendingBytes += bytes;
+    this.pendingGroups += 1;
+    const { promise, resolve, reject } = Promise.withResolvers<SendOutcome>();
+    const settle = (outcome: SendOutcome): void => {
+      this.forget(bytes);
+      resolve(outcome);
+    };
+    const fail = (error: Error): void => {
+      this.forget(bytes);
+      reject(error);
+    };
+    const lane = this.detours.get(partition) ?? this.shared;
+    lane.push({ partition, messages, bytes, since: Date.now(), settle, fail });
+    return promise;
+  }
+
+  /**
+   * Why the partition is believed to be down: something was to be written to it, and nothing was
+   * for more than 3 s. Null while it works, as far as is known, and again from the next success on.
+   */
+  outageOf(partition: number): string | null {
+    const detour = this.detours.get(partition);
+    if (detour !== undefined) return outageOf(detour, this.partitionName(partition));
+    return outageOf(this.shared, `topic ${this.options.topic}`);
+  }
+
+  /** `outageOf` of any partition. */
+  get outage(): string | null {
+    for (const [partition, lane] of this.detours) {
+      const outage = outageOf(lane, this.partitionName(partition));
+      if (outage !== null) return outage;
+    }
+    return outageOf(this.shared, `topic ${this.options.topic}`);
   }
 
   /**
@@ -88,101 +134,48 @@ export class OrderedProducer {
    */
   async close(graceMs: number): Promise<void> {
     const timer = setTimeout(() => this.halt(), graceMs);
-    await this.pumping;
+    // A send that fails meanwhile opens a detour, so the shared lane comes first.
+    await this.shared.idle();
+    await Promise.all([...this.detours.values()].map((lane) => lane.idle()));
     clearTimeout(timer);
     this.halt();
-    await this.session?.close();
-    this.session = null;
+    await this.shared.close();
+  }
+
+  private begin({ partition, groups, ...cause }: Detour): void {
+    if (this.stop.signal.aborted) {
+      for (const group of groups)
+        group.fail(new ProducerClosed('closed before the outcome was known'));
+      return;
+    }
+    const lane = new PartitionLane(this.kafka, this.laneOptions, { partition, ...cause }, () =>
+      this.detours.delete(partition),
+    );
+    this.detours.set(partition, lane);
+    lane.push(...groups);
   }
 
   private halt(): void {
-    if (!this.stop.signal.aborted) this.stop.abort();
-    for (const group of this.queue.drain())
-      group.fail(new ProducerClosed('closed before it was sent'));
-    // A send in hand ends at once, its outcome unknown.
-    if (this.inHandBytes > 0) this.session?.abandon();
+    this.stop.abort();
+    for (const lane of [this.shared, ...this.detours.values()]) lane.halt();
   }
 
-  private async pump(): Promise<void> {
-    for (;;) {
-      // Callers that an answer has woken, and others of the same turn of the event loop, still come
-      // along.
-      await new Promise(setImmediate);
-      if (this.queue.groups === 0) break;
-      const groups = this.queue.take();
-      this.inHandBytes = groups.reduce((sum, group) => sum + group.bytes, 0);
-      await this.deliver(groups);
-      this.inHandBytes = 0;
-    }
-    this.pumping = null;
+  private forget(bytes: Group['bytes']): void {
+    this.pendingBytes -= bytes;
+    this.pendingGroups -= 1;
   }
 
-  private async deliver(groups: readonly Group[]): Promise<void> {
-    for (;;) {
-      const delivery = await this.attempt(groups);
-      if (delivery.type === 'written') {
-        this.failures = 0;
-        settleAll(groups, delivery.offsets);
-        return;
-      }
-      if (delivery.type === 'rejected') {
-        // Alone, each of them shows whether it is the guilty one.
-        if (groups.length > 1) for (const group of groups) await this.deliver([group]);
-        else for (const group of groups) group.settle({ type: 'rejected', ...delivery.rejection });
-        return;
-      }
-      if (this.stop.signal.aborted) {
-        for (const group of groups)
-          group.fail(new ProducerClosed('closed before the outcome was known'));
-        return;
-      }
-      const { giveUpAfterMs = Infinity } = this.options;
-      const expired = Date.now() - giveUpAfterMs;
-      const kept = groups.filter((group) => group.since > expired);
-      for (const group of groups) if (group.since <= expired) group.settle({ type: 'lost' });
-      this.failures += 1;
-      this.kafka.onProblem(
-        `writing to ${this.options.topic} failed ${this.failures} times in a row`,
-        delivery.error,
-      );
-      await backOff(this.failures, this.stop.signal);
-      if (kept.length === 0) return;
-      groups = kept;
-    }
-  }
-
-  private async attempt(groups: readonly Group[]): Promise<Delivery> {
-    try {
-      this.session ??= this.open();
-      const messages = groups.flatMap(({ partition, messages }) =>
-        messages.map((message) => ({ ...message, partition })),
-      );
-      return { type: 'written', offsets: await this.session.send(messages) };
-    } catch (error) {
-      this.session?.abandon();
-      this.session = null;
-      const rejection = rejectionOf(error);
-      return rejection === null ? { type: 'unknown', error } : { type: 'rejected', rejection };
-    }
-  }
-
-  private open(): ProduceSession {
-    const { topic, durable, giveUpAfterMs } = this.options;
-    const stallMs =
-      giveUpAfterMs ?? 3 * (this.kafka.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS);
-    return new ProduceSession(this.kafka, { topic, durable, stallMs });
+  private partitionName(partition: number): string {
+    return `partition ${partition} of ${this.options.topic}`;
   }
 }
 
-/** A partition's groups are one record batch: each group's place follows from the batch's. */
-function settleAll(groups: readonly Group[], offsets: BaseOffsets): void {
-  const next = new Map(offsets);
-  for (const group of groups) {
-    const base = next.get(group.partition) ?? null;
-    const end = base === null ? null : base + group.messages.length;
-    next.set(group.partition, end);
-    group.settle({ type: 'written', offset: end === null ? null : end - 1 });
-  }
+function outageOf({ trying }: ProduceLane, name: string): string | null {
+  if (trying === null) return null;
+  const ms = Date.now() - trying.since;
+  if (ms <= OUTAGE_MS) return null;
+  const reason = trying.error instanceof Error ? `: ${trying.error.message}` : '';
+  return `${name} has taken nothing for ${Math.floor(ms / 1000)} s${reason}`;
 }
 
 /** Upper bound of the bytes that a record batch of these messages has. */

@@ -77,12 +77,13 @@ export class SendQueue {
     return taken;
   }
 
-  /** Takes everything, for a producer that is closed. */
-  drain(): Group[] {
-    const all = [...this.byPartition.values()].flat();
-    this.byPartition.clear();
-    this.groups = 0;
-    this.bytes = 0;
+  /** Takes everything, or everything of one partition, in order. */
+  drain(partition?: number): Group[] {
+    const partitions = partition === undefined ? [...this.byPartition.keys()] : [partition];
+    const all = partitions.flatMap((each) => this.byPartition.get(each) ?? []);
+    for (const each of partitions) this.byPartition.delete(each);
+    this.groups -= all.length;
+    for (const group of all) this.bytes -= group.bytes;
     return all;
   }
 

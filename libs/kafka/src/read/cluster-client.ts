@@ -2,12 +2,18 @@ import { PartitionAssigners } from 'kafkajs';
 import type { Cluster, Consumer, KafkaMessage } from 'kafkajs';
 import { BOUNDED_RETRY, KafkaConnection } from '../connection/connection.js';
 import type { KafkaOptions } from '../connection/options.js';
-import { within } from '../waiting.js';
+import { deadline, within } from '#libs/timing';
 
 export interface Fetched {
   readonly messages: readonly KafkaMessage[];
   /** The offset after the partition's last durable record, as the broker knew it. */
   readonly end: number;
+}
+
+export interface PartitionOffsets {
+  readonly ends: ReadonlyMap<number, number>;
+  /** Why a leader's partitions are missing; null where none did not answer. */
+  readonly failed: unknown;
 }
 
 /** What a broker answers to a fetch, as far as it is used here; kafkajs leaves it untyped. */
@@ -21,6 +27,8 @@ interface FetchAnswer {
 }
 
 const CLOSE_MS = 1000;
+/** How long, in ms, one leader may keep the ends of the others' partitions waiting. */
+const LEADER_MS = 2000;
 
 /**
  * Reads one topic without a consumer group. kafkajs offers that only through a group, whose join
@@ -55,17 +63,26 @@ export class ClusterClient {
     this.cluster = cluster;
   }
 
-  /** By partition, the offset after the last durable record. */
-  async ends(): Promise<ReadonlyMap<number, number>> {
+  /**
+   * By partition, the offset after the last durable record. A partition whose leader is not known
+   * or does not answer is missing, and `failed` says whether another client may know better.
+   */
+  async ends(): Promise<PartitionOffsets> {
     await this.connect();
     await this.cluster.refreshMetadataIfNecessary();
     const partitions = this.cluster
       .findTopicPartitionMetadata(this.topic)
-      .map((known) => ({ partition: known.partitionId }));
-    const [offsets] = await this.cluster.fetchTopicsOffset([
-      { topic: this.topic, partitions, fromBeginning: false },
-    ]);
-    return new Map(offsets?.partitions.map(({ partition, offset }) => [partition, Number(offset)]));
+      .map((known) => known.partitionId);
+    // One request to each leader: one that is away costs only its own partitions.
+    const leaders = Object.values(this.cluster.findLeaderForPartitions(this.topic, partitions));
+    const answers = await Promise.allSettled(leaders.map((led) => this.endsOf(led)));
+    const ends = new Map<number, number>();
+    let failed: unknown = null;
+    for (const answer of answers) {
+      if (answer.status === 'rejected') failed = answer.reason;
+      else for (const [partition, end] of answer.value) ends.set(partition, end);
+    }
+    return { ends, failed };
   }
 
   /**
@@ -105,8 +122,17 @@ export class ClusterClient {
   }
 
   async close(): Promise<void> {
-    await within(CLOSE_MS, 'disconnecting', this.consumer.disconnect()).catch(() => undefined);
+    await within(this.consumer.disconnect(), CLOSE_MS).catch(() => undefined);
     this.connection.abandon();
+  }
+
+  private async endsOf(partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    const asked = partitions.map((partition) => ({ partition }));
+    const request = this.cluster.fetchTopicsOffset([
+      { topic: this.topic, partitions: asked, fromBeginning: false },
+    ]);
+    const [offsets] = await deadline(`asking for ends of ${this.topic}`, request, LEADER_MS);
+    return new Map(offsets?.partitions.map(({ partition, offset }) => [partition, Number(offset)]));
   }
 
   private connect(): Promise<void> {

@@ -1,12 +1,14 @@
+import { deadline } from '#libs/timing';
 import { ClusterClient } from './cluster-client.js';
+import type { PartitionOffsets } from './cluster-client.js';
 import type { KafkaOptions } from '../connection/options.js';
-import { within } from '../waiting.js';
 
 type Ends = ReadonlyMap<number, number>;
 
 /**
- * Asks for the ends of a topic's partitions; all who ask while a request is under way share the
- * next one.
+ * Asks for the ends of a topic's partitions. All who ask in one turn share a request, and all who
+ * ask while one is under way share the next: an answer always belongs to a request that was sent
+ * after its readers had asked [A5].
  */
 export class PartitionEnds {
   private client: ClusterClient | null = null;
@@ -24,14 +26,20 @@ export class PartitionEnds {
   ) {}
 
   /**
-   * The offset after the partition's last record that is durable now. Rejects when the cluster does
-   * not answer.
+   * The offset after the partition's last record that is durable now. Rejects when the partition
+   * has no leader that answers.
    */
   async of(partition: number): Promise<number> {
-    const ends = await this.request();
-    const end = ends.get(partition);
-    if (end === undefined) throw new Error(`${this.topic} has no partition ${partition}`);
+    const end = (await this.all()).get(partition);
+    if (end === undefined)
+      throw new Error(`partition ${partition} of ${this.topic} has no leader that answers`);
     return end;
+  }
+
+  /** The ends of all partitions whose leaders answer. Rejects when the cluster does not. */
+  all(): Promise<Ends> {
+    this.next ??= this.begin();
+    return this.next;
   }
 
   async close(): Promise<void> {
@@ -39,41 +47,40 @@ export class PartitionEnds {
     this.client = null;
   }
 
-  private request(): Promise<Ends> {
-    if (this.running === null) return this.begin();
-    this.next ??= this.running.then(
-      () => this.begin(),
-      () => this.begin(),
-    );
-    return this.next;
-  }
-
-  private begin(): Promise<Ends> {
+  /** Waits for the request under way, and else for the end of this turn. */
+  private async begin(): Promise<Ends> {
+    await this.running?.catch(() => undefined);
+    this.running = this.next;
     this.next = null;
-    const request = this.ask().finally(() => {
-      if (this.running === request) this.running = null;
-    });
-    this.running = request;
-    return request;
+    return await this.ask();
   }
 
   /** A second try on a new client, since the first may have been lost with an idle connection. */
   private async ask(): Promise<Ends> {
+    const first = await this.once().catch(() => null);
+    if (first?.failed === null) return first.ends;
+    const second = await this.once().catch((error: unknown) => {
+      if (first === null) throw error;
+      return first;
+    });
+    return second.ends;
+  }
+
+  private async once(): Promise<PartitionOffsets> {
+    const client = (this.client ??= new ClusterClient(this.options, this.topic));
     try {
-      return await this.once();
-    } catch {
-      return await this.once();
+      const asked = deadline(`asking for the ends of ${this.topic}`, client.ends(), this.timeoutMs);
+      const answer = await asked;
+      if (answer.failed !== null) this.abandon(client);
+      return answer;
+    } catch (error) {
+      this.abandon(client);
+      throw error;
     }
   }
 
-  private async once(): Promise<Ends> {
-    const client = (this.client ??= new ClusterClient(this.options, this.topic));
-    try {
-      return await within(this.timeoutMs, `asking for the ends of ${this.topic}`, client.ends());
-    } catch (error) {
-      client.abandon();
-      if (this.client === client) this.client = null;
-      throw error;
-    }
+  private abandon(client: ClusterClient): void {
+    client.abandon();
+    if (this.client === client) this.client = null;
   }
 }

@@ -4,7 +4,7 @@ import type { Fetched } from './cluster-client.js';
 import type { KafkaOptions } from '../connection/options.js';
 import { DEFAULT_REQUEST_TIMEOUT_MS } from '../connection/options.js';
 import { protocolErrorType } from '../produce/rejection.js';
-import { backOff, within } from '../waiting.js';
+import { backOff, deadline } from '#libs/timing';
 
 /**
  * How long, in ms, a broker may hold a fetch while nothing is there: bounds how late a closed
@@ -60,9 +60,10 @@ export class PartitionTail {
   }
 
   private async end(): Promise<number> {
-    const ends = await this.bounded(this.client.ends());
+    const { ends } = await this.bounded(this.client.ends());
     const end = ends.get(this.partition);
-    if (end === undefined) throw new Error(`${this.topic} has no partition ${this.partition}`);
+    if (end === undefined)
+      throw new Error(`the end of partition ${this.partition} of ${this.topic} is not known`);
     return end;
   }
 
@@ -103,6 +104,6 @@ export class PartitionTail {
 
   private bounded<T>(work: Promise<T>): Promise<T> {
     const timeoutMs = (this.options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS) + 2 * WAIT_MS;
-    return within(timeoutMs, `reading ${this.topic}`, work, this.stop.signal);
+    return deadline(`reading ${this.topic}`, work, timeoutMs, this.stop.signal);
   }
 }

@@ -1,1 +1,1 @@
-export { KafkaProxy } from './kafka-proxy.js';
+export { API, KafkaProxy } from './kafka-proxy.js';

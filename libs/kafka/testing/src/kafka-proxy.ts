@@ -1,7 +1,8 @@
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 
-const PRODUCE = 0;
+/** Kafka's numbers of requests. */
+export const API = { produce: 0, listOffsets: 2 } as const;
 
 /**
  * What becomes of a broker's answer: `drop` swallows it, `cut` swallows it and ends the connection.
@@ -15,8 +16,13 @@ export type AnswerFate = 'pass' | 'drop' | 'cut';
 export class KafkaProxy {
   private readonly sockets = new Set<Socket>();
   private readonly server: Server;
-  /** Asked for every answer to a produce request; requests always reach the broker. */
-  produceFate: () => AnswerFate = () => 'pass';
+  /**
+   * Asked for every answer to a produce request, with the partitions that it wrote to; requests
+   * always reach the broker.
+   */
+  produceFate: (partitions: readonly number[]) => AnswerFate = () => 'pass';
+  /** The number of each request that came through, in order. */
+  readonly requests: number[] = [];
   /** No answer of any kind comes through. */
   frozen = false;
 
@@ -42,13 +48,17 @@ export class KafkaProxy {
 
   private accept(client: Socket): void {
     const broker = connect(this.broker);
-    const produces = new Set<number>();
+    const produces = new Map<number, readonly number[]>();
     const requests = frames((frame) => {
-      if (frame.readInt16BE(4) === PRODUCE) produces.add(frame.readInt32BE(8));
+      const api = frame.readInt16BE(4);
+      this.requests.push(api);
+      if (api === API.produce) produces.set(frame.readInt32BE(8), partitionsOfProduce(frame));
       broker.write(frame);
     });
     const answers = frames((frame) => {
-      const fate = this.fateOf(produces.delete(frame.readInt32BE(4)));
+      const answered = frame.readInt32BE(4);
+      const fate = this.fateOf(produces.get(answered) ?? null);
+      produces.delete(answered);
       if (fate === 'pass') client.write(frame);
       if (fate === 'cut') client.destroy();
     });
@@ -67,10 +77,34 @@ export class KafkaProxy {
     }
   }
 
-  private fateOf(isProduce: boolean): AnswerFate {
+  private fateOf(produced: readonly number[] | null): AnswerFate {
     if (this.frozen) return 'drop';
-    return isProduce ? this.produceFate() : 'pass';
+    return produced === null ? 'pass' : this.produceFate(produced);
   }
+}
+
+/** The partitions that a produce request of version 3 to 8 writes to. */
+function partitionsOfProduce(frame: Buffer): number[] {
+  let at = 12;
+  const int16 = (): number => frame.readInt16BE((at += 2) - 2);
+  const int32 = (): number => frame.readInt32BE((at += 4) - 4);
+  const skipString = (): void => {
+    const length = int16();
+    at += Math.max(length, 0);
+  };
+  skipString(); // the client's id
+  skipString(); // the transactional id
+  at += 6; // acks and timeout
+  const partitions: number[] = [];
+  for (let topics = int32(); topics > 0; topics -= 1) {
+    skipString();
+    for (let count = int32(); count > 0; count -= 1) {
+      partitions.push(int32());
+      const batchLength = int32();
+      at += Math.max(batchLength, 0);
+    }
+  }
+  return partitions;
 }
 
 /** Cuts a stream into Kafka's frames, each with the four bytes of its length. */

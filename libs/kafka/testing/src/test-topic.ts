@@ -46,7 +46,7 @@ export async function send(
 export async function textsOf(topic: string, partition: number): Promise<string[]> {
   const client = new ClusterClient(testKafka(), topic);
   const texts: string[] = [];
-  const end = (await client.ends()).get(partition) ?? 0;
+  const end = (await client.ends()).ends.get(partition) ?? 0;
   while (texts.length < end) {
     const { messages } = await client.fetch(partition, texts.length, 100);
     texts.push(...messages.map(({ value }) => value?.toString() ?? ''));

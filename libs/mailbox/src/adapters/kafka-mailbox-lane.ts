@@ -1,5 +1,6 @@
-import { OrderedProducer, topicExists, within } from '#libs/kafka';
+import { OrderedProducer, topicExists } from '#libs/kafka';
 import type { KafkaOptions, ProducedMessage } from '#libs/kafka';
+import { deadline } from '#libs/timing';
 import { MAX_WAITING } from '../ports/mailbox.js';
 
 /**
@@ -49,10 +50,10 @@ export class KafkaMailboxLane {
   }
 
   private async ask(): Promise<boolean> {
-    const there = await within(
-      GIVE_UP_MS,
+    const there = await deadline(
       `asking for ${this.topic}`,
       topicExists(this.kafka, this.topic),
+      GIVE_UP_MS,
     ).catch((error: unknown) => {
       this.kafka.onProblem(`the mailbox ${this.topic} cannot be reached`, error);
       return false;

@@ -1,6 +1,7 @@
-import { backOff, createTopic, PartitionTail } from '#libs/kafka';
+import { createTopic, PartitionTail } from '#libs/kafka';
 import type { KafkaOptions, TopicSpec } from '#libs/kafka';
 import type { ProcessAddress } from '#libs/protocol';
+import { backOff } from '#libs/timing';
 import { MailboxMessage } from '../messages.js';
 import { MAX_WAITING, Mailbox } from '../ports/mailbox.js';
 import type { Inbox } from '../ports/mailbox.js';
