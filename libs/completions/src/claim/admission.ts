@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { EventLog } from '#libs/event-log';
 import { SbpError } from '#libs/protocol';
 import { Injectable } from '@nestjs/common';
@@ -9,6 +10,9 @@ export interface Place {
   grow(bytes: number): void;
   leave(): void;
 }
+
+/** Ids tried for a new session, so that it is not in a partition that is down. */
+const MAX_TRIES = 50;
 
 /** After how long a caller that was turned away may come back, in s. */
 const RETRY_AFTER_S = 1;
@@ -28,14 +32,9 @@ export class Admission {
     private readonly options: CompletionsOptions,
   ) {}
 
-  /** @throws SbpError SBP_UPSTREAM_UNAVAILABLE, SBP_RATE_LIMITED */
+  /** @throws SbpError SBP_UPSTREAM_UNAVAILABLE while this process ends, SBP_RATE_LIMITED */
   enter(bytes: number): Place {
     this.mustBeOpen();
-    if (this.log.outage !== null) {
-      throw new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The log does not answer. Try later.', {
-        retryAfter: RETRY_AFTER_S,
-      });
-    }
     const { maxTurns } = this.options;
     if (this.turns >= maxTurns) throw full(`${maxTurns} turns are running here already.`);
     let held = 0;
@@ -67,6 +66,23 @@ export class Admission {
       retryAfter: RETRY_AFTER_S,
       draining: true,
     });
+  }
+
+  /** @throws SbpError SBP_UPSTREAM_UNAVAILABLE while the log is known to take nothing of a session */
+  mustBeWritable(sessionId: string): void {
+    if (this.log.outageOf(sessionId) === null) return;
+    throw new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The log does not answer. Try later.', {
+      retryAfter: RETRY_AFTER_S,
+    });
+  }
+
+  /** A new session, where the log is not known to take nothing. @throws as `mustBeWritable` */
+  newSession(): string {
+    for (let tries = 1; ; tries += 1) {
+      const sessionId = randomUUID();
+      if (this.log.outageOf(sessionId) === null) return sessionId;
+      if (tries === MAX_TRIES) this.mustBeWritable(sessionId);
+    }
   }
 
   private mustFit(bytes: number): void {

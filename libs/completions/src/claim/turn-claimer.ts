@@ -97,6 +97,7 @@ export class TurnClaimer {
         return this.open(request, 'any');
       case 'session': {
         const { sessionId } = target;
+        this.admission.mustBeWritable(sessionId);
         const owner = tokenSession === null ? principal : null;
         const tried = await this.existing(
           { type: 'session', sessionId, principal: owner },
@@ -134,7 +135,7 @@ export class TurnClaimer {
     request: TrackedRequest,
     replaces: 'any' | 'join' | { readonly sessionId: string },
   ): Promise<Extract<ClaimTry, { type: 'claimed' | 'busy' }>> {
-    const sessionId = randomUUID();
+    const sessionId = this.admission.newSession();
     const turnId = randomUUID();
     const { agentId } = request;
     const { principal } = request.credential;
@@ -186,6 +187,7 @@ export class TurnClaimer {
     try {
       const state = await this.fresh(won);
       if (isFree(state)) {
+        this.admission.mustBeWritable(sessionId);
         this.mustFit(state, request);
         const [transcript, system] = await Promise.all([
           this.transcripts.load(sessionId, state),

@@ -1,8 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { EntityManager } from 'typeorm';
 import type { Database } from '#libs/sql';
-import { sql } from '#libs/sql';
+import { sql, tuples } from '#libs/sql';
+import { backOff, within } from '#libs/timing';
 import { LogOverloaded, MAX_PENDING_BYTES } from '../ports/event-log.js';
+import type { StoredRecord } from './sqlite-log-tail.js';
 
 export interface RowToAppend {
   readonly sessionId: string;
@@ -17,15 +18,13 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
-/** Between attempts to write what the disk refused, in ms: the first, and the longest. */
-const RETRY = { first: 100, longest: 1_000 };
-/** Bytes of one transaction. */
-const GROUP_BYTES = 16 * 1024 * 1024;
+/** Bytes and rows of one transaction; an append that has more is one alone. */
+const GROUP = { bytes: 16 * 1024 * 1024, rows: 1_000 };
 /** How long `close` waits for a disk that refuses to write, in ms. */
 const CLOSE_WAIT = 5_000;
 
 /**
- * Writes appends in the order in which they came, all that wait in one transaction. A write that
+ * Writes appends in the order in which they came, all that wait by one statement. A write that
  * fails is tried again before anything newer: so a later append of a session never overtakes an
  * earlier one, whatever happens to the disk.
  */
@@ -34,17 +33,17 @@ export class SqliteAppender {
   private pendingBytes = 0;
   private running: Promise<void> | undefined;
   private readonly closing = new AbortController();
-  /** Why the last write failed; null where it did not. */
-  private lastFailure: string | null = null;
+  private fault: Error | null = null;
 
-  /** @param onAppended called after each commit */
+  /** @param onAppended called after each commit, with what it made durable */
   constructor(
     private readonly database: Database,
-    private readonly onAppended: () => void,
+    private readonly onAppended: (records: readonly StoredRecord[]) => void,
   ) {}
 
-  get failure(): string | null {
-    return this.lastFailure;
+  /** Why the last write failed; null once one has succeeded. */
+  get failure(): Error | null {
+    return this.fault;
   }
 
   /** The last row's offset, when all are durable. */
@@ -60,14 +59,7 @@ export class SqliteAppender {
 
   /** Waits a while for what is pending, then rejects it. */
   async close({ waitMs = CLOSE_WAIT } = {}): Promise<void> {
-    const waited = new AbortController();
-    await Promise.race([
-      this.running,
-      delay(waitMs, undefined, { signal: waited.signal }).catch(() => {
-        // Not needed: all was written in time.
-      }),
-    ]);
-    waited.abort();
+    await within(Promise.resolve(this.running), waitMs);
     this.closing.abort();
     await this.running;
   }
@@ -77,10 +69,15 @@ export class SqliteAppender {
     await Promise.resolve();
     while (this.pending.length > 0) {
       const group = this.nextGroup();
+      const rows = group.flatMap((append) => append.rows);
       try {
-        const offsets = await this.write(group);
-        this.onAppended();
-        for (const [index, { resolve }] of group.entries()) resolve(offsets[index] ?? 0);
+        const first = await this.write(rows);
+        this.onAppended(rows.map(({ body }, index) => ({ offset: first + index, body })));
+        let next = first;
+        for (const append of group) {
+          next += append.rows.length;
+          append.resolve(next - 1);
+        }
       } catch (error) {
         for (const { reject } of [...group, ...this.pending.splice(0)]) reject(error);
       }
@@ -91,44 +88,57 @@ export class SqliteAppender {
 
   private nextGroup(): Pending[] {
     let bytes = 0;
-    const end = this.pending.findIndex((append) => (bytes += append.bytes) > GROUP_BYTES);
+    let rows = 0;
+    const end = this.pending.findIndex((append) => {
+      bytes += append.bytes;
+      rows += append.rows.length;
+      return bytes > GROUP.bytes || rows > GROUP.rows;
+    });
     return this.pending.splice(0, end === -1 ? this.pending.length : Math.max(end, 1));
   }
 
   /**
-   * Throws only when the log is being closed: a rejected write left nothing behind, so it can be
-   * made again.
+   * Gives the first row's offset. Throws only when the log is being closed: a rejected write left
+   * nothing behind, so it can be made again.
    */
-  private async write(group: readonly Pending[]): Promise<number[]> {
-    for (let wait = RETRY.first; ; wait = Math.min(wait * 2, RETRY.longest)) {
+  private async write(rows: readonly RowToAppend[]): Promise<number> {
+    for (let failures = 1; ; failures += 1) {
       try {
-        const written = await this.database.write(
-          async (transaction) => {
-            const offsets: number[] = [];
-            for (const { rows } of group) offsets.push(await insert(transaction, rows));
-            return offsets;
-          },
-          { durable: true },
-        );
-        this.lastFailure = null;
-        return written;
+        const last = await this.insertAll(rows);
+        this.fault = null;
+        return last - rows.length + 1;
       } catch (error) {
-        this.lastFailure = error instanceof Error ? error.message : String(error);
+        this.fault = error as Error;
         if (this.closing.signal.aborted) throw error;
-        await delay(wait, undefined, { signal: this.closing.signal }).catch(() => {
-          // Closing: one more attempt, at once.
-        });
+        // Ends early when the log is being closed: one more attempt, at once.
+        await backOff(failures, this.closing.signal);
       }
     }
   }
+
+  private insertAll(rows: readonly RowToAppend[]): Promise<number> {
+    const durable = { durable: true };
+    if (rows.length <= GROUP.rows) {
+      return this.database.writeOne((writer) => insert(writer, rows), durable);
+    }
+    // SQLite bounds the parameters of a statement.
+    return this.database.write(async (transaction) => {
+      let last = 0;
+      for (let from = 0; from < rows.length; from += GROUP.rows) {
+        last = await insert(transaction, rows.slice(from, from + GROUP.rows));
+      }
+      return last;
+    }, durable);
+  }
 }
 
-async function insert(transaction: EntityManager, rows: readonly RowToAppend[]): Promise<number> {
-  let last = 0;
-  for (const { sessionId, eventId, body } of rows) {
-    const { rows: inserted } = await sql(transaction)<{ offset: number }>`
-      INSERT INTO log_records (session_id, event_id, body) VALUES (${sessionId}, ${eventId}, ${body}) RETURNING "offset"`;
-    last = inserted[0]?.offset ?? last;
-  }
-  return last;
+/**
+ * Gives the last row's offset. AUTOINCREMENT numbers the rows of a statement one after another, as
+ * they stand in VALUES; the order in which RETURNING gives them is not promised.
+ */
+async function insert(writer: EntityManager, rows: readonly RowToAppend[]): Promise<number> {
+  const values = rows.map(({ sessionId, eventId, body }) => [sessionId, eventId, body]);
+  const inserted = await sql(writer)<{ offset: number }>`
+    INSERT INTO log_records (session_id, event_id, body) VALUES ${tuples(values)} RETURNING "offset"`;
+  return Math.max(...inserted.rows.map(({ offset }) => offset));
 }

@@ -13,6 +13,8 @@ import type {
 } from '../ports/event-log.js';
 import { EventLog } from '../ports/event-log.js';
 import { SqliteAppender } from './sqlite-appender.js';
+import type { Range, StoredRecord } from './sqlite-log-tail.js';
+import { SqliteLogTail } from './sqlite-log-tail.js';
 import { SqliteSubscription } from './sqlite-subscription.js';
 
 const PARTITION = 0;
@@ -24,11 +26,9 @@ const READ_BATCH = 500;
  */
 const BATCH_BYTES = 4 * 1024 * 1024;
 
-export interface Slice {
+interface Decoded {
   readonly records: readonly LogRecord[];
   readonly malformed: readonly { readonly position: LogPosition; readonly problem: string }[];
-  /** Whether there was nothing behind it. */
-  readonly last: boolean;
 }
 
 /** The log in the tables of the embedded server's one SQLite file; one partition. */
@@ -36,6 +36,7 @@ export class SqliteEventLog extends EventLog {
   readonly partitions = 1;
   readonly description = 'SQLite';
   private readonly appender: SqliteAppender;
+  private readonly tail = new SqliteLogTail();
   private readonly subscriptions = new Set<SqliteSubscription>();
 
   /**
@@ -44,7 +45,8 @@ export class SqliteEventLog extends EventLog {
    */
   constructor(private readonly database: Database) {
     super();
-    this.appender = new SqliteAppender(database, () => {
+    this.appender = new SqliteAppender(database, (records) => {
+      this.tail.add(records);
       for (const subscription of this.subscriptions) subscription.wake();
     });
   }
@@ -69,7 +71,7 @@ export class SqliteEventLog extends EventLog {
   }
 
   get outage(): string | null {
-    return this.appender.failure;
+    return this.appender.failure?.message ?? null;
   }
 
   outageOf(_sessionId: string): string | null {
@@ -77,13 +79,7 @@ export class SqliteEventLog extends EventLog {
   }
 
   async end(_partition: number): Promise<number> {
-    const { rows } = await this.database.read(
-      (reader) =>
-        sql(reader)<{
-          end: number;
-        }>`SELECT COALESCE(MAX("offset") + 1, 0) AS "end" FROM log_records`,
-    );
-    return rows[0]?.end ?? 0;
+    return this.tail.end ?? this.tail.noteEnd(await this.endInTable());
   }
 
   subscribe(reader: LogReader): Promise<LogSubscription> {
@@ -106,7 +102,8 @@ export class SqliteEventLog extends EventLog {
   }
 
   async check(): Promise<void> {
-    await this.end(PARTITION);
+    if (this.appender.failure !== null) throw this.appender.failure;
+    await this.endInTable();
   }
 
   async close(): Promise<void> {
@@ -121,7 +118,7 @@ export class SqliteEventLog extends EventLog {
   ): AsyncGenerator<readonly LogRecord[]> {
     const end = await atCall;
     for (let next = from; next < end;) {
-      const { records } = await this.slice(next, end, READ_BATCH);
+      const { records } = decode(await this.slice(next, end, READ_BATCH));
       const last = records.at(-1);
       if (last === undefined) return;
       yield records;
@@ -132,41 +129,64 @@ export class SqliteEventLog extends EventLog {
   /** The reader's next batch; undefined if there is nothing. */
   private async batch(reader: LogReader, from: number): Promise<LogBatch | undefined> {
     const { consumer, batchSize } = reader;
-    const { records, malformed, last } = await this.slice(from, Number.MAX_SAFE_INTEGER, batchSize);
-    const lastRecord = records.at(-1);
-    if (lastRecord === undefined) return undefined;
+    const end = await this.end(PARTITION);
+    if (from >= end) return undefined;
+    const { records, malformed } = decode(await this.slice(from, end, batchSize));
+    const last = records.at(-1);
+    if (last === undefined) return undefined;
     for (const { position, problem } of malformed) {
       reader.onProblem(`record ${position.offset} of the log is malformed: ${problem}`);
     }
-    const next = lastRecord.position.offset + 1;
-    return { consumer, partition: PARTITION, from, next, records, live: last };
+    const next = last.position.offset + 1;
+    return { consumer, partition: PARTITION, from, next, records, live: next >= end };
   }
 
-  private async slice(from: number, end: number, limit: number): Promise<Slice> {
-    return this.database.read(async (reader) => {
-      const sizes = await sql(reader)<{ offset: number; bytes: number }>`
-        SELECT "offset", octet_length(body) AS bytes FROM log_records
-        WHERE "offset" >= ${from} AND "offset" < ${end} ORDER BY "offset" LIMIT ${limit + 1}`;
-      let bytes = 0;
-      const taken = sizes.rows.slice(0, limit).filter((row) => {
-        const fits = bytes < BATCH_BYTES;
-        bytes += row.bytes;
-        return fits;
-      });
-      const lastOffset = taken.at(-1)?.offset;
-      if (lastOffset === undefined) return { records: [], malformed: [], last: true };
-      const { rows } = await sql(reader)<{ offset: number; body: string }>`
-        SELECT "offset", body FROM log_records WHERE "offset" >= ${from} AND "offset" <= ${lastOffset} ORDER BY "offset"`;
-      const records: LogRecord[] = [];
-      const malformed: { position: LogPosition; problem: string }[] = [];
-      for (const { offset, body } of rows) {
-        const position = { partition: PARTITION, offset };
-        const decoded = decodeEvent(body);
-        const event: LogEvent | null = decoded.type === 'event' ? decoded.event : null;
-        records.push({ position, event });
-        if (decoded.type === 'malformed') malformed.push({ position, problem: decoded.problem });
-      }
-      return { records, malformed, last: taken.length === sizes.rows.length };
-    });
+  private async slice(from: number, end: number, limit: number): Promise<readonly StoredRecord[]> {
+    const range = { from, end, limit, bytes: BATCH_BYTES };
+    return this.tail.slice(range) ?? (await this.sliceOfTable(range));
   }
+
+  /**
+   * The sizes are summed up first, of at most `limit` records, and only the bodies that fit are
+   * read: SQLite tells a body's size without reading it.
+   */
+  private async sliceOfTable(range: Range): Promise<readonly StoredRecord[]> {
+    const { from, end, limit, bytes } = range;
+    const { rows } = await this.database.read(
+      (reader) => sql(reader)<StoredRecord>`
+        WITH sizes AS MATERIALIZED (
+          SELECT "offset", octet_length(body) AS bytes FROM log_records
+          WHERE "offset" >= ${from} AND "offset" < ${end} ORDER BY "offset" LIMIT ${limit}
+        ), placed AS MATERIALIZED (
+          SELECT "offset", SUM(bytes) OVER (ORDER BY "offset") - bytes AS before FROM sizes
+        )
+        SELECT log_records."offset", body FROM placed
+        JOIN log_records ON log_records."offset" = placed."offset"
+        WHERE before < ${bytes} ORDER BY log_records."offset"`,
+    );
+    return rows;
+  }
+
+  private async endInTable(): Promise<number> {
+    const { rows } = await this.database.read(
+      (reader) =>
+        sql(reader)<{
+          end: number;
+        }>`SELECT COALESCE(MAX("offset") + 1, 0) AS "end" FROM log_records`,
+    );
+    return rows[0]?.end ?? 0;
+  }
+}
+
+function decode(stored: readonly StoredRecord[]): Decoded {
+  const records: LogRecord[] = [];
+  const malformed: { position: LogPosition; problem: string }[] = [];
+  for (const { offset, body } of stored) {
+    const position = { partition: PARTITION, offset };
+    const decoded = decodeEvent(body);
+    const event: LogEvent | null = decoded.type === 'event' ? decoded.event : null;
+    records.push({ position, event });
+    if (decoded.type === 'malformed') malformed.push({ position, problem: decoded.problem });
+  }
+  return { records, malformed };
 }

@@ -1,10 +1,11 @@
+import { backOff } from '#libs/timing';
 import type { LogBatch, LogReader } from '../ports/event-log.js';
 import { Wakeup } from '../wakeup.js';
 
 /** A look at the log though nothing was heard, in ms. */
 const SAFETY_POLL = 1_000;
 /** Before a batch is tried again, in ms: the first time, and at most. */
-const RETRY = { first: 50, longest: 2_000 };
+const RETRY = { firstMs: 50, longestMs: 2_000 };
 
 /**
  * One reader of the one partition: a loop that hands over a batch, waits for its effects, and goes
@@ -13,7 +14,7 @@ const RETRY = { first: 50, longest: 2_000 };
 export class SqliteSubscription {
   private readonly wakeup = new Wakeup();
   private readonly running: Promise<void>;
-  private closed = false;
+  private readonly closing = new AbortController();
 
   /** @param fetch the batch at a position, or undefined if there is nothing yet */
   constructor(
@@ -28,26 +29,27 @@ export class SqliteSubscription {
   }
 
   async close(): Promise<void> {
-    this.closed = true;
+    this.closing.abort();
     this.wakeup.call();
     await this.running;
   }
 
   private async run(): Promise<void> {
     let position: number | undefined;
-    let retry = RETRY.first;
-    while (!this.closed) {
+    let failures = 0;
+    while (!this.closing.signal.aborted) {
       try {
         position = await this.step(position);
-        retry = RETRY.first;
+        failures = 0;
       } catch (error) {
         this.reader.onProblem(
           `${this.reader.consumer} failed at the log's position ${position ?? 'stored'}`,
           error,
         );
         position = undefined;
-        await this.pause(retry);
-        retry = Math.min(retry * 2, RETRY.longest);
+        failures += 1;
+        // Not ended by news: what failed would most likely fail again.
+        await backOff(failures, this.closing.signal, RETRY);
       }
     }
   }
@@ -61,12 +63,5 @@ export class SqliteSubscription {
       return position;
     }
     return (await this.reader.handle(batch)) === 'done' ? batch.next : undefined;
-  }
-
-  /** Sleeps the whole time, though there may be news, unless it is closed. */
-  private async pause(ms: number): Promise<void> {
-    const until = performance.now() + ms;
-    for (let left = ms; left > 0 && !this.closed; left = until - performance.now())
-      await this.wakeup.sleep(left);
   }
 }
