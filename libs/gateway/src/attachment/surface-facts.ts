@@ -52,7 +52,7 @@ export class SurfaceFacts {
   /** @throws SbpError SBP_UPSTREAM_UNAVAILABLE while the session is not readable */
   async admit(sessionId: string, token: string | null): Promise<Admission> {
     // What is no UUID names no session, and need not be looked for.
-    if (!isUuid(sessionId) || (await this.freshness.settle(sessionId)) === 'absent')
+    if (!isUuid(sessionId) || (await this.freshness.presence(sessionId)) === 'absent')
       return 'not-found';
     const verdict = token === null ? null : await this.tokens.verify(token);
     return verdict?.type === 'valid' && verdict.sessionId === sessionId ? 'admitted' : 'forbidden';
@@ -136,6 +136,12 @@ export class SurfaceFacts {
   }
 
   private issued({ sessionId, attachId }: AttachmentId) {
-    return { sessionId, attachId, at: new Date().toISOString(), newId: randomUUID };
+    return {
+      sessionId,
+      attachId,
+      by: { principal: null, via: 'surface' as const },
+      at: new Date().toISOString(),
+      newId: randomUUID,
+    };
   }
 }
