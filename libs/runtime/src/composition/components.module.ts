@@ -6,6 +6,7 @@ import { EventLog } from '#libs/event-log';
 import { ChatModel, PriceList } from '#libs/llm';
 import { Mailbox } from '#libs/mailbox';
 import { SessionLog } from '#libs/session-log';
+import { Database } from '#libs/sql';
 import {
   Claims,
   Freshness,
@@ -40,6 +41,7 @@ export class ComponentsModule implements OnApplicationShutdown {
           ];
     const providers: Provider[] = [
       { provide: EventLog, useValue: components.log },
+      { provide: Database, useValue: components.storage.database },
       { provide: Mailbox, useValue: components.storage.mailbox },
       { provide: Claims, useValue: components.claims },
       { provide: Orphans, useValue: components.orphans },
