@@ -3,10 +3,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import type { Database } from './database.js';
 import { openPostgres } from './postgres.js';
 import { raw, sql, tuples } from './statement.js';
-import type { Place } from './testing/places.js';
+import type { Place, SqlitePlace } from './testing/places.js';
 import {
   NoteRow,
   asAdministrator,
+  filesAsNow,
   insert,
   noteIds,
   postgresPlace,
@@ -146,6 +147,32 @@ describe.each([
     });
   });
 
+  it('counts what it sends and commits; a lone statement has nothing around it', async () => {
+    const ofSqlite = dialect === 'sqlite';
+    const cost = async (work: () => Promise<unknown>): Promise<number[]> => {
+      const before = database.counts();
+      await work();
+      const after = database.counts();
+      expect(after.roundTrips - before.roundTrips).toBe(
+        ofSqlite ? 0 : after.statements - before.statements,
+      );
+      return [
+        after.statements - before.statements,
+        after.durableCommits - before.durableCommits,
+        after.relaxedCommits - before.relaxedCommits,
+      ];
+    };
+    const durable = { durable: true };
+    expect(await cost(() => noteIds(database))).toEqual([1, 0, 0]);
+    expect(await cost(() => database.writeOne(insert('a'), durable))).toEqual([1, 1, 0]);
+    expect(await cost(() => database.writeOne(insert('b')))).toEqual(
+      ofSqlite ? [1, 0, 1] : [1, 1, 0],
+    );
+    expect(await cost(() => database.write(insert('c')))).toEqual(ofSqlite ? [3, 0, 1] : [3, 1, 0]);
+    const refused = () => database.writeOne(insert('a')).catch(() => undefined);
+    expect(await cost(refused)).toEqual([1, 0, 0]);
+  });
+
   it('inserts several rows by one statement, whatever is null in them', async () => {
     const notes = [
       ['a', 1, null],
@@ -211,7 +238,7 @@ describe.each([
 });
 
 describe('database on sqlite', () => {
-  let place: Place;
+  let place: SqlitePlace;
   let database: Database;
 
   beforeEach(async () => {
@@ -241,6 +268,13 @@ describe('database on sqlite', () => {
     expect(await Promise.all(mixed)).toEqual([FULL, NORMAL, NORMAL, FULL, FULL]);
   });
 
+  it('has all of a relaxed write in its files when it resolves, so that a kill loses none', async () => {
+    await database.write(insert('a'));
+    await database.writeOne(insert('b'));
+    const found = await filesAsNow(place, noteIds);
+    expect(found).toEqual(['a', 'b']);
+  });
+
   it('runs writes one after another in the order in which they came', async () => {
     const seen: string[] = [];
     await Promise.all(
@@ -254,6 +288,49 @@ describe('database on sqlite', () => {
       ),
     );
     expect(seen).toEqual(['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends']);
+  });
+
+  it('commits together those of one kind that wait, with savepoints only where needed', async () => {
+    await database.write((transaction) => sql(transaction)`DELETE FROM notes`);
+    const before = database.counts();
+    const durable = { durable: true };
+    const outcomes = await Promise.allSettled([
+      database.write(insert('a'), durable),
+      // One transaction of four, in which a single statement needs no savepoint …
+      database.writeOne(insert('b')),
+      database.writeOne(insert('a')),
+      // … and every other job but the first has one.
+      database.write(insert('c')),
+      database.write(insert('a')),
+      database.writeOne(insert('d'), durable),
+    ]);
+    expect(outcomes.map(({ status }) => status === 'fulfilled')).toEqual([
+      true,
+      true,
+      false,
+      true,
+      false,
+      true,
+    ]);
+    expect(await noteIds(database)).toEqual(['a', 'b', 'c', 'd']);
+    const { statements, durableCommits, relaxedCommits } = database.counts();
+    expect(durableCommits - before.durableCommits).toBe(2);
+    expect(relaxedCommits - before.relaxedCommits).toBe(1);
+    const read = 1;
+    expect(statements - before.statements).toBe(3 + (2 + 2 + 3 + 3) + 1 + read);
+  });
+
+  it('undoes the first of a group alone, and writes the others', async () => {
+    await database.write(insert('a'));
+    const outcomes = await Promise.allSettled([
+      database.write(async (transaction) => {
+        await insert('b')(transaction);
+        await insert('a')(transaction);
+      }),
+      database.write(insert('c')),
+    ]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+    expect(await noteIds(database)).toEqual(['a', 'c']);
   });
 
   it('rejects every write of a group whose transaction was lost, keeps none, and goes on with the next', async () => {

@@ -15,11 +15,12 @@ interface Connection {
 /**
  * Lends the connections of the pool, each for a bounded time. What is not done by then may stand on
  * a network that swallows bytes, or on a server that is stopped: it would never end, and would keep
- * its connection from everybody else. So the connection is destroyed, and each older one is
- * destroyed before it is lent again, because it is most likely dead too.
+ * its connection from everybody else. So the connection is destroyed. Whenever one is lost or
+ * destroyed, each that was made before is destroyed before it is lent again, because it is most
+ * likely dead too.
  */
 export class PostgresConnections {
-  /** Rises when a connection had to be destroyed. */
+  /** Rises when a connection of the present generation is lost. */
   private generation = 0;
   private readonly bornIn = new WeakMap<Client, number>();
 
@@ -38,20 +39,27 @@ export class PostgresConnections {
     const until = performance.now() + limitMs;
     const connection = await this.acquire();
     const { runner } = connection;
-    const timedOut = new AbortController();
-    const cut = Promise.withResolvers<never>();
+    const late = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
-      timedOut.abort();
-      this.generation += 1;
-      cut.reject(new StorageFault('timeout', `The database did not answer in ${limitMs} ms.`));
+      late.reject(new StorageFault('timeout', `The database did not answer in ${limitMs} ms.`));
     }, until - performance.now());
+    let lost = false;
     try {
-      return await Promise.race([work(runner), cut.promise]);
+      return await Promise.race([
+        work(runner),
+        late.promise.catch((fault: unknown) => {
+          lost = true;
+          throw fault;
+        }),
+      ]);
     } catch (error) {
-      throw thrownByWork(error);
+      const thrown = thrownByWork(error);
+      lost ||= thrown instanceof StorageFault && thrown.kind === 'unavailable';
+      throw thrown;
     } finally {
       clearTimeout(timer);
-      if (timedOut.signal.aborted || runner.isTransactionActive) await destroy(connection);
+      if (lost) this.endGenerationOf(connection);
+      if (lost || runner.isTransactionActive) await destroy(connection);
       else await runner.release();
     }
   }
@@ -75,9 +83,19 @@ export class PostgresConnections {
       } catch (error) {
         throw storageFault(error);
       }
-      if ((this.bornIn.get(client) ?? 0) === this.generation) return { runner, client };
-      await destroy({ runner, client });
+      const connection = { runner, client };
+      if (this.isCurrent(connection)) return connection;
+      await destroy(connection);
     }
+  }
+
+  private endGenerationOf(connection: Connection): void {
+    // Several are lost at once: those made since then are good.
+    if (this.isCurrent(connection)) this.generation += 1;
+  }
+
+  private isCurrent({ client }: Connection): boolean {
+    return (this.bornIn.get(client) ?? 0) === this.generation;
   }
 }
 

@@ -66,6 +66,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
     throw storageFault(error);
   });
   if (dataSource === 'late') {
+    // Its outcome is nobody's any more; should it open after all, nothing of it stays open.
+    void opening.then((opened) => opened.destroy()).catch(() => undefined);
     throw new StorageFault('timeout', `Postgres did not answer in ${LIMITS.opening} ms.`);
   }
   return new PostgresDatabase(dataSource, counter);

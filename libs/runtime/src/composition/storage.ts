@@ -29,7 +29,7 @@ export interface Storage {
 }
 
 /**
- * Opens log, database and mailboxes. @throws DirectoryInUse, TopicMismatch, or the driver's error
+ * Opens log, database and mailboxes. @throws DirectoryInUse, TopicMismatch, StorageFault
  */
 export async function openStorage(
   settings: Settings,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
@@ -43,18 +43,45 @@ class Notes1780000000000 implements MigrationInterface {
 }
 
 export const schema = { entities: [NoteRow], migrations: [Notes1780000000000] };
+
+const FILE = join('data', 'test.sqlite');
+
 export interface Place {
   /** Opens the place's database; a second time as another process would. */
   open(): Promise<Database>;
   remove(): Promise<void>;
 }
 
-export async function sqlitePlace(): Promise<Place> {
+export interface SqlitePlace extends Place {
+  readonly directory: string;
+}
+
+export async function sqlitePlace(): Promise<SqlitePlace> {
   const directory = await mkdtemp(join(tmpdir(), 'sql-'));
   return {
-    open: () => openSqlite({ ...schema, file: join(directory, 'data', 'test.sqlite') }),
+    directory,
+    open: () => openSqlite({ ...schema, file: join(directory, FILE) }),
     remove: () => rm(directory, { recursive: true, force: true }),
   };
+}
+
+/** What a process finds that opens the files as they are now: as if this one had been killed. */
+export async function filesAsNow<T>(
+  { directory }: SqlitePlace,
+  look: (database: Database) => Promise<T>,
+): Promise<T> {
+  const copy = await mkdtemp(join(tmpdir(), 'sql-copy-'));
+  try {
+    await cp(directory, copy, { recursive: true });
+    const database = await openSqlite({ ...schema, file: join(copy, FILE) });
+    try {
+      return await look(database);
+    } finally {
+      await database.close();
+    }
+  } finally {
+    await rm(copy, { recursive: true, force: true });
+  }
 }
 
 export async function asAdministrator(statement: string): Promise<void> {
@@ -64,12 +91,17 @@ export async function asAdministrator(statement: string): Promise<void> {
   await client.end();
 }
 
-export async function postgresPlace(): Promise<Place> {
+export interface PostgresPlace extends Place {
+  readonly url: string;
+}
+
+export async function postgresPlace(): Promise<PostgresPlace> {
   const name = `sql_${randomUUID().replaceAll('-', '')}`;
   await asAdministrator(`CREATE DATABASE ${name}`);
   const url = new URL(inject('SBP_TEST_POSTGRES_URL'));
   url.pathname = `/${name}`;
   return {
+    url: url.href,
     open: () => openPostgres({ ...schema, url: url.href, poolSize: 4 }),
     remove: () => asAdministrator(`DROP DATABASE ${name} WITH (FORCE)`),
   };
