@@ -1,7 +1,7 @@
 import type { DynamicModule } from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import { Sweep } from './sync/sweep.js';
-import { SurfaceFacts } from './attachment/surface-facts.js';
+import { SurfaceEvents } from './attachment/surface-events.js';
 import { SurfaceInbox } from './attachment/surface-inbox.js';
 import { SurfaceRegistry } from './attachment/surface-registry.js';
 import { SurfaceSockets } from './socket/surface-socket.js';
@@ -30,7 +30,7 @@ export class GatewayModule {
         { provide: SurfaceSockets, useValue: sockets ?? new WsSurfaceSockets() },
         { provide: SurfaceTimings, useValue: timings ?? new SurfaceTimings() },
         SurfaceRegistry,
-        SurfaceFacts,
+        SurfaceEvents,
         SurfaceGateway,
         SurfaceInbox,
         Sweep,

@@ -8,8 +8,10 @@ import { STAY_MS } from '#libs/domain';
 export class SurfaceTimings {
   /** From the upgrade to the first frame. */
   readonly firstFrame: number = LIMITS.attachTimeoutMs;
-  /** For the log to acknowledge an attach, and again for the projection to fold it. */
+  /** From ATTACH_SESSION to SESSION_ATTACHED: all that the log and the database do for it. */
   readonly attach: number = 15_000;
+  /** For the database to answer one read of what a socket is owed. */
+  readonly read: number = 15_000;
   /** Between keepalive PINGs. */
   readonly pingEvery: number = 25_000;
   /** From a PING to a sign of life. */

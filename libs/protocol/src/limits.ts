@@ -8,8 +8,18 @@ export const LIMITS = {
   attachFrame: 64 * 1024,
   /** Any client frame: a tool's result is the largest. */
   clientFrame: 8 * 1024 * 1024,
-  /** How long a client may take for its first frame, in ms. */
-  attachTimeoutMs: 10_000,
+  /** How long a client may take for its first frame, in ms: people paste it by hand. */
+  attachTimeoutMs: 60_000,
+  /** Client frames that may wait until SESSION_ATTACHED was sent. */
+  waitingFrames: 256,
+  /**
+   * Frames of one socket, its WebSocket's own pings and pongs among them. A surface answers PINGs
+   * and sends tools' results: a few frames a second; the rest is room for what waited on a client
+   * that comes back.
+   */
+  frameRate: { perSecond: 200, atOnce: 2_000 },
+  /** Bytes of one socket's frames; at once as much as four results of tools at their largest. */
+  frameByteRate: { perSecond: 8 * 1024 * 1024, atOnce: 32 * 1024 * 1024 },
   /** Characters of `X-Agent-ID`. */
   agentId: 256,
   /** Messages in one request. */

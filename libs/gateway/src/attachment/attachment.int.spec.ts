@@ -1,7 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { LogOverloaded } from '#libs/event-log';
+import { SbpError } from '#libs/protocol';
 import { attach, eventually, hold, sdk, visit, useScene } from '../testing/scene.js';
 import { TestAgent } from '../testing/test-agent.js';
+import type { TestBackend } from '../testing/test-backend.js';
 import { TestGateway } from '../testing/test-gateway.js';
 
 const scene = useScene();
@@ -210,5 +212,86 @@ describe('when the log is in trouble', () => {
     surface.send({ type: 'DETACH' });
     expect(await surface.closed).toMatchObject({ code: 1000 });
     expect(await agent.detachReasons()).toEqual(['detach']);
+  });
+});
+
+const never = new Promise<never>(() => undefined);
+const unavailable = new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The database does not answer.');
+
+/** The database and the log as an attach meets them, each answering as it is told. */
+const PARTS: readonly [string, (backend: TestBackend, answer: () => Promise<never>) => void][] = [
+  [
+    'the claim',
+    ({ freshness }, answer) => vi.spyOn(freshness, 'settle').mockImplementation(answer),
+  ],
+  ['the state', ({ sessions }, answer) => vi.spyOn(sessions, 'state').mockImplementation(answer)],
+  ['the log', ({ log }, answer) => (log.obstacle = answer)],
+  [
+    'the fold',
+    ({ freshness }, answer) => vi.spyOn(freshness, 'reached').mockImplementation(answer),
+  ],
+  ['the turns', ({ reads }, answer) => vi.spyOn(reads, 'view').mockImplementation(answer)],
+];
+
+describe('when the storage is in trouble', () => {
+  // [SBP-WS-10]
+  it.each(PARTS)('an attach ends with 1013 where %s does not answer', async (_, obstruct) => {
+    const gateway = await scene.startGateway({ attach: 50, detach: 50 });
+    const agent = await TestAgent.withTurns(scene.backend);
+    obstruct(scene.backend, () => never);
+    const surface = await attach(gateway, agent, sdk);
+    expect(await surface.closed).toMatchObject({ code: 1013 });
+    expect(surface.frames).toEqual([]);
+  });
+
+  // [SBP-WS-10]
+  it.each(PARTS)('an attach ends with 1013 where %s fails', async (_, obstruct) => {
+    const gateway = await scene.startGateway();
+    const agent = await TestAgent.withTurns(scene.backend);
+    obstruct(scene.backend, () => Promise.reject(unavailable));
+    const surface = await attach(gateway, agent, sdk);
+    expect(await surface.closed).toMatchObject({ code: 1013 });
+    expect(surface.frames).toEqual([]);
+  });
+
+  it('an attach that was given up is not appended later', async () => {
+    const gateway = await scene.startGateway({ attach: 50 });
+    const agent = await TestAgent.withTurns(scene.backend);
+    const { sessions } = scene.backend;
+    const state = await sessions.state(agent.sessionId);
+    const read = Promise.withResolvers<typeof state>();
+    vi.spyOn(sessions, 'state').mockImplementation(() => read.promise);
+    const surface = await attach(gateway, agent, sdk);
+    expect(await surface.closed).toMatchObject({ code: 1013 });
+    read.resolve(state);
+    await gateway.stop();
+    expect(await agent.surfaceEvents()).toEqual([]);
+  });
+
+  it('a drain ends with 1013 where the next page does not come', async () => {
+    const gateway = await scene.startGateway({ read: 50 });
+    const agent = await TestAgent.withTurns(scene.backend);
+    await visit(gateway, agent);
+    for (let turn = 0; turn < 101; turn++) await agent.run(`turn ${turn}`);
+    vi.spyOn(scene.backend.reads, 'owed').mockImplementation(() => never);
+    const surface = await attach(gateway, agent, sdk);
+    expect(await surface.closed).toMatchObject({ code: 1013 });
+    expect(surface.of('TETHER_TURN')).toHaveLength(100);
+  });
+
+  it('live output goes on after a read that did not come', async () => {
+    const gateway = await scene.startGateway({ read: 50 });
+    const agent = await TestAgent.withTurns(scene.backend);
+    const surface = await attach(gateway, agent, sdk);
+    await surface.next('SESSION_ATTACHED');
+    const hung = vi.spyOn(scene.backend.reads, 'view').mockImplementation(() => never);
+    const turn = await agent.start();
+    await vi.waitUntil(() => hung.mock.calls.length > 0);
+    hung.mockRestore();
+    await agent.complete(turn, 'back again');
+    await eventually(async () => {
+      await gateway.sweep();
+      return surface.of('TURN_COMPLETE').length === 1;
+    });
   });
 });

@@ -1,26 +1,22 @@
-import { randomUUID } from 'node:crypto';
 import type { ClientFrame, Close, ServerFrame } from '#libs/protocol';
 import { CLOSE, LIMITS } from '#libs/protocol';
+import { within } from '#libs/timing';
 import { Acknowledger } from '../acknowledgement/acknowledger.js';
 import type { FirstFrame, IncomingFrame } from '../socket/client-frames.js';
 import { readFirstFrame, readLaterFrame } from '../socket/client-frames.js';
-import { within } from '../deadline.js';
-import type { DetachReason, SurfaceFacts } from './surface-facts.js';
+import { FrameQueue } from '../socket/frame-queue.js';
 import { SurfaceOutput } from '../socket/surface-output.js';
 import type { SurfaceSocket } from '../socket/surface-socket.js';
 import type { SurfaceTimings } from '../surface-timings.js';
-import type { SyncEnd, SyncEvents, SyncParts } from '../sync/sync.js';
+import type { SyncEnd, SyncEvents, SyncParts, SyncSurface } from '../sync/sync.js';
 import { SurfaceSync } from '../sync/sync.js';
-
-/**
- * Client frames that may wait for an attach; more, or more bytes than one frame may have, is too
- * big.
- */
-const MAX_WAITING_FRAMES = 256;
+import type { AttachRequest } from './attach-steps.js';
+import { AttachSteps } from './attach-steps.js';
+import type { AttachmentId, DetachReason, SurfaceEvents } from './surface-events.js';
 
 /** What a gateway gives each of its connections. */
 export interface ConnectionParts extends SyncParts {
-  readonly facts: SurfaceFacts;
+  readonly events: SurfaceEvents;
   readonly timings: SurfaceTimings;
   readonly watcher: ConnectionWatcher;
 }
@@ -38,24 +34,49 @@ export interface ConnectionWatcher {
 
 type Phase =
   | { readonly type: 'awaiting-attach'; readonly deadline: NodeJS.Timeout }
-  /**
-   * Until SESSION_ATTACHED. `current`: what is attached, also before it where a client attaches
-   * anew on one socket.
-   */
-  | { readonly type: 'attaching'; readonly current: SurfaceSync | null }
+  | {
+      readonly type: 'attaching';
+      /** Until SESSION_ATTACHED was handed to the socket. */
+      readonly deadline: NodeJS.Timeout;
+      /** Null once the log has the attach: then it is `current`. */
+      readonly steps: AttachSteps | null;
+      /**
+       * What is attached; where a client attaches anew on one socket also before the log has that.
+       */
+      readonly current: SurfaceSync | null;
+    }
   | { readonly type: 'attached'; readonly sync: SurfaceSync }
   | { readonly type: 'closed' };
 
 /**
- * One WebSocket of a surface, from its upgrade to its end: the frame rules, the attach, and how it
- * ends.
+ * One WebSocket of a surface, from its upgrade to its end.
+ *
+ * Phases: `awaiting-attach` → `attaching` → `attached` → `closed`; a second ATTACH_SESSION leads
+ * from `attached` to `attaching` again, and everything may lead to `closed`, which is for ever. A
+ * deadline belongs to the phase that it ends.
+ *
+ * Who owns what: the connection owns the frame rules, the order of the client's frames and how the
+ * socket ends; `AttachSteps` the way of an attach into the log; `SurfaceSync` what is written once
+ * it is there; `Acknowledger` what was read. One connection has one output and one acknowledger for
+ * all its attachments, because a PONG may answer a PING of the attachment before.
+ *
+ * Invariants, and why:
+ * - What a socket gets only `SurfaceSync` decides [A7]. The connection writes nothing itself but
+ *   the frame that says why it closes, so that no second path can double a turn or leave one out.
+ * - Its sync is registered before the first run has the floor, so that no poke falls between that
+ *   run's read and the registration. Pokes and live text may still be lost [A8]; the sweep finds
+ *   what they would have brought.
+ * - An attach that is in the log, or may be, is followed by a detach when the connection ends,
+ *   unless the log itself ended it; the session's events keep their order. So no end, not even one
+ *   in the middle of an append that hangs, leaves a Tether that is off with nobody attached.
+ * - Turns leave the Tether by acknowledgements only, never by an end: what a socket that breaks was
+ *   owed comes again, at least once and in order [A9].
  */
 export class SurfaceConnection {
   private readonly output: SurfaceOutput;
   private readonly acknowledger: Acknowledger;
   private phase: Phase;
-  private frames: IncomingFrame[] = [];
-  private bytes = 0;
+  private readonly frames = new FrameQueue();
   private readonly detaching = new Set<Promise<void>>();
 
   constructor(
@@ -81,22 +102,30 @@ export class SurfaceConnection {
     this.phase = { type: 'awaiting-attach', deadline };
   }
 
+  /** Nothing more is read or written; the close of the socket may still be on its way. */
+  get hasClosed(): boolean {
+    return this.phase.type === 'closed';
+  }
+
   /** A message of the client; handled in order, each after the one before. */
   receive(frame: IncomingFrame): void {
     if (this.phase.type === 'closed') return;
     if (this.phase.type === 'awaiting-attach') clearTimeout(this.phase.deadline);
-    this.frames.push(frame);
-    this.bytes += frame.bytes;
-    if (this.frames.length > MAX_WAITING_FRAMES || this.bytes > LIMITS.clientFrame) {
-      this.close(CLOSE.TOO_BIG, 'refused');
-    } else {
-      this.handleFrames();
-    }
+    const excess = this.frames.push(frame, mostWaitingBytes(this.phase));
+    if (excess === null) this.handleFrames();
+    else this.close(excess, 'refused');
+  }
+
+  /** A ping of the client's WebSocket; its library's answer is on the way. */
+  pinged(bytes: number): void {
+    const excess = this.frames.spend(bytes);
+    if (excess !== null) this.close(excess, 'refused');
   }
 
   /** The pong of a WebSocket ping. */
   pong(payload: string): void {
-    this.acknowledger.libraryPong(payload);
+    this.pinged(payload.length);
+    if (!this.hasClosed) this.acknowledger.libraryPong(payload);
   }
 
   /** The socket has closed. 1005 (no code) is not among the contract's clean ends. */
@@ -116,8 +145,7 @@ export class SurfaceConnection {
   private handleFrames(): void {
     while (this.phase.type !== 'attaching') {
       const frame = this.frames.shift();
-      if (frame === undefined) return;
-      this.bytes -= frame.bytes;
+      if (frame === null) return;
       this.handle(frame);
     }
   }
@@ -183,70 +211,51 @@ export class SurfaceConnection {
     }
   }
 
-  private async attach(
-    frame: Extract<FirstFrame, { type: 'attach' }>,
-    replacing: SurfaceSync | null,
-  ): Promise<void> {
+  private async attach(request: AttachRequest, replacing: SurfaceSync | null): Promise<void> {
     // Nothing of the earlier attachment is written after this; what it was owed the new one's drain
     // brings.
     replacing?.stop();
-    this.phase = { type: 'attaching', current: replacing };
+    const steps = new AttachSteps(this.sessionId, this.parts.events);
+    const deadline = setTimeout(() => {
+      this.failAttach(new Error('it did not end in time'));
+    }, this.parts.timings.attach);
+    this.phase = { type: 'attaching', deadline, steps, current: replacing };
     try {
-      await this.tryAttach(frame, replacing);
+      const result = await steps.run(request);
+      // Where it closed meanwhile, `end` has taken back what was appended.
+      if (this.hasClosed || result.type === 'abandoned') return;
+      if (result.type === 'refused') this.refuse(result.as, result.detail);
+      else if (result.type === 'overloaded') this.close(CLOSE.OVERLOADED, 'refused');
+      else await this.beginSync(result.surface, deadline, replacing);
     } catch (error) {
-      this.parts.watcher.problem(`attach to session ${this.sessionId}`, error);
-      this.close(CLOSE.OVERLOADED, 'refused');
+      this.failAttach(error);
     }
     this.handleFrames();
   }
 
-  private async tryAttach(
-    { token, context }: Extract<FirstFrame, { type: 'attach' }>,
+  private async beginSync(
+    surface: SyncSurface,
+    deadline: NodeJS.Timeout,
     replacing: SurfaceSync | null,
   ): Promise<void> {
-    const { facts, watcher } = this.parts;
-    const { sessionId } = this;
-    const admission = await facts.admit(sessionId, token);
-    if (this.hasClosed()) return;
-    if (admission === 'not-found') {
-      this.refuse('SESSION_NOT_FOUND', `No session with ID ${sessionId}`);
-      return;
-    }
-    if (admission === 'forbidden') {
-      this.refuse('FORBIDDEN', 'session_token invalid or expired');
-      return;
-    }
-    const renewed = await facts.renewToken(sessionId);
-    if (this.hasClosed()) return;
-    const attachId = randomUUID();
-    const outcome = await facts.attach({ sessionId, attachId }, context);
-    if (outcome.type === 'overloaded') {
-      this.close(CLOSE.OVERLOADED, 'refused');
-      return;
-    }
-    const surface = { sessionId, attachId, context, token: renewed, cursor: outcome.cursor };
-    const sync = new SurfaceSync(
-      surface,
-      this.parts,
-      this.output,
-      this.acknowledger,
-      this.syncEvents(),
-    );
-    if (this.hasClosed()) {
-      this.detach(sync, 'closed');
-      return;
-    }
-    if (replacing !== null) watcher.detached(replacing);
-    this.phase = { type: 'attaching', current: sync };
+    const { output, acknowledger, parts } = this;
+    const sync = new SurfaceSync(surface, parts, output, acknowledger, this.syncEvents());
+    if (replacing !== null) parts.watcher.detached(replacing);
+    this.phase = { type: 'attaching', deadline, steps: null, current: sync };
     const begun = sync.begin();
     // From here on it is told of pokes and live text; not before its first run has the floor.
-    watcher.attached(sync);
+    parts.watcher.attached(sync);
     await begun;
-    if (!this.hasClosed()) this.phase = { type: 'attached', sync };
+    if (this.hasClosed) return;
+    clearTimeout(deadline);
+    this.phase = { type: 'attached', sync };
   }
 
-  private hasClosed(): boolean {
-    return this.phase.type === 'closed';
+  /** The storage failed, or does not answer. */
+  private failAttach(error: unknown): void {
+    if (this.hasClosed) return;
+    this.parts.watcher.problem(`attach to session ${this.sessionId}`, error);
+    this.close(CLOSE.OVERLOADED, 'refused');
   }
 
   private syncEvents(): SyncEvents {
@@ -302,7 +311,7 @@ export class SurfaceConnection {
     reason: DetachReason | null,
     farewell: ServerFrame | null = null,
   ): void {
-    if (this.hasClosed()) return;
+    if (this.hasClosed) return;
     this.end(reason);
     this.output.close(close, farewell);
   }
@@ -310,21 +319,24 @@ export class SurfaceConnection {
   private end(reason: DetachReason | null): void {
     const phase = this.phase;
     this.phase = { type: 'closed' };
-    this.frames = [];
+    this.frames.clear();
     this.output.end();
     this.acknowledger.stop();
-    if (phase.type === 'awaiting-attach') clearTimeout(phase.deadline);
+    if (phase.type === 'awaiting-attach' || phase.type === 'attaching')
+      clearTimeout(phase.deadline);
     const sync = currentSync(phase);
     if (sync !== null) {
       sync.stop();
       this.parts.watcher.detached(sync);
-      if (reason !== null) this.detach(sync, reason);
+      if (reason !== null) this.detach(sync.surface, reason);
     }
+    const begun = phase.type === 'attaching' ? (phase.steps?.abandon() ?? null) : null;
+    if (begun !== null) this.detach(begun, reason ?? 'closed');
     this.parts.watcher.closed(this);
   }
 
-  private detach(sync: SurfaceSync, reason: DetachReason): void {
-    const detached = this.parts.facts.detach(sync.surface, reason).finally(() => {
+  private detach(id: AttachmentId, reason: DetachReason): void {
+    const detached = this.parts.events.detach(id, reason).finally(() => {
       this.detaching.delete(detached);
     });
     this.detaching.add(detached);
@@ -332,7 +344,7 @@ export class SurfaceConnection {
 
   private acknowledge(seq: number): void {
     const sync = currentSync(this.phase);
-    if (sync !== null) this.parts.facts.acknowledge(sync.surface, seq);
+    if (sync !== null) this.parts.events.acknowledge(sync.surface, seq);
   }
 }
 
@@ -346,4 +358,13 @@ function currentSync(phase: Phase): SurfaceSync | null {
     case 'closed':
       return null;
   }
+}
+
+/**
+ * Bytes of frames that may wait for a phase's end. Before the first attach nobody knows yet who
+ * sends them.
+ */
+function mostWaitingBytes(phase: Phase): number {
+  const isUnknown = phase.type === 'attaching' && phase.current === null;
+  return isUnknown ? LIMITS.attachFrame : LIMITS.clientFrame;
 }

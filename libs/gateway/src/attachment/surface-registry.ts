@@ -1,4 +1,4 @@
-import type { AttachmentId } from './surface-facts.js';
+import type { AttachmentId } from './surface-events.js';
 import type { SurfaceConnection } from './surface-connection.js';
 import type { SurfaceSync } from '../sync/sync.js';
 import { Injectable } from '@nestjs/common';

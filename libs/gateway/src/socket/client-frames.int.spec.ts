@@ -128,6 +128,39 @@ describe('frames of a client', () => {
     await eventually(async () => (await agent.detachReasons()).length === 1);
   });
 
+  // [SBP-WS-05]
+  it('cannot wait in any size for an attach that was not admitted yet', async () => {
+    const gateway = await scene.startGateway();
+    const agent = await TestAgent.withTurns(scene.backend);
+    const [held, go] = hold(scene.backend, 'surface.attached');
+    const surface = await attach(gateway, agent, sdk);
+    await held;
+    surface.send({ type: 'WAVE', wave: 'x'.repeat(64 * 1024) });
+    expect(await surface.closed).toMatchObject({ code: 1009 });
+    go();
+    await eventually(async () => (await agent.detachReasons()).length === 1);
+  });
+
+  // [SBP-WS-12]
+  it.each([
+    ['frames', (surface: TestSurface) => surface.send({ type: 'WAVE' })],
+    ['bytes', (surface: TestSurface) => surface.send({ type: 'WAVE', wave: 'x'.repeat(4e6) })],
+    ['pings', (surface: TestSurface) => surface.socket.ping()],
+    ['pongs', (surface: TestSurface) => surface.socket.pong()],
+  ])('send their surface away for a while where too many %s come', async (_, send) => {
+    const gateway = await scene.startGateway();
+    const agent = await TestAgent.withTurns(scene.backend);
+    const surface = await attach(gateway, agent, sdk);
+    await surface.next('SESSION_ATTACHED');
+    while (surface.socket.readyState === surface.socket.OPEN) {
+      send(surface);
+      do await new Promise((resolve) => setImmediate(resolve));
+      while (surface.socket.bufferedAmount > 0);
+    }
+    expect(await surface.closed).toMatchObject({ code: 1013 });
+    await eventually(async () => (await agent.detachReasons()).join() === 'refused');
+  });
+
   // [SBP-WS-04]
   it('of unknown type or for tools are ignored; with bad fields also counted', async () => {
     const gateway = await scene.startGateway();

@@ -7,6 +7,17 @@ import { WsAdapter } from '@nestjs/platform-ws';
 import { WebSocketServer } from 'ws';
 import { sessionIdOf } from './surface-path.js';
 
+/**
+ * The types of `ws` do not know `closeTimeout` yet: how long a client that was told to close may
+ * take, in ms. Until then what it sends is still read.
+ */
+const SOCKET_OPTIONS = {
+  noServer: true,
+  maxPayload: LIMITS.clientFrame,
+  perMessageDeflate: false,
+  closeTimeout: 5_000,
+};
+
 /** Most sockets of one gateway; more are told to return later. */
 const MAX_SOCKETS = 50_000;
 
@@ -24,11 +35,7 @@ export interface SurfaceWsAdapterOptions {
 export class SurfaceWsAdapter extends WsAdapter {
   private readonly server: Server;
   private readonly isWelcome: SurfaceWsAdapterOptions['accepts'];
-  private readonly sockets = new WebSocketServer({
-    noServer: true,
-    maxPayload: LIMITS.clientFrame,
-    perMessageDeflate: false,
-  });
+  private readonly sockets = new WebSocketServer(SOCKET_OPTIONS);
   private readonly onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     this.upgrade(request, socket, head);
   };

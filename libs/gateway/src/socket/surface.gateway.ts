@@ -2,16 +2,16 @@ import type { IncomingMessage } from 'node:http';
 import { Mailbox } from '#libs/mailbox';
 import { LIMITS } from '#libs/protocol';
 import { ProcessIdentity, SurfaceReads } from '#libs/store';
+import { within } from '#libs/timing';
 import type { OnModuleDestroy } from '@nestjs/common';
 import { Logger } from '@nestjs/common';
 import type { OnGatewayConnection } from '@nestjs/websockets';
 import { WebSocketGateway } from '@nestjs/websockets';
 import type { RawData, WebSocket } from 'ws';
 import type { IncomingFrame } from './client-frames.js';
-import { within } from '../deadline.js';
 import type { ConnectionParts, ConnectionWatcher } from '../attachment/surface-connection.js';
 import { SurfaceConnection } from '../attachment/surface-connection.js';
-import { SurfaceFacts } from '../attachment/surface-facts.js';
+import { SurfaceEvents } from '../attachment/surface-events.js';
 import { SURFACE_PATH, sessionIdOf } from './surface-path.js';
 import { SurfaceRegistry } from '../attachment/surface-registry.js';
 import { SurfaceSockets } from './surface-socket.js';
@@ -29,13 +29,13 @@ export class SurfaceGateway implements OnGatewayConnection, OnModuleDestroy {
     private readonly registry: SurfaceRegistry,
     private readonly sockets: SurfaceSockets,
     private readonly timings: SurfaceTimings,
-    facts: SurfaceFacts,
+    events: SurfaceEvents,
     reads: SurfaceReads,
     mailbox: Mailbox,
     identity: ProcessIdentity,
   ) {
     this.parts = {
-      facts,
+      events,
       timings,
       reads,
       mailbox,
@@ -57,10 +57,14 @@ export class SurfaceGateway implements OnGatewayConnection, OnModuleDestroy {
     );
     this.registry.open(connection);
     client.on('message', (data, isBinary) => {
-      connection.receive(incomingFrame(data, isBinary));
+      // A client that goes on sending after it was closed costs no more than the reading of it.
+      if (!connection.hasClosed) connection.receive(incomingFrame(data, isBinary));
+    });
+    client.on('ping', (payload) => {
+      if (!connection.hasClosed) connection.pinged(payload.byteLength);
     });
     client.on('pong', (payload) => {
-      connection.pong(payload.toString());
+      if (!connection.hasClosed) connection.pong(payload.toString());
     });
     client.on('close', (code) => {
       connection.closed(code);

@@ -1,4 +1,5 @@
 import { SurfaceReads } from '#libs/store';
+import { PeriodicTask } from '#libs/timing';
 import type { OnApplicationBootstrap, OnModuleDestroy } from '@nestjs/common';
 import { Injectable, Logger } from '@nestjs/common';
 import { SurfaceRegistry } from '../attachment/surface-registry.js';
@@ -15,22 +16,28 @@ const CHUNK = 500;
 @Injectable()
 export class Sweep implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger('Sweep');
-  private timer: NodeJS.Timeout | null = null;
+  private readonly task: PeriodicTask;
   private stopped = false;
 
   constructor(
     private readonly registry: SurfaceRegistry,
     private readonly reads: SurfaceReads,
-    private readonly timings: SurfaceTimings,
-  ) {}
-
-  onApplicationBootstrap(): void {
-    this.schedule();
+    timings: SurfaceTimings,
+  ) {
+    this.task = new PeriodicTask({
+      everyMs: timings.sweep,
+      work: () => this.sweep(),
+      onFault: (error) => this.logger.warn(`sweep failed: ${String(error)}`),
+    });
   }
 
-  onModuleDestroy(): void {
+  onApplicationBootstrap(): void {
+    this.task.start();
+  }
+
+  async onModuleDestroy(): Promise<void> {
     this.stopped = true;
-    clearTimeout(this.timer ?? undefined);
+    await this.task.stop();
   }
 
   /** One sweep over all sockets. */
@@ -46,18 +53,5 @@ export class Sweep implements OnApplicationBootstrap, OnModuleDestroy {
       ...new Set(chunk.map((sync) => sync.surface.sessionId)),
     ]);
     for (const sync of chunk) if (sync.differsFrom(glances.get(sync.surface.sessionId))) sync.ask();
-  }
-
-  private schedule(): void {
-    // The next begins a while after the last has ended, however long that took.
-    this.timer = setTimeout(() => {
-      this.sweep()
-        .catch((error: unknown) => {
-          this.logger.warn(`sweep failed: ${String(error)}`);
-        })
-        .finally(() => {
-          if (!this.stopped) this.schedule();
-        });
-    }, this.timings.sweep);
   }
 }

@@ -89,6 +89,7 @@ class World {
       { sessionId: SESSION, attachId: SESSION, context: CONTEXT, token: 'token', cursor: 0 },
       {
         gateway: GATEWAY,
+        timings,
         reads: {
           view: (_, written) => Promise.resolve(this.view(written)),
           owed: (_, after, upTo) => Promise.resolve(this.page(after, upTo)),

@@ -5,15 +5,18 @@ import { FollowedTurn, completion } from '#libs/live';
 import type { Mailbox, MailboxMessageOf } from '#libs/mailbox';
 import type { ProcessAddress, ServerFrame, SurfaceContext } from '#libs/protocol';
 import { SBP_LEVEL, SBP_VERSION } from '#libs/protocol';
-import type { Glance, OwedTurn, SurfaceReads } from '#libs/store';
+import type { Glance, OwedTurn, SurfaceReads, SurfaceView } from '#libs/store';
+import { deadline } from '#libs/timing';
 import type { Acknowledger } from '../acknowledgement/acknowledger.js';
-import type { AttachmentId } from '../attachment/surface-facts.js';
+import type { AttachmentId } from '../attachment/surface-events.js';
 import type { SurfaceOutput } from '../socket/surface-output.js';
+import type { SurfaceTimings } from '../surface-timings.js';
 
 export interface SyncParts {
   readonly reads: Pick<SurfaceReads, 'view' | 'owed'>;
   readonly mailbox: Pick<Mailbox, 'send'>;
   readonly gateway: ProcessAddress;
+  readonly timings: Pick<SurfaceTimings, 'read'>;
 }
 
 export interface SyncSurface extends AttachmentId {
@@ -40,10 +43,30 @@ export interface SyncEvents {
 }
 
 /**
- * The only code that decides what a socket gets, for one attachment. One thing at a time: the first
- * run announces and drains; after it, whenever somebody asks, a run sends what one read of the
- * session shows to be missing, and in between live text goes out as it comes. That one read
- * separates what is drained from what is live [A7].
+ * The only code that decides what a socket gets, for one attachment [A7].
+ *
+ * Phases, each a run of one worker that does one thing at a time:
+ * 1. `begin` reads the session once, writes SESSION_ATTACHED with the number of turns that this
+ *    read shows to be owed, and drains exactly these.
+ * 2. After it a run follows whenever somebody asks: a poke, the sweep, a gap in the live text. A
+ *    run reads once and writes the end of every turn that this read shows and the socket lacks.
+ * 3. Between runs live text goes out as it comes; all that came while the socket was busy is one
+ *    chunk.
+ * `stop` is for ever: the connection calls it, or a write finds the socket gone.
+ *
+ * Who owns what: this class owns `written`, the last `seq` whose end was written, and `live`, the
+ * open turn as far as the socket has it; both change only in the order in which frames are handed
+ * to the output. The read models own what is owed; the acknowledger what was read.
+ *
+ * Invariants, and why:
+ * - [A7] What is drained and what is live comes from one read, so that a turn that ends meanwhile
+ *   is neither in both nor in none of them.
+ * - [A8] Pokes, watches and live text may be lost, doubled or late. They decide nothing: they say
+ *   that something may be missing, or bring text that is placed by its offset and confirmed by the
+ *   committed turn.
+ * - [A9] `written` rises by one, and only after the turn's frames were handed over: in order,
+ *   without gaps, and after a failure again from the turn that failed.
+ * - A read that hangs ends as a failure, because the worker would wait for it for ever.
  */
 export class SurfaceSync {
   /** The last `seq` whose end was written. */
@@ -69,7 +92,7 @@ export class SurfaceSync {
    */
   async begin(): Promise<void> {
     this.working = true;
-    const { session, owed } = await this.parts.reads.view(this.surface.sessionId, this.written);
+    const { session, owed } = await this.view();
     const open = this.mine(session);
     if (open === null) return;
     const queued = queuedTurns(open);
@@ -142,7 +165,7 @@ export class SurfaceSync {
   private async run(): Promise<void> {
     this.asked = false;
     try {
-      const { session, owed } = await this.parts.reads.view(this.surface.sessionId, this.written);
+      const { session, owed } = await this.view();
       const open = this.mine(session);
       if (open === null) return;
       await this.eachOwed(open, owed, async (turn) => {
@@ -175,10 +198,24 @@ export class SurfaceSync {
         this.acknowledger.written(turn.seq);
       }
       if (this.written >= open.head) return;
-      page = [...(await this.parts.reads.owed(this.surface.sessionId, this.written, open.head))];
+      page = [...(await this.page(open.head))];
       if (page.length === 0)
         throw new Error(`turn ${this.written + 1} of ${open.head} cannot be read`);
     }
+  }
+
+  private view(): Promise<SurfaceView> {
+    const { reads, timings } = this.parts;
+    const { sessionId } = this.surface;
+    const view = reads.view(sessionId, this.written);
+    return deadline(`the read of session ${sessionId}`, view, timings.read);
+  }
+
+  private page(upTo: number): Promise<readonly OwedTurn[]> {
+    const { reads, timings } = this.parts;
+    const { sessionId } = this.surface;
+    const page = reads.owed(sessionId, this.written, upTo);
+    return deadline(`the read of what session ${sessionId} owes`, page, timings.read);
   }
 
   /** What this connection has seen of a turn that has ended: it is not live any more. */

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { SessionTokens } from '#libs/auth';
 import type { Command, Decision } from '#libs/domain';
 import { decide, initialState } from '#libs/domain';
@@ -7,8 +6,8 @@ import { EventLog, LogOverloaded } from '#libs/event-log';
 import type { LogEventOf, SurfaceContext } from '#libs/protocol';
 import { isUuid } from '#libs/protocol';
 import { Freshness, ProcessIdentity, SessionReads } from '#libs/store';
+import { pause } from '#libs/timing';
 import { Injectable, Logger } from '@nestjs/common';
-import { within } from '../deadline.js';
 import { SurfaceTimings } from '../surface-timings.js';
 
 export type Admission = 'admitted' | 'not-found' | 'forbidden';
@@ -21,24 +20,28 @@ export interface AttachmentId {
   readonly attachId: string;
 }
 
-export type AttachOutcome =
-  | {
-      readonly type: 'attached';
-      /**
-       * The last turn that was acknowledged when the attach was decided; it may have risen since.
-       */
-      readonly cursor: number;
-    }
-  /**
-   * Surfaces fight for the session, or the log or the projection is behind: return later. Nothing
-   * stays attached.
-   */
-  | { readonly type: 'overloaded' };
+/** An attach that may be appended. */
+export interface DecidedAttach {
+  readonly id: AttachmentId;
+  readonly events: Extract<Decision, { type: 'events' }>['events'];
+  /** The last turn that was acknowledged when it was decided; it may have risen since. */
+  readonly cursor: number;
+}
 
-/** States the facts about surfaces: who may attach, attached, read, and left. */
+export type AttachOutcome =
+  | 'attached'
+  /** The log has no room: nothing was appended. */
+  | 'overloaded'
+  /** It was appended, or may have been, and is not folded: it must be taken back by a detach. */
+  | 'unknown';
+
+/**
+ * Appends the events of surfaces to the log: that one attached, has read, left. Before an attach it
+ * says who may.
+ */
 @Injectable()
-export class SurfaceFacts {
-  private readonly logger = new Logger('SurfaceFacts');
+export class SurfaceEvents {
+  private readonly logger = new Logger('SurfaceEvents');
 
   constructor(
     private readonly log: EventLog,
@@ -58,16 +61,34 @@ export class SurfaceFacts {
     return verdict?.type === 'valid' && verdict.sessionId === sessionId ? 'admitted' : 'forbidden';
   }
 
-  /** Appends the attach and waits until it is folded. If that takes too long it is taken back. */
-  async attach(id: AttachmentId, context: SurfaceContext): Promise<AttachOutcome> {
+  /** Null where surfaces fight for the session: it must return later. */
+  async decideAttach(id: AttachmentId, context: SurfaceContext): Promise<DecidedAttach | null> {
     const state = await this.sessions.state(id.sessionId);
     const decision = decide(
       { ...this.issued(id), type: 'AttachSurface', gateway: this.identity.address, context },
       state,
     );
-    if (decision.type === 'refused' || !(await this.appendAndFold(id, decision)))
-      return { type: 'overloaded' };
-    return { type: 'attached', cursor: state.phase === 'open' ? state.cursor : 0 };
+    if (decision.type === 'refused') return null;
+    return { id, events: decision.events, cursor: state.phase === 'open' ? state.cursor : 0 };
+  }
+
+  /**
+   * Appends an attach and waits until it is folded, the latter for `timings.attach` at most. What
+   * is appended for the session after it stands behind it in the log, also while this waits: an
+   * attach that nobody waits for any more is taken back by `detach`.
+   */
+  async attach({ id, events }: DecidedAttach): Promise<AttachOutcome> {
+    try {
+      const appended = await this.log.append(events);
+      const isFolded =
+        appended.type === 'appended' &&
+        (await this.freshness.reached(appended.position, this.timings.attach));
+      return isFolded ? 'attached' : 'unknown';
+    } catch (error) {
+      if (error instanceof LogOverloaded) return 'overloaded';
+      this.logger.error(`attach to session ${id.sessionId}: ${String(error)}`);
+      return 'unknown';
+    }
   }
 
   /** Losing an acknowledgement is harmless: the turns come again [A9]. */
@@ -97,7 +118,7 @@ export class SurfaceFacts {
           return;
         }
       }
-      await delay(this.timings.retry, undefined, { ref: false });
+      await pause(this.timings.retry);
     }
   }
 
@@ -105,29 +126,8 @@ export class SurfaceFacts {
     return (await this.tokens.issue(sessionId)).token;
   }
 
-  private async appendAndFold(
-    id: AttachmentId,
-    { events }: Extract<Decision, { type: 'events' }>,
-  ): Promise<boolean> {
-    let folded = false;
-    try {
-      const appended = await within(this.log.append(events), this.timings.attach);
-      folded =
-        appended !== 'late' &&
-        appended.type === 'appended' &&
-        (await this.freshness.reached(appended.position, this.timings.attach));
-    } catch (error) {
-      if (error instanceof LogOverloaded) return false;
-      this.logger.error(`attach to session ${id.sessionId}: ${String(error)}`);
-    }
-    // Appends of one session are first in, first out: if the attach is ever acknowledged, this
-    // comes after it.
-    if (!folded) void this.detach(id, 'refused');
-    return folded;
-  }
-
   private decide(command: Extract<Command, { type: 'AcknowledgeTurns' | 'DetachSurface' }>) {
-    // Which attachment is the current one only the fold knows: these facts do not depend on the
+    // Only the fold knows which attachment is the current one: these events do not depend on the
     // state here.
     const decision = decide(command, initialState);
     if (decision.type === 'refused')
