@@ -108,8 +108,8 @@ async function leadersElected(admin: Admin, topic: string): Promise<void> {
 }
 
 async function isServed(admin: Admin, topic: string): Promise<boolean> {
-  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-  const partitions = topics[0]?.partitions ?? [];
+  const metadata = await admin.fetchTopicMetadata({ topics: [topic] }).catch(() => null);
+  const partitions = metadata?.topics[0]?.partitions ?? [];
   if (partitions.length === 0 || partitions.some(({ leader }) => leader < 0)) return false;
   const ends = await admin.fetchTopicOffsets(topic).catch(() => null);
   return ends?.every(({ offset }) => Number(offset) >= 0) ?? false;
