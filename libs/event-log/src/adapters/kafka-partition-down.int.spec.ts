@@ -63,7 +63,7 @@ it('goes on with the other partitions while the brokers of some are away', async
   for (const session of others) expect(log.outageOf(session)).toBeNull();
 
   // Also a process that begins now: the others can be written, and be read to their ends.
-  const second = await KafkaEventLog.open({ kafka, prefix, ...SETTINGS });
+  const second = await vi.waitFor(() => KafkaEventLog.open({ kafka, prefix, ...SETTINGS }), WAIT);
   await second.check();
   for (const session of others) {
     const event = eventOf(session);
