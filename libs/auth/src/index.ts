@@ -1,3 +1,4 @@
+export { clientAddress } from './client-address.js';
 export { loadSecret, UnusableSecret } from './secret.js';
 export type { SecretSource } from './secret.js';
 export { SessionTokens } from './session-tokens.js';

@@ -27,8 +27,6 @@ export class SurfaceTimings {
    * all of them.
    */
   readonly detach: number = 5_000;
-  /** Before a detach that the log was too busy for is tried again. */
-  readonly retry: number = 1_000;
   /** Between sweeps. */
   readonly sweep: number = 5_000;
 

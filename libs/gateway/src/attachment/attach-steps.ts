@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Actor } from '#libs/protocol';
 import type { FirstFrame } from '../socket/client-frames.js';
 import type { SyncSurface } from '../sync/sync.js';
 import type { AttachmentId, SurfaceEvents } from './surface-events.js';
@@ -22,16 +23,23 @@ export type AttachResult =
  * the fold. It can be abandoned at any point, also while a read or an append hangs.
  */
 export class AttachSteps {
-  private readonly id: AttachmentId;
+  private id: AttachmentId;
   private isAbandoned = false;
   /** The event is in the log, or may be. */
   private isAppended = false;
 
   constructor(
     private readonly sessionId: string,
+    /** The client's IP address. */
+    address: string | null,
     private readonly events: SurfaceEvents,
   ) {
-    this.id = { sessionId, attachId: randomUUID() };
+    const by: Actor = {
+      principal: null,
+      via: 'surface',
+      ...(address === null ? {} : { address }),
+    };
+    this.id = { sessionId, attachId: randomUUID(), by };
   }
 
   /**
@@ -39,24 +47,32 @@ export class AttachSteps {
    * storage throws
    */
   async run({ token, context }: AttachRequest): Promise<AttachResult> {
-    const { events, sessionId, id } = this;
+    const { events, sessionId } = this;
     const admission = await events.admit(sessionId, token);
     if (admission === 'not-found')
       return refused('SESSION_NOT_FOUND', `No session with ID ${sessionId}`);
     if (admission === 'forbidden') return refused('FORBIDDEN', 'session_token invalid or expired');
     const renewed = await events.renewToken(sessionId);
-    const decided = await events.decideAttach(id, context);
-    if (decided === null) return { type: 'overloaded' };
+    const state = await events.state(sessionId);
+    if (state.phase === 'open') {
+      this.id = { ...this.id, by: { ...this.id.by, principal: state.principal } };
+    }
     // No `await` may stand between this check and the append, because an attach that is abandoned
     // in between would never be taken back.
     if (this.isAbandoned) return { type: 'abandoned' };
     this.isAppended = true;
-    const outcome = await events.attach(decided);
+    const outcome = await events.attach(this.id, context, state);
     if (outcome === 'overloaded') this.isAppended = false;
     if (outcome !== 'attached') return { type: 'overloaded' };
     return {
       type: 'attached',
-      surface: { ...id, context, token: renewed, cursor: decided.cursor },
+      surface: {
+        ...this.id,
+        context,
+        token: renewed,
+        // It may have risen since.
+        cursor: state.phase === 'open' ? state.cursor : 0,
+      },
     };
   }
 

@@ -222,7 +222,7 @@ const unavailable = new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The database does 
 const PARTS: readonly [string, (backend: TestBackend, answer: () => Promise<never>) => void][] = [
   [
     'the claim',
-    ({ freshness }, answer) => vi.spyOn(freshness, 'settle').mockImplementation(answer),
+    ({ freshness }, answer) => vi.spyOn(freshness, 'presence').mockImplementation(answer),
   ],
   ['the state', ({ sessions }, answer) => vi.spyOn(sessions, 'state').mockImplementation(answer)],
   ['the log', ({ log }, answer) => (log.obstacle = answer)],

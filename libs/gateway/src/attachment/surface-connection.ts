@@ -81,6 +81,7 @@ export class SurfaceConnection {
 
   constructor(
     private readonly sessionId: string,
+    private readonly address: string | null,
     socket: SurfaceSocket,
     private readonly parts: ConnectionParts,
   ) {
@@ -215,7 +216,7 @@ export class SurfaceConnection {
     // Nothing of the earlier attachment is written after this; what it was owed the new one's drain
     // brings.
     replacing?.stop();
-    const steps = new AttachSteps(this.sessionId, this.parts.events);
+    const steps = new AttachSteps(this.sessionId, this.address, this.parts.events);
     const deadline = setTimeout(() => {
       this.failAttach(new Error('it did not end in time'));
     }, this.parts.timings.attach);

@@ -1,12 +1,11 @@
-import { randomUUID } from 'node:crypto';
 import { SessionTokens } from '#libs/auth';
-import type { Command, Decision } from '#libs/domain';
-import { decide, initialState } from '#libs/domain';
-import { EventLog, LogOverloaded } from '#libs/event-log';
-import type { LogEventOf, SurfaceContext } from '#libs/protocol';
+import type { SessionState } from '#libs/domain';
+import { initialState } from '#libs/domain';
+import { LogOverloaded } from '#libs/event-log';
+import type { Actor, LogEventOf, SurfaceContext } from '#libs/protocol';
 import { isUuid } from '#libs/protocol';
+import { SessionLog } from '#libs/session-log';
 import { Freshness, ProcessIdentity, SessionReads } from '#libs/store';
-import { pause } from '#libs/timing';
 import { Injectable, Logger } from '@nestjs/common';
 import { SurfaceTimings } from '../surface-timings.js';
 
@@ -18,19 +17,13 @@ export type DetachReason = LogEventOf<'surface.detached'>['data']['reason'];
 export interface AttachmentId {
   readonly sessionId: string;
   readonly attachId: string;
-}
-
-/** An attach that may be appended. */
-export interface DecidedAttach {
-  readonly id: AttachmentId;
-  readonly events: Extract<Decision, { type: 'events' }>['events'];
-  /** The last turn that was acknowledged when it was decided; it may have risen since. */
-  readonly cursor: number;
+  /** Who attached, as the log keeps it. */
+  readonly by: Actor;
 }
 
 export type AttachOutcome =
   | 'attached'
-  /** The log has no room: nothing was appended. */
+  /** Surfaces fight for the session, or the log has no room: nothing was appended. */
   | 'overloaded'
   /** It was appended, or may have been, and is not folded: it must be taken back by a detach. */
   | 'unknown';
@@ -44,7 +37,7 @@ export class SurfaceEvents {
   private readonly logger = new Logger('SurfaceEvents');
 
   constructor(
-    private readonly log: EventLog,
+    private readonly sessionLog: SessionLog,
     private readonly freshness: Freshness,
     private readonly sessions: SessionReads,
     private readonly tokens: SessionTokens,
@@ -61,15 +54,9 @@ export class SurfaceEvents {
     return verdict?.type === 'valid' && verdict.sessionId === sessionId ? 'admitted' : 'forbidden';
   }
 
-  /** Null where surfaces fight for the session: it must return later. */
-  async decideAttach(id: AttachmentId, context: SurfaceContext): Promise<DecidedAttach | null> {
-    const state = await this.sessions.state(id.sessionId);
-    const decision = decide(
-      { ...this.issued(id), type: 'AttachSurface', gateway: this.identity.address, context },
-      state,
-    );
-    if (decision.type === 'refused') return null;
-    return { id, events: decision.events, cursor: state.phase === 'open' ? state.cursor : 0 };
+  /** What an attach is decided on. */
+  async state(sessionId: string): Promise<SessionState> {
+    return this.sessions.state(sessionId);
   }
 
   /**
@@ -77,28 +64,43 @@ export class SurfaceEvents {
    * is appended for the session after it stands behind it in the log, also while this waits: an
    * attach that nobody waits for any more is taken back by `detach`.
    */
-  async attach({ id, events }: DecidedAttach): Promise<AttachOutcome> {
+  async attach(
+    { sessionId, attachId, by }: AttachmentId,
+    context: SurfaceContext,
+    state: SessionState,
+  ): Promise<AttachOutcome> {
+    const gateway = this.identity.address;
     try {
-      const appended = await this.log.append(events);
+      const executed = await this.sessionLog.execute({
+        sessionId,
+        state,
+        by,
+        command: { type: 'AttachSurface', attachId, gateway, context },
+      });
+      if (executed.type === 'refused') return 'overloaded';
       const isFolded =
-        appended.type === 'appended' &&
-        (await this.freshness.reached(appended.position, this.timings.attach));
+        executed.type === 'appended' &&
+        (await this.freshness.reached(executed.position, this.timings.attach));
       return isFolded ? 'attached' : 'unknown';
     } catch (error) {
       if (error instanceof LogOverloaded) return 'overloaded';
-      this.logger.error(`attach to session ${id.sessionId}: ${String(error)}`);
+      this.logger.error(`attach to session ${sessionId}: ${String(error)}`);
       return 'unknown';
     }
   }
 
-  /** Losing an acknowledgement is harmless: the turns come again [A9]. */
-  acknowledge(id: AttachmentId, seq: number): void {
-    const decision = this.decide({ ...this.issued(id), type: 'AcknowledgeTurns', seq });
-    this.log.append(decision.events).catch((error: unknown) => {
-      this.logger.warn(
-        `acknowledgement of turn ${seq} of session ${id.sessionId} not appended: ${String(error)}`,
-      );
-    });
+  /** Losing an acknowledgement is harmless, because the turns come again [A9]. */
+  acknowledge({ sessionId, attachId, by }: AttachmentId, seq: number): void {
+    const command = { type: 'AcknowledgeTurns', attachId, seq } as const;
+    // Only the fold knows which attachment is the current one: these events do not depend on the
+    // state here.
+    this.sessionLog
+      .execute({ sessionId, state: initialState, by, command })
+      .catch((error: unknown) => {
+        this.logger.warn(
+          `acknowledgement of turn ${seq} of session ${sessionId} not appended: ${String(error)}`,
+        );
+      });
   }
 
   /**
@@ -106,42 +108,16 @@ export class SurfaceEvents {
    * before. While the log is overloaded it is tried again; if this process dies first, the sessions
    * service says it in its place.
    */
-  async detach(id: AttachmentId, reason: DetachReason): Promise<void> {
-    const decision = this.decide({ ...this.issued(id), type: 'DetachSurface', reason });
-    for (;;) {
-      try {
-        await this.log.append(decision.events);
-        return;
-      } catch (error) {
-        if (!(error instanceof LogOverloaded)) {
-          this.logger.error(`detach of session ${id.sessionId} not appended: ${String(error)}`);
-          return;
-        }
-      }
-      await pause(this.timings.retry);
+  async detach({ sessionId, attachId, by }: AttachmentId, reason: DetachReason): Promise<void> {
+    const command = { type: 'DetachSurface', attachId, reason } as const;
+    try {
+      await this.sessionLog.insist({ sessionId, state: initialState, by, command });
+    } catch (error) {
+      this.logger.error(`detach of session ${sessionId} not appended: ${String(error)}`);
     }
   }
 
   async renewToken(sessionId: string): Promise<string> {
     return (await this.tokens.issue(sessionId)).token;
-  }
-
-  private decide(command: Extract<Command, { type: 'AcknowledgeTurns' | 'DetachSurface' }>) {
-    // Only the fold knows which attachment is the current one: these events do not depend on the
-    // state here.
-    const decision = decide(command, initialState);
-    if (decision.type === 'refused')
-      throw new Error(`${command.type} was refused: ${decision.reason}`);
-    return decision;
-  }
-
-  private issued({ sessionId, attachId }: AttachmentId) {
-    return {
-      sessionId,
-      attachId,
-      by: { principal: null, via: 'surface' as const },
-      at: new Date().toISOString(),
-      newId: randomUUID,
-    };
   }
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { clientAddress } from '#libs/auth';
 import { Mailbox } from '#libs/mailbox';
 import { LIMITS } from '#libs/protocol';
 import { ProcessIdentity, SurfaceReads } from '#libs/store';
@@ -52,6 +53,7 @@ export class SurfaceGateway implements OnGatewayConnection, OnModuleDestroy {
   handleConnection(client: WebSocket, request: IncomingMessage): void {
     const connection = new SurfaceConnection(
       sessionIdOf(request.url) ?? '',
+      clientAddress(request),
       this.sockets.open(client),
       this.parts,
     );

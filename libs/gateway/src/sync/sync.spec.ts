@@ -86,7 +86,14 @@ class World {
     });
     this.stop = () => acknowledger.stop();
     this.sync = new SurfaceSync(
-      { sessionId: SESSION, attachId: SESSION, context: CONTEXT, token: 'token', cursor: 0 },
+      {
+        sessionId: SESSION,
+        attachId: SESSION,
+        by: { principal: 'anonymous', via: 'surface' },
+        context: CONTEXT,
+        token: 'token',
+        cursor: 0,
+      },
       {
         gateway: GATEWAY,
         timings,
@@ -128,7 +135,7 @@ class World {
       epoch: ++this.epoch,
       runner: RUNNER,
       adoptions: 0,
-      messages: 0,
+      brought: 0,
       startedAt: '2026-05-10T15:05:00.000Z',
     };
   }
@@ -258,7 +265,11 @@ function session(turn: OpenTurn | null, head: number): OpenSession {
     turn,
     turns: 0,
     steps: 0,
+    costUsd: 0,
     messages: 0,
+    bytes: 0,
+    unanswered: 0,
+    systemTurn: 0,
     checkpoint: null,
     head,
     cursor: 0,

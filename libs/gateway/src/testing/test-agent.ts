@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { Command } from '#libs/domain';
-import { decide } from '#libs/domain';
+import type { PlainCommand } from '#libs/domain';
 import type { MailboxMessageOf } from '#libs/mailbox';
 import type { CallerPresence, LogEvent, ProcessAddress } from '#libs/protocol';
+import { SYSTEM } from '#libs/session-log';
 import type { TestBackend } from './test-backend.js';
-
-type Unissued<C> = C extends Command ? Omit<C, 'sessionId' | 'at' | 'newId'> : never;
 
 /** One turn as its runner knows it. */
 export interface AgentTurn {
@@ -48,13 +46,20 @@ export class TestAgent {
     const turn = { turnId: randomUUID(), epoch: ++this.lastEpoch, runner };
     await this.state({
       type: 'StartTurn',
-      attempt: turn,
+      claim: turn,
       runner,
       request: {
-        update: { keeps: 0, messages: [{ role: 'user', content: 'Say something.' }], system: null },
+        update: {
+          keeps: 0,
+          keptBytes: 0,
+          messages: [{ role: 'user', content: 'Say something.' }],
+          system: null,
+        },
         model: 'test-model',
         options: {},
         checkpointEvery: 1,
+        bodyHash: null,
+        idempotencyKey: null,
       },
       opener: { principal: 'anonymous', agentId: 'anonymous' },
     });
@@ -64,19 +69,21 @@ export class TestAgent {
   /** Another runner takes the turn over. */
   async adopt({ turnId, runner }: AgentTurn): Promise<AgentTurn> {
     const adopted = { turnId, epoch: ++this.lastEpoch, runner };
-    await this.state({ type: 'AdoptTurn', attempt: adopted, runner });
+    await this.state({ type: 'AdoptTurn', claim: adopted, runner });
     return adopted;
   }
 
   async complete(attempt: AgentTurn, text: string, caller: CallerPresence = 'gone'): Promise<void> {
     await this.state({
       type: 'CompleteTurn',
-      attempt,
+      claim: attempt,
       output: {
         messages: [{ role: 'assistant', content: text }],
         modelUsed: 'test-model-1',
         usage: null,
         costUsd: null,
+        firstTokenMs: null,
+        modelMs: 0,
       },
       checkpointEvery: 1,
       caller,
@@ -85,7 +92,13 @@ export class TestAgent {
 
   async fail(attempt: AgentTurn): Promise<void> {
     const error = { code: 'SBP_UPSTREAM_UNAVAILABLE', message: 'The model is not there.' };
-    await this.state({ type: 'FailTurn', attempt, error, caller: 'gone' });
+    await this.state({ type: 'FailTurn',
+      claim: attempt,
+      error,
+      caller: 'gone',
+      reachedModel: true,
+      upstreamStatus: null,
+    });
   }
 
   /** A whole turn. */
@@ -151,11 +164,11 @@ export class TestAgent {
     );
   }
 
-  private async state(command: Unissued<Command>): Promise<void> {
-    const issued = { sessionId: this.sessionId, at: new Date().toISOString(), newId: randomUUID };
-    const state = await this.backend.sessions.state(this.sessionId);
-    const decision = decide({ ...issued, ...command }, state);
-    if (decision.type === 'refused') throw new Error(decision.reason);
-    await this.backend.append(...decision.events);
+  private async state(command: PlainCommand): Promise<void> {
+    const { sessionId, backend } = this;
+    const state = await backend.sessions.state(sessionId);
+    const executed = await backend.sessionLog.insist({ sessionId, state, by: SYSTEM, command });
+    if (executed.type !== 'appended') throw new Error(executed.type);
+    await backend.freshness.untilFolded(executed.position);
   }
 }

@@ -13,6 +13,7 @@ import {
 } from '#libs/event-log';
 import { InProcessMailbox } from '#libs/mailbox';
 import type { LogEvent } from '#libs/protocol';
+import { SessionLog } from '#libs/session-log';
 import type { Database } from '#libs/sql';
 import { openSqlite } from '#libs/sql';
 import {
@@ -95,6 +96,7 @@ export class TestBackend {
   readonly reads: SurfaceReads;
   readonly sessions: SessionReads;
   readonly freshness: Freshness;
+  readonly sessionLog: SessionLog;
   /** Whether the projector tells gateways of what it folded. */
   pokes = true;
   private readonly positions: ConsumerPositions;
@@ -109,8 +111,9 @@ export class TestBackend {
     this.reads = new SurfaceReads(database);
     this.sessions = new SessionReads(database);
     this.positions = new ConsumerPositions(database);
-    this.progress = new ProjectionProgress((partition) => this.positions.load(CONSUMER, partition));
+    this.progress = new ProjectionProgress(() => this.positions.loadAll(CONSUMER));
     this.freshness = new Freshness(database, this.log, this.progress);
+    this.sessionLog = new SessionLog(this.log, this.freshness);
   }
 
   static async open(): Promise<TestBackend> {
@@ -132,14 +135,14 @@ export class TestBackend {
     await rm(this.directory, { recursive: true, force: true });
   }
 
-  /** Appends facts and waits until they are folded. */
+  /** Appends events and waits until they are folded. */
   async append(...events: Append): Promise<void> {
     const outcome = await this.log.append(events);
     if (outcome.type !== 'appended') throw new Error(outcome.detail);
     await this.freshness.reached(outcome.position);
   }
 
-  /** All facts of a session so far, oldest first. */
+  /** All events of a session so far, oldest first. */
   async events(sessionId: string): Promise<readonly LogEvent[]> {
     const found: LogEvent[] = [];
     for await (const records of this.log.read(0, 0)) {
@@ -160,7 +163,7 @@ export class TestBackend {
         const events = batch.records.flatMap(({ event }) => (event === null ? [] : [event]));
         const pokes = await this.database.write(async (transaction) => {
           if (!(await this.positions.advance(transaction, batch))) return null;
-          return this.projection.apply(transaction, events);
+          return this.projection.apply(transaction, batch.partition, events);
         });
         if (pokes === null) return 'stale';
         this.progress.advanced(batch.partition, batch.next);

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
 import { SessionTokens } from '#libs/auth';
 import { EventLog } from '#libs/event-log';
+import { SessionLog } from '#libs/session-log';
 import { Mailbox } from '#libs/mailbox';
 import type { ProcessAddress } from '#libs/protocol';
 import { Freshness, ProcessIdentity, SessionReads, SurfaceReads } from '#libs/store';
@@ -40,6 +41,7 @@ class BackendModule {
   static of(backend: TestBackend, address: ProcessAddress): DynamicModule {
     const providers = [
       { provide: EventLog, useValue: backend.log },
+      { provide: SessionLog, useValue: backend.sessionLog },
       { provide: Mailbox, useValue: backend.mailbox },
       { provide: SurfaceReads, useValue: backend.reads },
       { provide: SessionReads, useValue: backend.sessions },
