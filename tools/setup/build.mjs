@@ -19,18 +19,19 @@ const CONFIGURATION = ['tsconfig.json', 'tsconfig.build.json', 'package.json', '
  * Compiles the sources into `dist` if any of them changed since the last time that this succeeded.
  */
 export function build(root, node) {
-  const sources = SOURCE_ROOTS.flatMap((folder) => filesBelow(path.join(root, folder), isSource));
-  const stampFile = path.join(root, 'dist', '.build-stamp');
+  const sources = sourcesOf(root);
+  const stampFile = stampFileOf(root);
   const stamp = fingerprint([...sources, ...CONFIGURATION.map((file) => path.join(root, file))]);
-  const complete = sources.every((source) => existsSync(outputOf(root, source)));
-  if (complete && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return;
+  if (
+    isComplete(root, sources) &&
+    existsSync(stampFile) &&
+    readFileSync(stampFile, 'utf8') === stamp
+  )
+    return;
 
   say('Building …');
   const started = Date.now();
-  rmSync(stampFile, { force: true });
-  // The compiler trusts its own notes over the files: without them it writes everything again.
-  if (!complete) rmSync(path.join(root, 'dist', 'build.tsbuildinfo'), { force: true });
-  removeStaleOutput(root, new Set(sources.map((source) => outputOf(root, source))));
+  prepareOutput(root);
   const compiler = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   const result = spawnSync(node, [compiler, '-p', 'tsconfig.build.json'], {
     cwd: root,
@@ -44,6 +45,28 @@ export function build(root, node) {
   mkdirSync(path.join(root, 'dist'), { recursive: true });
   writeFileSync(stampFile, stamp);
   say(`Built in ${((Date.now() - started) / 1000).toFixed(1)} s.`);
+}
+
+/** Makes `dist` ready for the compiler; until `build` ran again, no build counts as up to date. */
+export function prepareOutput(root) {
+  const sources = sourcesOf(root);
+  rmSync(stampFileOf(root), { force: true });
+  // The compiler trusts its own notes over the files: without them it writes everything again.
+  if (!isComplete(root, sources))
+    rmSync(path.join(root, 'dist', 'build.tsbuildinfo'), { force: true });
+  removeStaleOutput(root, new Set(sources.map((source) => outputOf(root, source))));
+}
+
+function sourcesOf(root) {
+  return SOURCE_ROOTS.flatMap((folder) => filesBelow(path.join(root, folder), isSource));
+}
+
+function stampFileOf(root) {
+  return path.join(root, 'dist', '.build-stamp');
+}
+
+function isComplete(root, sources) {
+  return sources.every((source) => existsSync(outputOf(root, source)));
 }
 
 function isSource(name) {

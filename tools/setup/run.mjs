@@ -13,10 +13,21 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
 const dist = (file) => ['--enable-source-maps', path.join(root, 'dist', file)];
 const dependency = (file) => [path.join(root, 'node_modules', file)];
 
+/** Tests of a tier of vitest.config.ts, by default of all. End-to-end tests run the build. */
+function tests(mode, tier) {
+  const program = [...dependency('vitest/vitest.mjs'), mode];
+  return { build: true, program, inRoot: true, env: tier ? { TEST_TIER: tier } : {} };
+}
+
 const COMMANDS = {
   start: { build: true, program: [...dist('apps/sbp-server/src/main.js'), 'start'] },
+  dev: { build: false, program: [path.join(root, 'tools/setup/dev.mjs')] },
   stack: { build: true, program: dist('tools/stack/main.js') },
-  test: { build: true, program: [...dependency('vitest/vitest.mjs'), 'run'], inRoot: true },
+  test: tests('run'),
+  'test:unit': tests('run', 'unit'),
+  'test:int': tests('run', 'int'),
+  'test:e2e': tests('run', 'e2e'),
+  'test:watch': tests('watch', 'watch'),
   chaos: { build: true, program: dist('tools/chaos/main.js') },
   bench: { build: true, program: dist('tools/bench/main.js') },
   verify: { build: true, program: [path.join(root, 'tools/setup/verify.mjs')], inRoot: true },
@@ -40,4 +51,4 @@ const node = nodeBinary(root);
 if (command.build) build(root, node);
 if (command.inRoot) process.chdir(root);
 const options = rest[0] === '--' ? rest.slice(1) : rest;
-if (command.program) execute(root, node, [...command.program, ...options]);
+if (command.program) execute(root, node, [...command.program, ...options], command.env);

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { parseSettings, rebuild } from '#libs/runtime';
 import { createLogger } from '#libs/telemetry';
 import { USAGE, stackOptions } from './command-line.js';
@@ -31,6 +33,10 @@ try {
 
 /** Kafka and Postgres alone, for as long as it takes. */
 async function rebuildReadModels(): Promise<void> {
+  // A mistyped folder must not become a new, empty installation.
+  const dataDir = path.resolve(options.dataDir);
+  if (!existsSync(path.join(dataDir, 'postgres')))
+    throw new Error(`No stack was ever started on ${dataDir}. Choose another with --data-dir.`);
   const replicas = { completions: 0, sessions: 0, gateway: 0, roaming: 0 };
   const stack = await startStack({ ...options, port: 0, replicas, say: print });
   try {

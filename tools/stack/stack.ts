@@ -2,6 +2,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { SERVICES } from '#libs/protocol';
 import type { ServiceName } from '#libs/protocol';
+import { prepareDataDirectory } from '#libs/runtime';
 import { startFront } from '../front/index.js';
 import type { Front } from '../front/index.js';
 import { freePort } from '../infrastructure/index.js';
@@ -64,7 +65,7 @@ export interface Stack {
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const dataDir = path.resolve(options.dataDir);
-  await mkdir(dataDir, { recursive: true });
+  prepareDataDirectory(dataDir);
   const lock = path.join(dataDir, 'stack.pid');
   const holder = readPidFile(lock);
   if (holder !== undefined)

@@ -26,7 +26,7 @@ const [command, ...argv] = process.argv.slice(2);
 process.env['SBP_LOG_LEVEL'] ??= 'warn';
 
 try {
-  switch (command) {
+  switch (asksForHelp(argv) ? 'help' : command) {
     case 'start':
       await start();
       break;
@@ -36,6 +36,7 @@ try {
     case 'rebuild':
       await rebuildReadModels();
       break;
+    case '-h':
     case '--help':
     case 'help':
       process.stdout.write(USAGE);
@@ -49,6 +50,10 @@ try {
 } catch (error) {
   process.stderr.write(`${startProblem(error)}\n`);
   process.exitCode = 1;
+}
+
+function asksForHelp(args: readonly string[]): boolean {
+  return args.includes('--help') || args.includes('-h');
 }
 
 async function start(): Promise<void> {

@@ -1,5 +1,5 @@
 export { clientAddress } from './client-address.js';
-export { loadSecret, UnusableSecret } from './secret.js';
+export { loadSecret, secretProblem, UnusableSecret } from './secret.js';
 export type { SecretSource } from './secret.js';
 export { SessionTokens } from './session-tokens.js';
 export type { IssuedSessionToken, SessionTokenVerdict } from './session-tokens.js';

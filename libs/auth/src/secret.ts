@@ -36,27 +36,31 @@ export interface SecretSource {
  * `UnusableSecret`.
  */
 export function loadSecret({ secret, dataDir }: SecretSource): Uint8Array {
-  if (secret !== null)
-    return usable(
-      secret,
-      'SBP_JWT_SECRET',
-      'Set a longer one, for example by `openssl rand -hex 32`.',
-    );
+  if (secret !== null) {
+    const problem = secretProblem(secret);
+    if (problem !== null) throw new UnusableSecret(`SBP_JWT_SECRET ${problem}`);
+    return Buffer.from(secret, 'utf8');
+  }
   const file = path.resolve(dataDir, FILE_NAME);
   const kept = readKept(file) ?? create(file);
-  return usable(
-    kept,
-    file,
-    'Remove the file to get a new secret; tokens that were given out end with the old one.',
+  const problem = shortness(kept);
+  if (problem === null) return Buffer.from(kept, 'utf8');
+  throw new UnusableSecret(
+    `${file} ${problem} Remove the file to get a new secret; tokens that were given out end with the old one.`,
   );
 }
 
-function usable(text: string, name: string, advice: string): Uint8Array {
-  const bytes = Buffer.from(text, 'utf8');
-  if (bytes.length >= LEAST_BYTES) return bytes;
-  throw new UnusableSecret(
-    `${name} has ${bytes.length} bytes and needs at least ${LEAST_BYTES}. ${advice}`,
-  );
+/** Why a text cannot be `SBP_JWT_SECRET`, and what to do; null if it can. */
+export function secretProblem(secret: string): string | null {
+  const problem = shortness(secret);
+  return problem === null
+    ? null
+    : `${problem} Set a longer one, for example by \`openssl rand -hex 32\`.`;
+}
+
+function shortness(secret: string): string | null {
+  const bytes = Buffer.byteLength(secret, 'utf8');
+  return bytes >= LEAST_BYTES ? null : `has ${bytes} bytes and needs at least ${LEAST_BYTES}.`;
 }
 
 function readKept(file: string): string | null {

@@ -5,7 +5,7 @@ export const JsonObject = z.record(z.string(), z.unknown());
 export type JsonObject = Readonly<z.infer<typeof JsonObject>>;
 
 /** A UUID of any version or variant, as ids of sessions, turns, snapshots and exports are. */
-export const Uuid = z.guid();
+export const Uuid = z.guid('is not a UUID');
 
 /** An ISO 8601 instant in UTC, for example `2026-05-10T15:05:00.000Z`. */
 export const Instant = z.iso.datetime();

@@ -6,6 +6,7 @@ export { foreignRequest } from './http/http-guard.js';
 export { Readiness, ReadinessCheck } from './health/readiness.js';
 export type { ReadinessReport } from './health/readiness.js';
 export { serve } from './composition/serve.js';
+export { prepareDataDirectory, UnusableDataDirectory } from './settings/data-directory.js';
 export { InvalidSettings, parseDemoModelSettings, parseSettings } from './settings/settings.js';
 export type { BackendSettings, DemoModelSettings, Settings } from './settings/settings.js';
 export { closeOnSignals } from './composition/shutdown.js';

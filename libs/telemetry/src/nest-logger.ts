@@ -14,6 +14,9 @@ const WIRING = new Set([
   'NestApplication',
 ]);
 
+/** Says as an error why it cannot listen, and throws the same: whoever called reports it. */
+const LISTENING = 'NestApplication';
+
 type NestLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
 
 /** Lets Nest write through our logger. */
@@ -57,7 +60,9 @@ export class NestLogger implements LoggerService {
       ...(details.length > 0 ? { details } : {}),
       ...(message instanceof Error ? { err: message } : {}),
     };
-    const quiet = level === 'info' && typeof context === 'string' && WIRING.has(context);
+    const quiet =
+      (level === 'info' && typeof context === 'string' && WIRING.has(context)) ||
+      (level === 'error' && context === LISTENING);
     this.logger[quiet ? 'debug' : level](
       fields,
       message instanceof Error ? loggedMessage(message) : textOf(message),

@@ -202,7 +202,7 @@ describe('when the log is in trouble', () => {
   });
 
   it('goes on trying to say that a surface left', async () => {
-    const gateway = await scene.startGateway({ retry: 10 });
+    const gateway = await scene.startGateway();
     const agent = await TestAgent.withTurns(scene.backend);
     const surface = await attach(gateway, agent, sdk);
     await surface.next('SESSION_ATTACHED');

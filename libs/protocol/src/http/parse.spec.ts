@@ -133,7 +133,11 @@ describe('parseValue', () => {
 
   it('has a code of its own for a text that should be a UUID', () => {
     const found = refusal(() => parseValue({ session_id: 'abc' }, SbpRequest, 'sbp'));
-    expect(found).toMatchObject({ code: 'SBP_INVALID_UUID', param: 'sbp.session_id' });
+    expect(found).toMatchObject({
+      code: 'SBP_INVALID_UUID',
+      param: 'sbp.session_id',
+      message: 'sbp.session_id: is not a UUID',
+    });
     expect(refusal(() => parseValue({ session_id: 7 }, SbpRequest, 'sbp')).code).toBe(
       'SBP_INVALID_REQUEST',
     );

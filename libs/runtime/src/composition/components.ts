@@ -20,6 +20,7 @@ import {
   UnconfirmedAnswers,
 } from '#libs/store';
 import type { Logger } from '#libs/telemetry';
+import { prepareDataDirectory } from '../settings/data-directory.js';
 import type { Settings } from '../settings/settings.js';
 import type { Storage } from './storage.js';
 import { openStorage } from './storage.js';
@@ -71,6 +72,8 @@ export async function openComponents(
   options: ComponentsOptions,
   logger: Logger,
 ): Promise<Components> {
+  if (settings.backend.type === 'embedded' || settings.jwtSecret === null)
+    prepareDataDirectory(settings.dataDir);
   const secret = loadSecret({ secret: settings.jwtSecret, dataDir: settings.dataDir });
   const storage = await openStorage(settings, options.name, logger);
   const { database } = storage;

@@ -1,6 +1,7 @@
 import { ConsumerPositions, LOG_TABLES } from '#libs/event-log';
 import { PROJECTOR, Projection } from '#libs/store';
 import type { Logger } from '#libs/telemetry';
+import { requireStore } from '../settings/data-directory.js';
 import type { Settings } from '../settings/settings.js';
 import { openStorage } from './storage.js';
 
@@ -10,9 +11,10 @@ const KEPT = ['credentials'];
 /**
  * Makes the read models again from the log: drops every table but credentials (and, embedded, the
  * log itself), and folds the log from its beginning [A4]. The services must be stopped. Resolves
- * with the number of records folded.
+ * with the number of records folded. Throws `UnusableDataDirectory` where there is no store.
  */
 export async function rebuild(settings: Settings, logger: Logger): Promise<number> {
+  if (settings.backend.type === 'embedded') requireStore(settings.dataDir);
   const storage = await openStorage(settings, 'rebuild', logger);
   try {
     const { database, log } = storage;

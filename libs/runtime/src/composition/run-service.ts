@@ -41,9 +41,30 @@ export interface RunServiceOptions {
 export function startProblem(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof InvalidSettings) return error.message;
-  if ('code' in error && error.code === 'EADDRINUSE') {
-    return `${error.message}. Another program uses the port: end it, or choose another with --port.`;
+  if (EXPECTED.includes(error.name)) return error.message;
+  return listenProblem(error) ?? error.stack ?? error.message;
+}
+
+const EXPECTED = ['UnusableSecret', 'UnusableDataDirectory', 'DirectoryInUse', 'TopicMismatch'];
+
+/** Why an address could not be listened on; null for another error. */
+function listenProblem(error: Error): string | null {
+  const { code, syscall, address = '', port = '' } = error as ListenError;
+  if (syscall !== 'listen') return null;
+  const where = `Port ${port} of ${address}`;
+  switch (code) {
+    case 'EADDRINUSE':
+      return `${where} is in use by another program (EADDRINUSE). End it, or choose another port with --port.`;
+    case 'EACCES':
+      return `${where} may not be used by this user (EACCES). Choose another with --port: those from 1024 on need no permission.`;
+    case 'EADDRNOTAVAIL':
+      return `${address} is no address of this machine (EADDRNOTAVAIL). Choose another with --host.`;
+    default:
+      return null;
   }
-  const expected = ['UnusableSecret', 'DirectoryInUse', 'TopicMismatch'].includes(error.name);
-  return expected ? error.message : (error.stack ?? error.message);
+}
+
+interface ListenError extends NodeJS.ErrnoException {
+  readonly address?: string;
+  readonly port?: number;
 }

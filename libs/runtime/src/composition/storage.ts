@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EventLog } from '#libs/event-log';
 import {
@@ -14,6 +13,7 @@ import type { Database, Dialect } from '#libs/sql';
 import { lockDirectory, openPostgres, openSqlite } from '#libs/sql';
 import { storeEntities, storeMigrations } from '#libs/store';
 import type { Logger } from '#libs/telemetry';
+import { STORE_FILE } from '../settings/data-directory.js';
 import type { BackendSettings, Settings } from '../settings/settings.js';
 
 /** The adapters behind the ports: all that differs between embedded and services [A1]. */
@@ -43,10 +43,9 @@ export async function openStorage(
 }
 
 async function openEmbedded(dataDir: string, logger: Logger): Promise<Storage> {
-  await mkdir(dataDir, { recursive: true });
   const lock = await lockDirectory(dataDir);
   const database = await openSqlite({
-    file: join(dataDir, 'statebridge.sqlite'),
+    file: join(dataDir, STORE_FILE),
     ...schema('sqlite'),
   });
   const log = new SqliteEventLog(database);

@@ -1,4 +1,4 @@
-import { isLoopbackAddress } from '#libs/auth';
+import { isLoopbackAddress, secretProblem } from '#libs/auth';
 import { LOG_LEVELS } from '#libs/telemetry';
 import { z } from 'zod';
 
@@ -57,7 +57,12 @@ export const SettingsSchema = z.object({
   SBP_KAFKA_PARTITIONS: wholeNumber(1, 10_000, 12),
   SBP_KAFKA_REPLICATION: wholeNumber(1, 99, 1),
   SBP_KAFKA_MIN_ISR: wholeNumber(1, 99, 1),
-  SBP_JWT_SECRET: z.string().optional(),
+  SBP_JWT_SECRET: z
+    .string()
+    .refine((secret) => secretProblem(secret) === null, {
+      error: ({ input }) => secretProblem(String(input)) ?? '',
+    })
+    .optional(),
   SBP_LLM_BASE_URL: httpUrl.optional(),
   SBP_LLM_API_KEY: z
     .string()

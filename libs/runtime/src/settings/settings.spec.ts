@@ -112,6 +112,11 @@ describe('settings', () => {
       { SBP_PORT: '80a' },
       /^SBP_PORT: must be a whole number from 0 to 65535$/,
     ],
+    [
+      'a secret that is too short',
+      { SBP_JWT_SECRET: 'fifteen-bytes..' },
+      /^SBP_JWT_SECRET: has 15 bytes and needs at least 16\. Set a longer one, /,
+    ],
     ['a port above 65535', { SBP_PORT: '65536' }, /^SBP_PORT: must be a whole number/],
     ['a negative port', { SBP_PORT: '-1' }, /^SBP_PORT: must be/],
     [
@@ -207,6 +212,19 @@ describe('settings', () => {
       'SBP_DEMO_TOKENS',
     ]);
     expect(found.join()).not.toMatch(/sk 1|pa55word/);
+  });
+
+  it('names what is missing together with what is wrong', () => {
+    const environment = { SBP_BACKEND: 'kafka', SBP_JWT_SECRET: 'short', SBP_KAFKA_MIN_ISR: '2' };
+    const found = problems(() => parseSettings(environment, ['--port', '80a']));
+    expect(found.map((problem) => problem.split(':')[0])).toEqual([
+      '--port',
+      'SBP_JWT_SECRET',
+      'SBP_KAFKA_BROKERS',
+      'SBP_POSTGRES_URL',
+      'SBP_KAFKA_MIN_ISR',
+    ]);
+    expect(found.join()).not.toContain('short');
   });
 
   it.each([

@@ -101,12 +101,13 @@ const VARIABLE_OF_FLAG: Readonly<Record<string, SettingName>> = {
 export function parseSettings(environment: Environment, argv: readonly string[] = []): Settings {
   const problems: string[] = [];
   const flags = attempt(problems, () => parseFlags(argv, SERVER_FLAGS)) ?? {};
-  const values = readSchema(problems, environment, flags);
+  const written = writtenValues(environment, flags);
+  const values = readSchema(problems, written, flags);
+  const backend = readBackend(problems, written, values);
   const demo = attempt(problems, () => parseDemoOptions(environment));
   const prices = attempt(problems, () =>
     parsePrices(present(environment['SBP_MODEL_PRICES']) ?? '{}'),
   );
-  const backend = values === undefined ? undefined : readBackend(problems, values);
   if (
     problems.length > 0 ||
     values === undefined ||
@@ -150,7 +151,7 @@ export function parseDemoModelSettings(
   const problems: string[] = [];
   const flags =
     attempt(problems, () => parseFlags(argv, { ...ADDRESS_FLAGS, ...DEMO_FLAGS })) ?? {};
-  const values = readSchema(problems, environment, flags);
+  const values = readSchema(problems, writtenValues(environment, flags), flags);
   const demo = attempt(problems, () => parseDemoOptions(environment, flags));
   if (problems.length > 0 || values === undefined || demo === undefined)
     throw new InvalidSettings(problems);
@@ -158,23 +159,27 @@ export function parseDemoModelSettings(
 }
 
 type Values = z.infer<typeof SettingsSchema>;
+type Written = Partial<Record<SettingName, string | undefined>>;
 
-function readSchema(
-  problems: string[],
-  environment: Environment,
-  flags: WrittenFlags,
-): Values | undefined {
-  const names = new Map<PropertyKey, string>();
-  const written: Record<string, string | undefined> = {};
-  for (const variable of Object.keys(SettingsSchema.shape))
+/** Every setting as somebody wrote it, a flag before its variable; undefined where nobody did. */
+function writtenValues(environment: Environment, flags: WrittenFlags): Written {
+  const written: Written = {};
+  for (const variable of Object.keys(SettingsSchema.shape) as SettingName[])
     written[variable] = present(environment[variable]);
   for (const [flag, variable] of Object.entries(VARIABLE_OF_FLAG)) {
-    if (flags[flag] === undefined) continue;
-    written[variable] = flags[flag];
-    names.set(variable, `--${flag}`);
+    if (flags[flag] !== undefined) written[variable] = flags[flag];
   }
+  return written;
+}
+
+function readSchema(problems: string[], written: Written, flags: WrittenFlags): Values | undefined {
   const parsed = SettingsSchema.safeParse(written);
   if (parsed.success) return parsed.data;
+  const names = new Map<PropertyKey, string>(
+    Object.entries(VARIABLE_OF_FLAG)
+      .filter(([flag]) => flags[flag] !== undefined)
+      .map(([flag, variable]) => [variable, `--${flag}`]),
+  );
   for (const issue of parsed.error.issues) {
     const variable = issue.path[0] ?? '';
     problems.push(`${names.get(variable) ?? String(variable)}: ${issue.message}`);
@@ -182,25 +187,39 @@ function readSchema(
   return undefined;
 }
 
-function readBackend(problems: string[], values: Values): BackendSettings | undefined {
+/**
+ * `values` is undefined where a setting is wrong by itself; what is wrong between settings is then
+ * still told, from what was written, so that one start names everything.
+ */
+function readBackend(
+  problems: string[],
+  written: Written,
+  values: Values | undefined,
+): BackendSettings | undefined {
+  if (written.SBP_BACKEND === 'kafka') tellMissing(problems, written);
+  if (values === undefined) return undefined;
   if (values.SBP_BACKEND === 'embedded') return { type: 'embedded' };
   const { SBP_KAFKA_BROKERS: brokers, SBP_POSTGRES_URL: postgresUrl } = values;
-  if (brokers === undefined)
+  const { SBP_KAFKA_MIN_ISR: minIsr, SBP_KAFKA_REPLICATION: replication } = values;
+  if (brokers === undefined || postgresUrl === undefined) return undefined;
+  const { SBP_KAFKA_TOPIC_PREFIX: topicPrefix, SBP_KAFKA_PARTITIONS: partitions } = values;
+  return { type: 'kafka', brokers, topicPrefix, partitions, replication, minIsr, postgresUrl };
+}
+
+function tellMissing(problems: string[], written: Written): void {
+  if (written.SBP_KAFKA_BROKERS === undefined)
     problems.push('SBP_KAFKA_BROKERS: must be set for SBP_BACKEND=kafka, such as 127.0.0.1:9092');
-  if (postgresUrl === undefined) {
+  if (written.SBP_POSTGRES_URL === undefined) {
     problems.push(
       'SBP_POSTGRES_URL: must be set for SBP_BACKEND=kafka, such as postgres://user:password@127.0.0.1:5432/sbp',
     );
   }
-  const { SBP_KAFKA_MIN_ISR: minIsr, SBP_KAFKA_REPLICATION: replication } = values;
-  if (minIsr > replication) {
+  const replication = Number(written.SBP_KAFKA_REPLICATION ?? 1);
+  if (Number(written.SBP_KAFKA_MIN_ISR ?? 1) > replication) {
     problems.push(
       `SBP_KAFKA_MIN_ISR: must not be above SBP_KAFKA_REPLICATION, which is ${replication}`,
     );
   }
-  if (brokers === undefined || postgresUrl === undefined) return undefined;
-  const { SBP_KAFKA_TOPIC_PREFIX: topicPrefix, SBP_KAFKA_PARTITIONS: partitions } = values;
-  return { type: 'kafka', brokers, topicPrefix, partitions, replication, minIsr, postgresUrl };
 }
 
 function present(text: string | undefined): string | undefined {
