@@ -92,7 +92,8 @@ export class TestAgent {
 
   async fail(attempt: AgentTurn): Promise<void> {
     const error = { code: 'SBP_UPSTREAM_UNAVAILABLE', message: 'The model is not there.' };
-    await this.state({ type: 'FailTurn',
+    await this.state({
+      type: 'FailTurn',
       claim: attempt,
       error,
       caller: 'gone',

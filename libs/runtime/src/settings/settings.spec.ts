@@ -34,6 +34,7 @@ describe('settings', () => {
       allowedOrigins: [],
       publicUrl: null,
       logLevel: 'info',
+      limits: { sessionBytes: 32_000_000, turns: 1_000, turnBytes: 256_000_000 },
     });
   });
 
@@ -65,6 +66,9 @@ describe('settings', () => {
       SBP_IMPLICIT_SESSION: 'off',
       SBP_ALLOWED_ORIGINS: 'https://App.example, http://10.0.0.1:3000',
       SBP_PUBLIC_URL: 'https://sbp.example/',
+      SBP_SESSION_MAX_BYTES: '5000',
+      SBP_MAX_TURNS: '7',
+      SBP_MAX_TURN_BYTES: '1000000',
       SBP_LOG_LEVEL: 'debug',
       SBP_DEMO_TOKENS: '5',
       SBP_MODEL_PRICES: '{"m": {"input": 1, "output": 2}}',
@@ -91,6 +95,7 @@ describe('settings', () => {
       allowedOrigins: ['https://app.example', 'http://10.0.0.1:3000'],
       publicUrl: 'https://sbp.example',
       logLevel: 'debug',
+      limits: { sessionBytes: 5_000, turns: 7, turnBytes: 1_000_000 },
     });
   });
 
