@@ -28,7 +28,6 @@ import {
   storeMigrations,
 } from '#libs/store';
 import { TestLog } from './test-log.js';
-import { TestProcess } from './test-process.js';
 
 /**
  * What the processes of one installation share, as the embedded server has it: log, claims and read
@@ -85,11 +84,6 @@ export class TestBackend {
     await this.mailbox.close();
     await this.database.close();
     await rm(this.directory, { recursive: true, force: true });
-  }
-
-  /** A new process on this backend. */
-  async process(): Promise<TestProcess> {
-    return new TestProcess(this, await this.processes.lease(randomUUID()));
   }
 
   /** Appends events and waits until they are folded; gives the offset of the last. */

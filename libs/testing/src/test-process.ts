@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { DynamicModule, Provider } from '@nestjs/common';
 import { Global, Module } from '@nestjs/common';
 import { SessionAccess } from '#libs/access';
@@ -31,7 +32,7 @@ export class TestProcess {
   readonly faults: string[] = [];
   private readonly identity: ProcessIdentity;
 
-  constructor(
+  private constructor(
     readonly backend: TestBackend,
     readonly address: ProcessAddress,
   ) {
@@ -45,6 +46,11 @@ export class TestProcess {
       onRefused: () => void this.faults.push('the heartbeat was refused'),
       onFailed: (error) => void this.faults.push(String(error)),
     });
+  }
+
+  /** A new process, in a slot of its own. */
+  static async on(backend: TestBackend): Promise<TestProcess> {
+    return new TestProcess(backend, await backend.processes.lease(randomUUID()));
   }
 
   /** The global module that a service takes its parts from. `more`: a model, its prices. */
