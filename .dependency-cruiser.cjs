@@ -21,7 +21,9 @@ const ALLOWED = {
   ...LIBRARIES,
   ...Object.fromEntries(SERVICES.map((service) => [service, FOUNDATION])),
   runtime: FOUNDATION,
+  testing: FOUNDATION,
 };
+const TESTS = '\\.(spec|contract)\\.ts$|/testing/';
 
 const among = (names) => `^libs/(${names.join('|')})/`;
 
@@ -46,8 +48,22 @@ module.exports = {
       comment: `libs/${library} may use: ${allowed.join(', ') || 'no library of ours'}.`,
       severity: 'error',
       from: { path: `^libs/${library}/` },
-      to: { path: '^libs/', pathNot: among([library, ...allowed]) },
+      to: { path: '^libs/', pathNot: among([library, 'testing', ...allowed]) },
     })),
+    {
+      name: 'testing-in-tests-only',
+      comment: 'Only tests, and what they are made of, may use libs/testing.',
+      severity: 'error',
+      from: { pathNot: TESTS },
+      to: { path: '^libs/testing/' },
+    },
+    {
+      name: 'testing-beside-services',
+      comment: 'What libs/testing itself uses cannot be tested with it: it would be a cycle.',
+      severity: 'error',
+      from: { path: among(FOUNDATION) },
+      to: { path: '^libs/testing/' },
+    },
     {
       name: 'libraries-stand-alone',
       comment: 'Libraries know neither programs nor tools; their tests may use the latter.',
@@ -89,7 +105,7 @@ module.exports = {
     {
       name: 'no-development-dependency-in-production',
       severity: 'error',
-      from: { path: '^(apps|libs)/', pathNot: '\\.(spec|contract)\\.ts$|/testing/' },
+      from: { path: '^(apps|libs)/', pathNot: TESTS },
       to: { dependencyTypes: ['npm-dev'] },
     },
     {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Release } from '#libs/store';
 import { Claims } from '#libs/store';
-import type { TestStore } from '#libs/store/testing';
-import { openTestStore } from '#libs/store/testing';
+import { TestBackend } from '#libs/testing';
 import { SessionReleases } from './session-releases.js';
 
 const LONG = 60_000;
@@ -11,62 +11,73 @@ const LONG = 60_000;
 class InterruptedClaims extends Claims {
   failures = 0;
 
-  override release(sessionId: string, epoch: number, head: number | null): Promise<boolean> {
+  override release(release: Release): Promise<boolean> {
     if (this.failures-- > 0) return Promise.reject(new Error('the database is away'));
-    return super.release(sessionId, epoch, head);
+    return super.release(release);
   }
 }
 
-let store: TestStore;
+let backend: TestBackend;
 let claims: InterruptedClaims;
 let releases: SessionReleases;
 beforeEach(async () => {
-  store = await openTestStore('sqlite');
-  claims = new InterruptedClaims(store.database);
+  backend = await TestBackend.open();
+  claims = new InterruptedClaims(backend.database);
   releases = new SessionReleases(claims);
 });
-afterEach(() => store.close());
+afterEach(() => backend.close());
 
-async function claim(sessionId: string): Promise<number> {
-  const runner = { slot: 0, incarnation: randomUUID() };
-  const outcome = await claims.claim({ sessionId, turnId: randomUUID(), runner });
-  if (outcome.type === 'refused') throw new Error('it was refused');
-  return outcome.epoch;
+/** The release of a claim that was just won, on a session of its own. */
+async function claimed(head: number | null = null): Promise<Release> {
+  const [sessionId, turnId] = [randomUUID(), randomUUID()];
+  const opened = await claims.open({
+    sessionId,
+    turnId,
+    runner: { slot: 0, incarnation: randomUUID() },
+    principal: 'anonymous',
+    agentId: 'agent',
+    replaces: 'any',
+  });
+  if (opened.type !== 'opened') throw new Error('it was not opened');
+  return { sessionId, turnId, epoch: opened.epoch, head, answeredBy: null };
 }
 
 describe('a release', () => {
   it('says whether the claim was still held', async () => {
-    const epoch = await claim('s1');
-    expect(await releases.release('s1', epoch, 4)).toBe(true);
-    expect(await releases.release('s1', epoch, 4)).toBe(false);
+    const release = await claimed(4);
+    expect(await releases.release(release)).toBe(true);
+    expect(await releases.release(release)).toBe(false);
   });
 
   it('is tried until the database answers: nobody else would release a living process’s claim', async () => {
-    const epoch = await claim('s1');
+    const release = await claimed(4);
     claims.failures = 2;
-    expect(await releases.release('s1', epoch, 4)).toBe(true);
-    expect(await claims.inspect('s1')).toMatchObject({ turnId: null, head: 4 });
+    expect(await releases.release(release)).toBe(true);
+    expect(await claims.inspect(release.sessionId)).toMatchObject({ turnId: null, head: 4 });
   });
 
   it('wakes all who wait for that session, and nobody else', async () => {
-    const epoch = await claim('s1');
+    const [release, another] = [await claimed(), await claimed()];
     const [woken, other] = [vi.fn(), vi.fn()];
-    for (let waiter = 0; waiter < 3; waiter++) void releases.wait('s1', LONG).then(woken);
-    const others = releases.wait('s2', LONG).then(other);
-    await releases.release('s1', epoch, null);
+    for (let waiter = 0; waiter < 3; waiter++) {
+      void releases.wait(release.sessionId, LONG).then(woken);
+    }
+    const others = releases.wait(another.sessionId, LONG).then(other);
+    await releases.release(release);
     await vi.waitFor(() => expect(woken).toHaveBeenCalledTimes(3));
     expect(other).not.toHaveBeenCalled();
-    await releases.release('s2', 1, null);
+    await releases.release(another);
     await others;
   });
 
   it('does not wake who came after it', async () => {
-    await releases.release('s1', await claim('s1'), null);
+    const release = await claimed();
+    await releases.release(release);
     const woken = vi.fn();
-    const waiting = releases.wait('s1', LONG).then(woken);
+    const waiting = releases.wait(release.sessionId, LONG).then(woken);
     await new Promise((resolve) => setImmediate(resolve));
     expect(woken).not.toHaveBeenCalled();
-    await releases.release('s1', await claim('s1'), null);
+    await releases.release(release);
     await waiting;
   });
 });

@@ -35,15 +35,3 @@ export interface Caller {
    */
   fail(error: SbpError, session: SessionHeaders | null): Promise<boolean>;
 }
-
-/** Nobody: of an adopted turn the caller is gone with its process. */
-export const nobody: Caller = {
-  connected: false,
-  onGone: () => undefined,
-  begin: () => undefined,
-  chunk: () => undefined,
-  done: () => Promise.resolve(false),
-  answer: () => Promise.resolve(false),
-  relay: () => Promise.resolve(false),
-  fail: () => Promise.resolve(false),
-};

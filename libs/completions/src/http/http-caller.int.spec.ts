@@ -5,7 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ModelResponse } from '#libs/llm';
 import { SbpError } from '#libs/protocol';
+import { pause } from '#libs/timing';
 import { HttpCaller } from './http-caller.js';
+import type { Patience } from './patient-writer.js';
 
 const session = { sessionId: 's1', sessionToken: 'token' };
 const head: ModelResponse = {
@@ -46,7 +48,7 @@ afterEach(async () => {
 });
 
 /** One exchange: the server's side of it, and the client's. */
-async function exchange() {
+async function exchange(patience?: Patience) {
   const arrived = once(server, 'request') as Promise<[IncomingMessage, ServerResponse]>;
   const client = request({
     port: (server.address() as AddressInfo).port,
@@ -58,15 +60,25 @@ async function exchange() {
   const responded = new Promise<IncomingMessage>((resolve) => client.once('response', resolve));
   client.end('{}');
   const [, response] = await arrived;
-  const caller = new HttpCaller(response, { 'access-control-allow-origin': 'http://localhost' });
-  return { caller, client, response, responded, received: () => responded.then(readAll) };
+  const prepared = { 'access-control-allow-origin': 'http://localhost' };
+  const caller = new HttpCaller(response, prepared, patience);
+  return {
+    caller,
+    client,
+    response,
+    responded,
+    received: (pauseMs = 0) => responded.then((answer) => readAll(answer, pauseMs)),
+  };
 }
 
-async function readAll(response: IncomingMessage): Promise<Received> {
+async function readAll(response: IncomingMessage, pauseMs: number): Promise<Received> {
   const parts: Buffer[] = [];
   let ended: Received['ended'] = 'cleanly';
   try {
-    for await (const part of response) parts.push(part as Buffer);
+    for await (const part of response) {
+      parts.push(part as Buffer);
+      if (pauseMs > 0) await pause(pauseMs);
+    }
   } catch {
     ended = 'broken';
   }
@@ -256,5 +268,129 @@ describe('a caller that goes away', () => {
     const late = new HttpCaller(response, {});
     expect(late.connected).toBe(false);
     expect(await late.answer(head, session, {})).toBe(false);
+  });
+});
+
+describe('what has started', () => {
+  const started = { ...head, headers: { ...head.headers, 'x-should-retry': 'true' } };
+
+  it.each<[string, (caller: HttpCaller) => Promise<boolean>]>([
+    ['a whole answer', (caller) => caller.answer(started, session, {})],
+    [
+      'an error of the model',
+      (caller) => caller.relay({ ...started, status: 429 }, session, Buffer.from('{}')),
+    ],
+    [
+      'a stream',
+      (caller) => {
+        caller.begin(started, session);
+        return caller.done();
+      },
+    ],
+    ['a failure', (caller) => caller.fail(unavailable, session)],
+  ])('is not to be sent again by the client: %s says so', async (_what, answer) => {
+    const { caller, received } = await exchange();
+    await answer(caller);
+    expect((await received()).headers).toMatchObject({ 'x-should-retry': 'false' });
+  });
+
+  it('is nothing yet where a failure has no session: the client may try again', async () => {
+    const { caller, received } = await exchange();
+    await caller.fail(unavailable, null);
+    expect((await received()).headers).not.toHaveProperty('x-should-retry');
+  });
+});
+
+describe('a caller that reads slowly', () => {
+  const KIB = 1024;
+  const text = 'x'.repeat(64 * KIB);
+  /** More than the buffers of both ends of a connection hold. */
+  const MORE = 1_000;
+
+  /** A stream whose client has stopped reading. */
+  async function stalled(patience?: Patience) {
+    const playing = await exchange(patience);
+    const { caller, responded } = playing;
+    caller.begin(head, session);
+    const response = await responded;
+    response.on('error', () => undefined);
+    response.pause();
+    return { ...playing, incoming: response };
+  }
+
+  /**
+   * Streams without a pause, as a fast model does, until the caller is gone; the most bytes that
+   * waited for it.
+   */
+  async function streamUntilGone(caller: HttpCaller, { socket }: ServerResponse): Promise<number> {
+    let most = 0;
+    for (let sent = 1; sent <= MORE && caller.connected; sent++) {
+      caller.chunk(text);
+      most = Math.max(most, sent * text.length - (socket?.bytesWritten ?? 0));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return most;
+  }
+
+  it('is cut off when more than 1 MiB waits for it, and little more ever waits', async () => {
+    const { caller, response } = await stalled();
+    const gone = vi.fn();
+    caller.onGone(gone);
+    const waited = await streamUntilGone(caller, response);
+    expect(waited).toBeGreaterThan(KIB * KIB);
+    expect(waited).toBeLessThan(KIB * KIB + 4 * text.length);
+    expect(caller.connected).toBe(false);
+    expect(gone).toHaveBeenCalledTimes(1);
+    await vi.waitFor(() => expect(response.destroyed).toBe(true));
+    expect(await caller.done()).toBe(false);
+  });
+
+  it('is cut off when nothing of what waits leaves for long', async () => {
+    const { caller, response } = await stalled({ unsentBytes: Infinity, stillMs: 200 });
+    for (let sent = 0; sent < MORE; sent++) caller.chunk(text);
+    await vi.waitFor(() => expect(caller.connected).toBe(false), { timeout: 20_000 });
+    await vi.waitFor(() => expect(response.destroyed).toBe(true));
+  });
+
+  it('is cut off while the end waits, and was not told it', async () => {
+    const { caller } = await stalled({ unsentBytes: Infinity, stillMs: 200 });
+    for (let sent = 0; sent < MORE; sent++) caller.chunk(text);
+    expect(await caller.done()).toBe(false);
+    expect(caller.connected).toBe(false);
+  });
+
+  it('is cut off, too, where a whole answer waits', async () => {
+    const { caller, responded } = await exchange({ unsentBytes: Infinity, stillMs: 200 });
+    const answered = caller.answer(head, session, { text: text.repeat(MORE) });
+    const response = await responded;
+    response.on('error', () => undefined);
+    response.pause();
+    expect(await answered).toBe(false);
+  });
+
+  it('but steadily gets all of it, however long that takes', async () => {
+    const stillMs = 300;
+    const { caller, received } = await exchange({ unsentBytes: Infinity, stillMs });
+    const begun = performance.now();
+    const answered = caller.answer(head, session, { text: text.repeat(MORE) });
+    const slowly = received(1);
+    expect(await answered).toBe(true);
+    const { ended, text: body } = await slowly;
+    expect(ended).toBe('cleanly');
+    expect(body.length).toBeGreaterThan(MORE * text.length);
+    expect(performance.now() - begun).toBeGreaterThan(2 * stillMs);
+  });
+
+  it('is not judged by one long chunk, or while nothing waits', async () => {
+    const { caller, responded } = await exchange({ unsentBytes: 1, stillMs: 50 });
+    caller.begin(head, session);
+    const response = await responded;
+    let length = 0;
+    response.on('data', (part: Buffer) => (length += part.length));
+    caller.chunk(text);
+    await vi.waitFor(() => expect(length).toBeGreaterThan(text.length));
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    caller.chunk(text);
+    expect(await caller.done()).toBe(true);
   });
 });

@@ -5,6 +5,8 @@ import { HEADERS } from '#libs/protocol';
 import { currentRequest } from '#libs/telemetry';
 import { beginResponse } from './begin-response.js';
 import type { Caller, SessionHeaders } from './caller.js';
+import type { Patience } from './patient-writer.js';
+import { PATIENCE, PatientWriter } from './patient-writer.js';
 
 /** Headers of the model's answer that describe its own body, or connection. */
 const OWN = new Set([
@@ -16,20 +18,24 @@ const OWN = new Set([
   'date',
 ]);
 
-/** The caller behind a Node HTTP response; the framework has handed it over. */
+/**
+ * The caller behind a Node HTTP response; the framework has handed it over. One that reads too
+ * slowly is cut off: from then on it counts as gone, and its turn becomes owed to a surface.
+ */
 export class HttpCaller implements Caller {
   private readonly goneListeners = new Set<() => void>();
+  private readonly writer: PatientWriter;
   private gone = false;
 
   constructor(
     private readonly response: ServerResponse,
     /** Headers that the framework had prepared. */
     private readonly prepared: Readonly<Record<string, string>>,
+    patience: Patience = PATIENCE,
   ) {
+    this.writer = new PatientWriter(response, patience, () => this.leave());
     response.on('close', () => {
-      if (response.writableFinished) return;
-      this.gone = true;
-      for (const listener of this.goneListeners) listener();
+      if (!response.writableFinished) this.leave();
     });
     // An error of a connection is followed by its `close`.
     response.on('error', () => undefined);
@@ -56,11 +62,11 @@ export class HttpCaller implements Caller {
 
   chunk(data: string): void {
     // Only between the tokens of JSON can a line end.
-    if (!this.gone) this.response.write(`data: ${data.replaceAll('\n', '\ndata: ')}\n\n`);
+    if (!this.gone) this.writer.stream(`data: ${data.replaceAll('\n', '\ndata: ')}\n\n`);
   }
 
   async done(): Promise<boolean> {
-    return this.end('data: [DONE]\n\n');
+    return this.finish('data: [DONE]\n\n', 'end');
   }
 
   async answer(head: ModelResponse, session: SessionHeaders, body: JsonObject): Promise<boolean> {
@@ -81,16 +87,8 @@ export class HttpCaller implements Caller {
         text,
       );
     }
-    if (this.gone) return false;
-    const { response } = this;
-    return new Promise((resolve) => {
-      this.onGone(() => resolve(false));
-      // A stream that cannot be finished breaks off: it must not look complete.
-      response.write(`event: error\ndata: ${text}\n\n`, (failure) => {
-        resolve(!isFailure(failure));
-        response.destroy();
-      });
-    });
+    // A stream that cannot be finished breaks off: it must not look complete.
+    return this.finish(`event: error\ndata: ${text}\n\n`, 'break');
   }
 
   private async whole(
@@ -106,18 +104,21 @@ export class HttpCaller implements Caller {
       'content-type': type,
       'content-length': String(Buffer.byteLength(body)),
     });
-    return this.end(body);
+    return this.finish(body, 'end');
   }
 
-  private async end(last: string | Buffer): Promise<boolean> {
+  private async finish(last: string | Buffer, then: 'end' | 'break'): Promise<boolean> {
     if (this.gone) return false;
     return new Promise((resolve) => {
       this.onGone(() => resolve(false));
-      // Not `end(last, …)`: Node reports a response as finished also when its connection broke with
-      // bytes still waiting.
-      this.response.write(last, (failure) => resolve(!isFailure(failure)));
-      this.response.end();
+      void this.writer.finish(last, then).then(resolve);
     });
+  }
+
+  private leave(): void {
+    if (this.gone) return;
+    this.gone = true;
+    for (const listener of this.goneListeners) listener();
   }
 
   private headers(head: ModelResponse, session: SessionHeaders): Record<string, string> {
@@ -126,13 +127,15 @@ export class HttpCaller implements Caller {
   }
 }
 
-/** Node passes null where the types promise undefined. */
-function isFailure(failure: Error | null | undefined): boolean {
-  return failure !== undefined && failure !== null;
-}
-
+/**
+ * Only what has started has a session: a client must not send that again by itself, whatever the
+ * answer says.
+ */
 function sessionHeaders(session: SessionHeaders | null): Record<string, string> {
-  return session === null
-    ? {}
-    : { [HEADERS.sessionToken]: session.sessionToken, [HEADERS.sessionId]: session.sessionId };
+  if (session === null) return {};
+  return {
+    [HEADERS.sessionToken]: session.sessionToken,
+    [HEADERS.sessionId]: session.sessionId,
+    'x-should-retry': 'false',
+  };
 }

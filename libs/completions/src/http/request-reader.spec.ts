@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { SessionAccess } from '#libs/access';
 import { SessionTokens } from '#libs/auth';
@@ -22,13 +23,7 @@ function read(
   headers: Readonly<Record<string, string>> = {},
   track: CompletionsOptions['track'] = 'opt-in',
 ): Promise<ReadRequest> {
-  const options: CompletionsOptions = {
-    track,
-    implicitSession: true,
-    othersDead: true,
-    onProblem: () => undefined,
-    onAdopted: () => undefined,
-  };
+  const options = { track } as CompletionsOptions;
   const bytes = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
   return new RequestReader(access, options).read(headers, bytes);
 }
@@ -80,6 +75,15 @@ describe('a tracked request', () => {
       credential: { principal: 'anonymous', tokenSession: null },
     });
     expect(Object.keys(request.options).sort()).toEqual(['stream', 'top_k']);
+  });
+
+  it('is known by its size and the hash of its body, and by who sends it', async () => {
+    const body = JSON.stringify({ ...plain, sbp: {} });
+    expect(await tracked(body)).toMatchObject({
+      bytes: Buffer.byteLength(body),
+      bodyHash: createHash('sha256').update(body).digest('hex'),
+      by: { principal: 'anonymous', via: 'http' },
+    });
   });
 
   it('may be one by its token alone, also with sbp null', async () => {

@@ -50,7 +50,8 @@ async function read(parts: readonly string[], reading: Reading = {}): Promise<Mo
   }
   const reader = new ModelAnswerReader(reading.model ?? new OtherModel(), prices);
   const head = { status, headers, body: body() };
-  return reader.read(head, reading.asked ?? 'gpt-4o', reading.showUsage ?? false, {
+  return reader.read(head, reading.asked ?? 'gpt-4o', performance.now(), {
+    showUsage: reading.showUsage ?? false,
     begin: () => void told.push('begin'),
     chunk: (data) => void told.push(`chunk ${data}`),
     delta: (text) => {
@@ -114,7 +115,16 @@ describe('a streamed answer', () => {
       modelUsed: 'gpt-4o',
       usage,
       costUsd: 0.003,
+      firstTokenMs: expect.any(Number) as number,
+      modelMs: expect.any(Number) as number,
     });
+  });
+
+  it('says when its first text came, and its end', async () => {
+    const { output } = expectStream(await read(sse(text('Hi'), finish(), '[DONE]')));
+    expect(output.firstTokenMs).toBeGreaterThanOrEqual(0);
+    expect(output.modelMs).toBeGreaterThanOrEqual(output.firstTokenMs ?? Number.NaN);
+    expect(expectStream(await read(sse(finish(), '[DONE]'))).output.firstTokenMs).toBeNull();
   });
 
   it('keeps tool calls, and choice 0 of several', async () => {
@@ -208,6 +218,8 @@ describe('a whole answer', () => {
         modelUsed: 'gpt-4o-2024',
         usage,
         costUsd: 0.003,
+        firstTokenMs: null,
+        modelMs: expect.any(Number) as number,
       },
     });
     expect(told).toEqual([]);

@@ -1,0 +1,52 @@
+import type { ModelRequest, ModelResponse } from '#libs/llm';
+import { ChatModel } from '#libs/llm';
+import type { Message } from '#libs/protocol';
+
+/** What a test cares about in a body that went to the model. */
+export interface AskedBody {
+  readonly model: string;
+  readonly messages: readonly Message[];
+}
+
+/** A model that a test answers for, and that remembers what it was asked. */
+export class TestModel extends ChatModel {
+  override readonly description = 'a test answers';
+  readonly asked: AskedBody[] = [];
+  answer: (request: ModelRequest) => Promise<ModelResponse> = () => answerWith('An answer.');
+
+  override complete(request: ModelRequest): Promise<ModelResponse> {
+    this.asked.push(JSON.parse(Buffer.from(request.body).toString()) as AskedBody);
+    return this.answer(request);
+  }
+
+  override close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** A whole answer. */
+export function answerWith(text: string): Promise<ModelResponse> {
+  const message = { role: 'assistant', content: text };
+  return json(200, { model: 'm-1', choices: [{ index: 0, message, finish_reason: 'stop' }] });
+}
+
+/** An error of the provider. */
+export function refuseWith(status: number): Promise<ModelResponse> {
+  return json(status, { error: { message: 'no' } });
+}
+
+/** Never answers, until the call is aborted. */
+export function neverAnswer({ signal }: ModelRequest): Promise<ModelResponse> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error));
+  });
+}
+
+function json(status: number, body: object): Promise<ModelResponse> {
+  async function* parts() {
+    await Promise.resolve();
+    yield Buffer.from(JSON.stringify(body));
+  }
+  const headers = { 'content-type': 'application/json' };
+  return Promise.resolve({ status, headers, body: parts() });
+}

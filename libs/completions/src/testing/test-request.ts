@@ -1,0 +1,32 @@
+import { CompletionRequest, SbpRequest } from '#libs/protocol';
+import type { Credential } from '#libs/access';
+import type { TrackedRequest } from '../http/tracked-request.js';
+
+export interface RequestDetails {
+  /** Null for a request that is tracked without an `sbp` object. */
+  readonly sbp?: object | null;
+  readonly credential?: Partial<Credential>;
+  readonly agentId?: string;
+  readonly text?: string;
+  readonly stream?: boolean;
+  /** Size of the body. */
+  readonly bytes?: number;
+}
+
+/** A request as the reader of requests gives it. */
+export function trackedRequest(details: RequestDetails = {}): TrackedRequest {
+  const { sbp = {}, credential, agentId = 'agent', text = 'Hello.', stream = false } = details;
+  const { bytes = 100 } = details;
+  const messages = [{ role: 'user', content: text }];
+  return {
+    credential: { principal: 'anonymous', tokenSession: null, ...credential },
+    by: { principal: 'anonymous', via: 'http' },
+    bytes,
+    bodyHash: '0'.repeat(64),
+    agentId,
+    sbp: sbp === null ? null : SbpRequest.parse(sbp),
+    checkpointEvery: 1,
+    completion: CompletionRequest.parse({ model: 'm', messages, stream }),
+    options: { stream },
+  };
+}
