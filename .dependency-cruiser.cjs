@@ -21,6 +21,7 @@ const ALLOWED = {
   ...LIBRARIES,
   ...Object.fromEntries(SERVICES.map((service) => [service, FOUNDATION])),
   runtime: FOUNDATION,
+  testing: [...FOUNDATION, 'runtime'],
 };
 
 const among = (names) => `^libs/(${names.join('|')})/`;
@@ -46,8 +47,17 @@ module.exports = {
       comment: `libs/${library} may use: ${allowed.join(', ') || 'no library of ours'}.`,
       severity: 'error',
       from: { path: `^libs/${library}/` },
-      to: { path: '^libs/', pathNot: among([library, ...allowed]) },
+      to: { path: '^libs/', pathNot: among([library, ...allowed, 'testing']) },
     })),
+    {
+      name: 'testing-is-for-tests',
+      severity: 'error',
+      from: {
+        path: '^(apps|libs)/',
+        pathNot: ['\\.(spec|contract)\\.ts$', '^libs/[^/]+/src/testing/', '^libs/testing/'],
+      },
+      to: { path: '^libs/testing/' },
+    },
     {
       name: 'libraries-stand-alone',
       comment: 'Libraries know neither programs nor tools; their tests may use the latter.',
