@@ -23,7 +23,7 @@ const ALLOWED = {
   runtime: FOUNDATION,
   testing: FOUNDATION,
 };
-const TESTS = '\\.(spec|contract)\\.ts$|/testing/';
+const TESTS = '\\.(spec|contract)\\.ts$|/testing/|^(tests|tools)/';
 
 const among = (names) => `^libs/(${names.join('|')})/`;
 

@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { ServerFrame } from '#libs/protocol';
 import { LiveTurns } from '#libs/live';
+import { surfaceUrl } from '#libs/testing';
 import { expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { useScene } from '../testing/scene.js';
@@ -53,7 +54,7 @@ class CountingClient {
 it('following a long answer costs about the memory of its text once, and nothing after its end', async () => {
   const gateway = await scene.startGateway();
   const agent = await TestAgent.withTurns(scene.backend);
-  const url = `${gateway.url.replace('http', 'ws')}/v1/sbp/ws/${agent.sessionId}`;
+  const url = surfaceUrl(gateway.url, agent.sessionId);
   const client = new CountingClient(new WebSocket(url));
   client.attach(agent.sessionId, await agent.token());
   const { turnId, epoch, runner } = await agent.start();

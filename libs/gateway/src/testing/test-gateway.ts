@@ -98,7 +98,7 @@ export class TestGateway {
 
   /** Connects, and sends nothing. */
   connect(sessionId: string, options: { readonly autoPong?: boolean } = {}): Promise<TestSurface> {
-    return TestSurface.connect(`${this.url.replace('http', 'ws')}/v1/sbp/ws/${sessionId}`, options);
+    return TestSurface.connect(this.url, sessionId, options);
   }
 
   async sweep(): Promise<void> {
