@@ -124,14 +124,14 @@ export class TestBackend {
     await rm(this.directory, { recursive: true, force: true });
   }
 
-  /** Appends facts and waits until they are folded. */
+  /** Appends events and waits until they are folded. */
   async append(...events: Append): Promise<void> {
     const outcome = await this.log.append(events);
     if (outcome.type !== 'appended') throw new Error(outcome.detail);
     await this.freshness.reached(outcome.position);
   }
 
-  /** All facts of a session so far, oldest first. */
+  /** All events of a session so far, oldest first. */
   async events(sessionId: string): Promise<readonly LogEvent[]> {
     const found: LogEvent[] = [];
     for await (const records of this.log.read(0, 0)) {
