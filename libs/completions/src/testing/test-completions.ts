@@ -29,11 +29,10 @@ export class TestCompletions {
   readonly adoptions: string[] = [];
   readonly problems: string[] = [];
   private nest: TestingModule | null = null;
-  private isStopped = false;
 
   private constructor(readonly process: TestProcess) {}
 
-  /** It looks for orphans from now on; its heart does not beat. */
+  /** It looks for orphans from now on, and its heart beats. */
   static async start(backend: TestBackend, setup: CompletionsSetup): Promise<TestCompletions> {
     const completions = new TestCompletions(await TestProcess.on(backend));
     const { process } = completions;
@@ -51,6 +50,7 @@ export class TestCompletions {
     }
     completions.nest = await builder.compile();
     await completions.nest.init();
+    process.heartbeat.start();
     return completions;
   }
 
@@ -65,11 +65,15 @@ export class TestCompletions {
     return caller;
   }
 
-  /** Ends it as the program does: its turns are handed over, and then it says that it has left. */
-  async stop(): Promise<void> {
-    if (this.isStopped) return;
-    this.isStopped = true;
+  /** Hands its turns over; its heart still beats. */
+  async close(): Promise<void> {
     await this.nest?.close();
+    this.nest = null;
+  }
+
+  /** Ends it as the program does: when all is handed over it says that it has left. */
+  async stop(): Promise<void> {
+    await this.close();
     await this.process.heartbeat.leave();
   }
 
