@@ -32,8 +32,8 @@ export class TestCompletions {
 
   private constructor(readonly process: TestProcess) {}
 
-  /** It looks for orphans from now on, and its heart beats. */
-  static async start(backend: TestBackend, setup: CompletionsSetup): Promise<TestCompletions> {
+  /** Put together, and nothing in it works by itself. */
+  static async assemble(backend: TestBackend, setup: CompletionsSetup): Promise<TestCompletions> {
     const completions = new TestCompletions(await TestProcess.on(backend));
     const { process } = completions;
     const builder = Test.createTestingModule({
@@ -49,8 +49,14 @@ export class TestCompletions {
       builder.overrideProvider(part).useValue(by(process));
     }
     completions.nest = await builder.compile();
-    await completions.nest.init();
-    process.heartbeat.start();
+    return completions;
+  }
+
+  /** It looks for orphans from now on, and its heart beats. */
+  static async start(backend: TestBackend, setup: CompletionsSetup): Promise<TestCompletions> {
+    const completions = await TestCompletions.assemble(backend, setup);
+    await completions.nest?.init();
+    completions.process.heartbeat.start();
     return completions;
   }
 

@@ -11,6 +11,8 @@ const PATIENCE_MS = 30_000;
 export interface Stage {
   readonly backend: TestBackend;
   start(setup: CompletionsSetup): Promise<TestCompletions>;
+  /** As `start`, of a process in which nothing works by itself. */
+  assemble(setup: CompletionsSetup): Promise<TestCompletions>;
   /** The types of a session's events so far, or of all. */
   types(sessionId?: string): Promise<readonly LogEventType[]>;
 }
@@ -19,6 +21,10 @@ export interface Stage {
 export function useStage(): Stage {
   let backend: TestBackend;
   const started: TestCompletions[] = [];
+  const keep = (completions: TestCompletions): TestCompletions => {
+    started.push(completions);
+    return completions;
+  };
   beforeEach(async () => {
     backend = await TestBackend.open();
   });
@@ -31,11 +37,8 @@ export function useStage(): Stage {
     get backend() {
       return backend;
     },
-    start: async (setup) => {
-      const completions = await TestCompletions.start(backend, setup);
-      started.push(completions);
-      return completions;
-    },
+    start: async (setup) => keep(await TestCompletions.start(backend, setup)),
+    assemble: async (setup) => keep(await TestCompletions.assemble(backend, setup)),
     types: async (sessionId) => (await backend.events(sessionId)).map(({ type }) => type),
   };
 }
