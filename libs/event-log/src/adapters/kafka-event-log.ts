@@ -228,8 +228,7 @@ export class KafkaEventLog extends EventLog {
   }
 
   async check(): Promise<void> {
-    const ends = await this.ends.all();
-    if (ends.size === 0) throw new Error(`no partition of ${this.topic} has a leader that answers`);
+    await this.ends.all();
   }
 
   async close(): Promise<void> {

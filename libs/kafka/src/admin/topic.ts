@@ -98,15 +98,21 @@ async function createMissing(admin: Admin, spec: TopicSpec): Promise<void> {
   await leadersElected(admin, spec.topic);
 }
 
-/** Resolves when each partition of a new topic has a leader, or after a while without. */
+/**
+ * Resolves when each partition of a new topic has a leader that knows of it, or after a while
+ * without.
+ */
 async function leadersElected(admin: Admin, topic: string): Promise<void> {
   const until = Date.now() + LEADERS_MS;
-  while (Date.now() < until) {
-    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-    const partitions = topics[0]?.partitions ?? [];
-    if (partitions.length > 0 && partitions.every(({ leader }) => leader >= 0)) return;
-    await pause(LEADERS_POLL_MS);
-  }
+  while (Date.now() < until && !(await isServed(admin, topic))) await pause(LEADERS_POLL_MS);
+}
+
+async function isServed(admin: Admin, topic: string): Promise<boolean> {
+  const metadata = await admin.fetchTopicMetadata({ topics: [topic] }).catch(() => null);
+  const partitions = metadata?.topics[0]?.partitions ?? [];
+  if (partitions.length === 0 || partitions.some(({ leader }) => leader < 0)) return false;
+  const ends = await admin.fetchTopicOffsets(topic).catch(() => null);
+  return ends?.every(({ offset }) => Number(offset) >= 0) ?? false;
 }
 
 function madeByAnother(error: unknown): boolean {

@@ -25,8 +25,18 @@ declare module 'kafkajs/src/cluster/brokerPool.js' {
   }
 }
 
+declare module 'kafkajs/src/consumer/consumerGroup.js' {
+  export default class ConsumerGroup {
+    /** Called when a fetch from one broker failed; a rejection ends the fetches from all. */
+    recoverFromFetch(error: Error): Promise<void>;
+  }
+}
+
 declare module 'kafkajs/src/cluster/index.js' {
+  import type { Cluster as PublicCluster } from 'kafkajs';
+
   export default class Cluster {
+    fetchTopicsOffset: PublicCluster['fetchTopicsOffset'];
     /** By the leader's id, the partitions that it leads. */
     findLeaderForPartitions(
       topic: string,

@@ -1,12 +1,18 @@
 import BrokerPool from 'kafkajs/src/cluster/brokerPool.js';
 import Cluster from 'kafkajs/src/cluster/index.js';
+import ConsumerGroup from 'kafkajs/src/consumer/consumerGroup.js';
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
 import metadataResponse from 'kafkajs/src/protocol/requests/metadata/v6/response.js';
+import { pause } from '#libs/timing';
 
 /** Kafka's codes of a partition that has no leader now, or none that this client can reach. */
 const LEADERLESS = new Set([5, 9, 72]);
 /** How soon metadata that names a partition without a leader is asked for again, in ms. */
 const LEADER_AWAITED_MS = 1000;
+/** Between two fetches, in ms, from a broker that cannot be reached. */
+const ABSENT_BROKER_MS = 200;
+/** What kafkajs takes for an offset that is not known yet. */
+const UNKNOWN_OFFSET = '-1';
 
 let patched = false;
 
@@ -16,6 +22,7 @@ export function patchKafkajs(): void {
   patched = true;
   stopIdleTimers();
   surviveLeaderlessPartitions();
+  surviveAbsentBrokers();
 }
 
 /**
@@ -61,6 +68,30 @@ function surviveLeaderlessPartitions(): void {
   Cluster.prototype.findLeaderForPartitions = function (topic, partitions) {
     const leaders = Object.entries(byLeader.call(this, topic, partitions));
     return Object.fromEntries(leaders.filter(([leader]) => leader !== '-1'));
+  };
+
+  const fetchOffsets = methodOf(Cluster.prototype, 'fetchTopicsOffset');
+  Cluster.prototype.fetchTopicsOffset = async function (topics) {
+    const found = await fetchOffsets.call(this, topics);
+    return topics.map(({ topic, partitions }) => {
+      const known = found.find((each) => each.topic === topic)?.partitions ?? [];
+      const missing = partitions
+        .filter(({ partition }) => !known.some((each) => each.partition === partition))
+        .map(({ partition }) => ({ partition, offset: UNKNOWN_OFFSET }));
+      return { topic, partitions: [...known, ...missing] };
+    });
+  };
+}
+
+/**
+ * A broker that refuses connections, but is in the metadata still, ended the fetches from all
+ * brokers. Now only the fetches from it pause; kafkajs has asked for new metadata by then.
+ */
+function surviveAbsentBrokers(): void {
+  const recover = methodOf(ConsumerGroup.prototype, 'recoverFromFetch');
+  ConsumerGroup.prototype.recoverFromFetch = async function (error) {
+    if (error.name === 'KafkaJSConnectionError') await pause(ABSENT_BROKER_MS);
+    else await recover.call(this, error);
   };
 }
 

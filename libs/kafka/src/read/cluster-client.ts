@@ -12,8 +12,8 @@ export interface Fetched {
 
 export interface PartitionOffsets {
   readonly ends: ReadonlyMap<number, number>;
-  /** Why a leader's partitions are missing; null where none did not answer. */
-  readonly failed: unknown;
+  /** Whether each leader that is known has answered; another client may know others. */
+  readonly complete: boolean;
 }
 
 /** What a broker answers to a fetch, as far as it is used here; kafkajs leaves it untyped. */
@@ -65,7 +65,7 @@ export class ClusterClient {
 
   /**
    * By partition, the offset after the last durable record. A partition whose leader is not known
-   * or does not answer is missing, and `failed` says whether another client may know better.
+   * or does not answer is missing. Rejects where no leader answers.
    */
   async ends(): Promise<PartitionOffsets> {
     await this.connect();
@@ -77,12 +77,13 @@ export class ClusterClient {
     const leaders = Object.values(this.cluster.findLeaderForPartitions(this.topic, partitions));
     const answers = await Promise.allSettled(leaders.map((led) => this.endsOf(led)));
     const ends = new Map<number, number>();
-    let failed: unknown = null;
+    const failures: unknown[] = [];
     for (const answer of answers) {
-      if (answer.status === 'rejected') failed = answer.reason;
+      if (answer.status === 'rejected') failures.push(answer.reason);
       else for (const [partition, end] of answer.value) ends.set(partition, end);
     }
-    return { ends, failed };
+    if (ends.size === 0) throw new AggregateError(failures, `no leader of ${this.topic} answers`);
+    return { ends, complete: failures.length === 0 };
   }
 
   /**

@@ -58,7 +58,7 @@ export class PartitionEnds {
   /** A second try on a new client, since the first may have been lost with an idle connection. */
   private async ask(): Promise<Ends> {
     const first = await this.once().catch(() => null);
-    if (first?.failed === null) return first.ends;
+    if (first?.complete === true) return first.ends;
     const second = await this.once().catch((error: unknown) => {
       if (first === null) throw error;
       return first;
@@ -71,7 +71,7 @@ export class PartitionEnds {
     try {
       const asked = deadline(`asking for the ends of ${this.topic}`, client.ends(), this.timeoutMs);
       const answer = await asked;
-      if (answer.failed !== null) this.abandon(client);
+      if (!answer.complete) this.abandon(client);
       return answer;
     } catch (error) {
       this.abandon(client);
