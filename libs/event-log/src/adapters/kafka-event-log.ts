@@ -80,7 +80,7 @@ export class KafkaEventLog extends EventLog {
 
   private constructor(private readonly options: KafkaEventLogOptions) {
     super();
-    const { kafka, producers = 1 } = options;
+    const { kafka, producers = 2 } = options;
     this.partitions = options.partitions;
     this.prefix = options.prefix ?? 'sbp';
     this.topic = turnsTopic(options).topic;
