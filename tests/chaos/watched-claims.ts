@@ -12,11 +12,11 @@ export function watchedClaims(
   work: WorkWriter,
   completed: () => Set<string> | undefined,
 ): Claims {
-  const watched: Pick<Claims, 'claim' | 'open' | 'release' | 'adopt'> = {
+  const watched: Pick<Claims, 'claim' | 'open' | 'release'> = {
     async claim(request) {
       const outcome = await inner.claim(request);
       if (outcome.type === 'claimed') {
-        work.note({ note: 'claimed', session: request.sessionId, turn: request.turnId });
+        work.note({ note: 'claimed', session: outcome.sessionId, turn: request.turnId });
         points.pass('T1');
       }
       return outcome;
@@ -29,18 +29,13 @@ export function watchedClaims(
       }
       return outcome;
     },
-    async release(sessionId, epoch, head) {
-      const released = await inner.release(sessionId, epoch, head);
+    async release(release) {
+      const { sessionId } = release;
+      const released = await inner.release(release);
       const hadEnded = completed()?.delete(sessionId) === true;
       if (released && hadEnded) points.pass('T7');
       work.note({ note: 'released', session: sessionId });
       return released;
-    },
-    async adopt(orphan, runner, othersDead) {
-      const epoch = await inner.adopt(orphan, runner, othersDead);
-      if (epoch !== null)
-        work.note({ note: 'adopted', session: orphan.sessionId, turn: orphan.turnId });
-      return epoch;
     },
   };
   return Object.assign(Object.create(inner) as Claims, watched);

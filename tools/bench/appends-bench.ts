@@ -155,14 +155,19 @@ function events(): LogEventOf<'turn.completed'>[] {
     turn_id: randomUUID(),
     epoch: Date.now(),
     occurred_at: new Date().toISOString(),
+    by: { principal: 'anonymous', via: 'http' },
     data: {
-      messages: [{ role: 'assistant', content: ANSWER }],
+      message_count: 1,
+      bytes: ANSWER.length,
       model_used: 'gpt-4o',
       usage: { prompt_tokens: 20, completion_tokens: 300 },
       cost_usd: 0.001,
       snapshot_id: randomUUID(),
       caller: 'connected',
+      first_token_ms: 200,
+      model_ms: 2_000,
     },
+    content: { messages: [{ role: 'assistant', content: ANSWER }] },
   }));
 }
 

@@ -504,6 +504,7 @@ function fact(sessionId: string, seq: number): LogEvent {
     schema: 1,
     session_id: sessionId,
     occurred_at: '2026-05-10T15:05:00.000Z',
+    by: { principal: null, via: 'system' },
     data: { attach_id: randomUUID(), seq: seq + 1 },
   };
 }
@@ -516,6 +517,7 @@ function large(sessionId: string, bytes: number): LogEvent {
     session_id: sessionId,
     epoch: 1,
     occurred_at: '2026-05-10T15:05:00.000Z',
+    by: { principal: null, via: 'system' },
     data: { principal: 'p'.repeat(bytes), agent_id: 'a' },
   };
 }
