@@ -157,6 +157,7 @@ function eventOf(session: string): LogEvent {
     schema: 1,
     session_id: session,
     occurred_at: '2026-05-10T15:05:00.000Z',
+    by: { principal: null, via: 'system' },
     data: { attach_id: randomUUID(), seq: 1 },
   };
 }
