@@ -149,6 +149,7 @@ export function eventOf(sessionId: string, seq: number): LogEvent {
     schema: 1,
     session_id: sessionId,
     occurred_at: '2026-05-10T15:05:00.000Z',
+    by: { principal: null, via: 'system' },
     data: { attach_id: randomUUID(), seq: seq + 1 },
   };
 }
@@ -161,6 +162,7 @@ export function largeEventOf(sessionId: string, bytes: number): LogEvent {
     session_id: sessionId,
     epoch: 1,
     occurred_at: '2026-05-10T15:05:00.000Z',
+    by: { principal: null, via: 'system' },
     data: { principal: 'p'.repeat(bytes), agent_id: 'a' },
   };
 }
