@@ -161,7 +161,9 @@ describe('a turn whose runner died', () => {
     const { completions } = await survivor({ replaced: [{ part: SessionReads, by: () => reads }] });
     await folded({ turn: null, steps: 1 });
     await released();
-    expect(completions.problems).toEqual(['a turn was not taken over: Error: the database is away']);
+    expect(completions.problems).toEqual([
+      'a turn was not taken over: Error: the database is away',
+    ]);
     expect((await stage.types()).filter((type) => type === 'turn.completed')).toHaveLength(1);
   });
 });
@@ -220,7 +222,8 @@ describe('many orphans', () => {
   it('are all taken over within a few scans, though their runs never end', async () => {
     const { backend } = stage;
     const dead = await DeadProcess.on(backend);
-    for (let orphan = 1; orphan <= ORPHANS; orphan++) await dead.start(id(orphan), id(0x1000 + orphan));
+    for (let orphan = 1; orphan <= ORPHANS; orphan++)
+      await dead.start(id(orphan), id(0x1000 + orphan));
     let adopting = 0;
     const gate = Promise.withResolvers<undefined>();
     backend.log.obstacle = async ([{ type }]) => {
