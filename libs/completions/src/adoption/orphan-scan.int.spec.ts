@@ -13,7 +13,7 @@ import type { SessionState } from '#libs/domain';
 import { sql } from '#libs/sql';
 import { SessionReads } from '#libs/store';
 import { DeadProcess } from '../testing/dead-process.js';
-import type { CompletionsSetup, TestCompletions } from '../testing/test-completions.js';
+import type { CompletionsSetup } from '../testing/test-completions.js';
 import { TestModel, answerWith, neverAnswer } from '../testing/test-model.js';
 import { eventually, useStage } from '../testing/test-stage.js';
 
@@ -231,27 +231,21 @@ describe('many orphans', () => {
       adopting++;
       await gate.promise;
     };
-    const signs = vi.spyOn(backend.processes, 'signs');
-    const { model, completions } = await survivorThatHangs();
+    const model = new TestModel();
+    model.answer = neverAnswer;
+    const { completions } = await survivor({ model });
     await eventually(() => expect(adopting).toBe(MAX_TAKEOVERS));
     await scans(2);
     // Takeovers in progress are bounded; runs are not.
     expect(adopting).toBe(MAX_TAKEOVERS);
-    signs.mockClear();
-    gate.resolve(undefined);
     const looks = vi.spyOn(backend.processes, 'signs');
+    gate.resolve(undefined);
     await eventually(() => expect(model.asked).toHaveLength(ORPHANS));
     expect(looks.mock.calls.length).toBeLessThan(20);
     expect(new Set(completions.adoptions).size).toBe(ORPHANS);
     expect(completions.problems).toEqual([]);
   });
 });
-
-async function survivorThatHangs(): Promise<{ model: TestModel; completions: TestCompletions }> {
-  const model = new TestModel();
-  model.answer = neverAnswer;
-  return survivor({ model }).then(({ completions }) => ({ model, completions }));
-}
 
 describe('an answer that a process gave just before it died', () => {
   /** A turn that ended, and whose caller was about to be answered. */
@@ -303,6 +297,8 @@ describe('an answer that a process gave just before it died', () => {
     living.process.heartbeat.start();
     await survivor({ options: { othersDead: false } });
     await folded({ head: 1 }, id(2));
+    await scans(2);
+    expect(await stage.types(id(1))).not.toContain('turn.undelivered');
     await living.process.heartbeat.leave();
     // Now it is known to be dead, too.
     await folded({ head: 1 }, id(1));

@@ -68,7 +68,9 @@ export class Admission {
     });
   }
 
-  /** @throws SbpError SBP_UPSTREAM_UNAVAILABLE while the log is known to take nothing of a session */
+  /**
+   * @throws SbpError SBP_UPSTREAM_UNAVAILABLE while the log is known to take nothing of a session
+   */
   mustBeWritable(sessionId: string): void {
     if (this.log.outageOf(sessionId) === null) return;
     throw new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The log does not answer. Try later.', {

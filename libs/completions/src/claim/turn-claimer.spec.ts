@@ -105,7 +105,10 @@ describe('the live session of an agent', () => {
         },
       },
       presence: 'present',
-      wait: () => Promise.resolve(void waits++),
+      wait: () => {
+        waits++;
+        return Promise.resolve();
+      },
     }).claim({ type: 'live' }, request, () => waits < 2);
     expect(await claiming).toBeNull();
     expect(replaced).toEqual(['join']);

@@ -62,7 +62,7 @@ export class TestCompletions {
 
   get<T extends object>(part: Type<T> | (abstract new (...parameters: never[]) => T)): T {
     if (this.nest === null) throw new Error('it has not started');
-    return this.nest.get<T>(part as Type<T>, { strict: false });
+    return this.nest.get<T>(part, { strict: false });
   }
 
   /** Runs one request, and answers it. */
