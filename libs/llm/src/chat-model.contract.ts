@@ -37,6 +37,7 @@ export function describeChatModel(
     });
 
     it('takes a body in pieces as it takes it whole', async () => {
+      const model = await start();
       const { body, signal } = request({});
       const pieces = [body.subarray(0, 7), body.subarray(7, 7), body.subarray(7)];
       const [whole, parted] = await Promise.all([
