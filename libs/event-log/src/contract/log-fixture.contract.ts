@@ -3,6 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { expect, vi } from 'vitest';
 import type { LogEvent } from '#libs/protocol';
 import type { Database } from '#libs/sql';
+import { Limit } from '#libs/timing';
 import { sql } from '#libs/sql';
 import { ConsumerPositions } from '../consumer-positions.js';
 import type {
@@ -78,6 +79,7 @@ export class LogFixture {
   noting(sessionId: string, consumer: string, options: NotingOptions = {}): LogReader {
     let seen = 0;
     return transactionalReader({
+      transactions: new Limit(4),
       consumer,
       batchSize: options.batchSize ?? 100,
       database: this.current.database,
