@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ChaosResult } from './chaos-run.js';
-import type { Kill } from './killer.js';
+import type { Kill } from './blows.js';
 import { objections } from './report.js';
 import { STEP_NAMES } from './steps.js';
 
