@@ -102,8 +102,7 @@ function readAs(reading: Reading, incoming: IncomingMessage): void {
   const breakMs = reading === 'stalling' ? STALL_MS : STEADY_MS;
   const rest = (): void => {
     incoming.pause();
-    const timer = setTimeout(() => incoming.resume(), breakMs);
-    incoming.once('close', () => clearTimeout(timer));
+    setTimeout(() => incoming.resume(), breakMs).unref();
   };
   if (reading === 'stalling') incoming.once('data', rest);
   else incoming.on('data', rest);
