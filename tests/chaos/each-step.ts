@@ -3,21 +3,21 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ChaosResult, Topology } from '../../tools/chaos/index.js';
-import { Random, STEPS, STEP_NAMES, planKills, runChaos } from '../../tools/chaos/index.js';
+import { Random, STEPS, STEP_NAMES, planBlows, runChaos } from '../../tools/chaos/index.js';
 
 /** Closer together than in a long run: each process has just begun to serve again. */
-const GAP = { least: 1_500, most: 2_500 };
-const PATIENCE_MS = 340_000;
+const GAP = { least: 1_000, most: 2_000 };
+const PATIENCE_MS = 400_000;
 /**
- * No kill begins after it: what is left is found and judged, instead of a hook that runs out of
+ * No blow begins after it: what is left is found and judged, instead of a hook that runs out of
  * time.
  */
-const KILLS_MS = 150_000;
+const BLOWS_MS = 210_000;
 const SEED = 1;
 
 /**
- * Kills a topology's processes once at each named step while callers and surfaces use it, and
- * checks what these were told.
+ * Kills a topology's processes once at each named step, and stops and starts them, while callers
+ * and surfaces use it, and checks what these were told.
  */
 export function survivesEachStep(
   name: string,
@@ -33,8 +33,9 @@ export function survivesEachStep(
       dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-chaos-'));
       topology = await start(dataDir);
       const random = new Random(SEED);
-      const plan = planKills({ each: 1, random: 0, gap: GAP }, random);
-      const stopped = AbortSignal.timeout(KILLS_MS);
+      const { kinds } = topology;
+      const plan = planBlows({ each: 1, random: 0, restarts: 1, kinds, gap: GAP }, random);
+      const stopped = AbortSignal.timeout(BLOWS_MS);
       const say = (line: string): void => void process.stdout.write(`${line}\n`);
       result = await runChaos(topology, { plan, random, lanes: 4, stopped, say });
       passed = result.violations.length === 0 && result.crashes.length === 0;
@@ -57,6 +58,18 @@ export function survivesEachStep(
 
     it('goes on with turns of dead processes', () => {
       expect(result.adoptions).not.toEqual([]);
+    });
+
+    it('stops every kind of process and starts it again', () => {
+      for (const { name: kind, runsTurns } of result.kinds) {
+        const restarts = result.restarts.filter((restart) => restart.kind === kind);
+        expect(restarts.length, kind).toBeGreaterThanOrEqual(runsTurns ? 3 : 1);
+      }
+    });
+
+    it('hands turns over when it stops, and goes on with them', () => {
+      expect(result.restarts.flatMap(({ handedOver }) => handedOver)).not.toEqual([]);
+      expect(result.adoptions.map(({ after }) => after)).toContain('hand-over');
     });
 
     it('has no process that ends by itself', () => {

@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Arming, Step } from '../../tools/chaos/steps.js';
 import { isArming } from '../../tools/chaos/steps.js';
+import { takeStartOrder } from '../../tools/chaos/start-order.js';
 import type { WorkWriter } from './work-writer.js';
 
 /**
- * Where this process dies: it is told by its channel, and does it itself, so that it is exactly
- * there.
+ * Where this process dies: it is told by its channel, or by an order that waited for its start, and
+ * does it itself, so that it is exactly there.
  */
 export class KillPoints {
   private armed: Arming | null = null;
@@ -13,6 +14,7 @@ export class KillPoints {
   private readonly midStream = new Map<string, NodeJS.Timeout>();
 
   constructor(private readonly work: WorkWriter) {
+    this.armed = takeStartOrder(work.folder);
     process.on('message', (message) => {
       if (!isArming(message)) return;
       this.armed = message.arm === null ? null : message;

@@ -1,8 +1,10 @@
 import type { SurfaceSockets } from '#libs/gateway';
 import type { RunServiceOptions } from '#libs/runtime';
 import { KillPoints } from './kill-points.js';
-import { watchedClaims } from './watched-claims.js';
+import { watchedAnswers } from './watched-answers.js';
+import { watchedClaims, watchedOrphans } from './watched-claims.js';
 import { WatchedLog } from './watched-log.js';
+import { WatchedModel } from './watched-model.js';
 import { WatchedSockets } from './watched-sockets.js';
 import { WorkWriter } from './work-writer.js';
 
@@ -13,13 +15,19 @@ import { WorkWriter } from './work-writer.js';
 export function watch(): { readonly options: RunServiceOptions; readonly sockets: SurfaceSockets } {
   const work = new WorkWriter();
   const points = new KillPoints(work);
-  let watchedLog: WatchedLog | undefined;
+  /** Turns whose completion was acknowledged here, and that are not released yet. */
+  const ended = new Set<string>();
+  /** Turns that were released here to be answered, and whose answer is not confirmed yet. */
+  const promised = new Set<string>();
   return {
     sockets: new WatchedSockets(points, work),
     options: {
       decorators: {
-        log: (log) => (watchedLog = new WatchedLog(log, points, work)),
-        claims: (claims) => watchedClaims(claims, points, work, () => watchedLog?.completed),
+        log: (log) => new WatchedLog(log, points, work, ended),
+        claims: (claims) => watchedClaims(claims, points, work, { ended, promised }),
+        orphans: (orphans) => watchedOrphans(orphans, points, work),
+        unconfirmed: (unconfirmed) => watchedAnswers(unconfirmed, points, promised),
+        model: (model) => new WatchedModel(model, points),
       },
     },
   };

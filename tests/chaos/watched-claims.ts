@@ -1,16 +1,16 @@
-import type { Claims } from '#libs/store';
+import type { Claims, Orphans } from '#libs/store';
 import type { KillPoints } from './kill-points.js';
 import type { WorkWriter } from './work-writer.js';
 
 /**
- * The claims with their kill points, and notes of which are held. `completed`: sessions whose
- * turn's end was acknowledged.
+ * The claims with their kill points, and notes of which are held. `ended`: turns whose end was
+ * acknowledged here. `promised` is given those that are about to be answered.
  */
 export function watchedClaims(
   inner: Claims,
   points: KillPoints,
   work: WorkWriter,
-  completed: () => Set<string> | undefined,
+  { ended, promised }: { readonly ended: Set<string>; readonly promised: Set<string> },
 ): Claims {
   const watched: Pick<Claims, 'claim' | 'open' | 'release'> = {
     async claim(request) {
@@ -30,13 +30,31 @@ export function watchedClaims(
       return outcome;
     },
     async release(release) {
-      const { sessionId } = release;
+      const { sessionId, turnId, answeredBy } = release;
       const released = await inner.release(release);
-      const hadEnded = completed()?.delete(sessionId) === true;
-      if (released && hadEnded) points.pass('T7');
+      const hadEnded = ended.delete(turnId);
+      if (released && hadEnded && answeredBy !== null) {
+        promised.add(turnId);
+        points.pass('T7');
+      }
       work.note({ note: 'released', session: sessionId });
       return released;
     },
   };
   return Object.assign(Object.create(inner) as Claims, watched);
+}
+
+/** The turns that nobody looks after, with the kill point of their adoption. */
+export function watchedOrphans(inner: Orphans, points: KillPoints, work: WorkWriter): Orphans {
+  const watched: Pick<Orphans, 'adopt'> = {
+    async adopt(orphan, runner, judgedBy) {
+      const epoch = await inner.adopt(orphan, runner, judgedBy);
+      if (epoch !== null) {
+        work.note({ note: 'adopted', session: orphan.sessionId, turn: orphan.turnId });
+        points.pass('O1');
+      }
+      return epoch;
+    },
+  };
+  return Object.assign(Object.create(inner) as Orphans, watched);
 }

@@ -22,19 +22,19 @@ const SENT: Partial<Record<LogEventType, Step>> = {
 const ACKNOWLEDGED: Partial<Record<LogEventType, Step>> = {
   'turn.started': 'T3',
   'turn.completed': 'T6',
+  'turn.adopted': 'O2',
   'surface.acknowledged': 'K2',
 };
 const ENDINGS: readonly LogEventType[] = ['turn.completed', 'turn.failed', 'turn.cancelled'];
 
 /** The log with its kill points, and notes of what is on its way. */
 export class WatchedLog extends EventLog {
-  /** Sessions whose last turn's completion was acknowledged here, and not released since. */
-  readonly completed = new Set<string>();
-
   constructor(
     private readonly inner: EventLog,
     private readonly points: KillPoints,
     private readonly work: WorkWriter,
+    /** Is given the turns whose completion was acknowledged here. */
+    private readonly ended: Set<string>,
   ) {
     super();
   }
@@ -54,7 +54,7 @@ export class WatchedLog extends EventLog {
   override async append(events: Append): Promise<AppendOutcome> {
     // An opening comes with the first turn's start, which is what counts.
     const event = events.find(({ type }) => type in SENT) ?? events[0];
-    const { type, session_id: session } = event;
+    const { type } = event;
     if (ENDINGS.includes(type)) this.streamEnds(event);
     this.noteSurface(event, 'sent');
     const outcome = await this.work.during('append', () =>
@@ -62,7 +62,7 @@ export class WatchedLog extends EventLog {
     );
     if (outcome.type === 'rejected') return outcome;
     this.noteSurface(event, 'appended');
-    if (type === 'turn.completed') this.completed.add(session);
+    if (type === 'turn.completed') this.ended.add(event.turn_id);
     const acknowledged = ACKNOWLEDGED[type];
     if (acknowledged !== undefined) this.points.pass(acknowledged);
     if (event.type === 'turn.started') this.points.streamBegins(event.turn_id);

@@ -9,11 +9,14 @@ type WithoutTime<T> = T extends unknown ? Omit<T, 'at'> : never;
  * returns.
  */
 export class WorkWriter {
+  readonly folder: string;
   private readonly file: number;
 
-  constructor(folder = process.env[LEDGER_VARIABLE]) {
+  constructor() {
+    const { [LEDGER_VARIABLE]: folder } = process.env;
     if (folder === undefined) throw new Error(`${LEDGER_VARIABLE} names no folder.`);
     mkdirSync(folder, { recursive: true });
+    this.folder = folder;
     this.file = openSync(ledgerFile(folder, process.pid), 'a');
   }
 

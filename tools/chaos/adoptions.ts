@@ -1,24 +1,39 @@
-import type { Kill } from './killer.js';
+import type { Blows } from './blows.js';
 import type { WorkNote } from './work-ledger.js';
 
 export interface Adoption {
   readonly session: string;
   readonly turn: string;
-  /** From the death of its runner to the claim of another, in ms. */
+  /** How its runner ended. */
+  readonly after: 'kill' | 'hand-over';
+  /** From the end of its runner to the claim of another, in ms. */
   readonly afterMs: number;
 }
 
-/** Turns of killed processes that others took over. */
+/** Turns of ended processes that others took over. */
 export function adoptionsAfter(
-  kills: readonly Kill[],
+  { kills, restarts }: Blows,
   notes: readonly WorkNote[],
 ): readonly Adoption[] {
+  const ends = [
+    ...kills.map(({ at, hand }) => ({ at, left: hand.claims, after: 'kill' as const })),
+    ...restarts.map(({ endedAt, handedOver }) => ({
+      at: endedAt,
+      left: handedOver,
+      after: 'hand-over' as const,
+    })),
+  ].sort((one, other) => one.at - other.at);
   return notes.flatMap((note) => {
     if (note.note !== 'adopted') return [];
     const { session, turn, at } = note;
-    const death = kills.findLast(
-      ({ at: diedAt, hand }) => diedAt <= at && hand.claims.includes(`${session} ${turn}`),
+    // An end is seen a little after it was, and an adopter may be quicker.
+    const end = ends.findLast(
+      (each) => each.at <= at + SEEN_MS && each.left.includes(`${session} ${turn}`),
     );
-    return death === undefined ? [] : [{ session, turn, afterMs: at - death.at }];
+    if (end === undefined) return [];
+    return [{ session, turn, after: end.after, afterMs: Math.max(0, at - end.at) }];
   });
 }
+
+/** How late the end of a process may be seen, in ms. */
+const SEEN_MS = 1_000;

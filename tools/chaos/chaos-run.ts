@@ -2,9 +2,10 @@ import type { Adoption } from './adoptions.js';
 import { adoptionsAfter } from './adoptions.js';
 import type { ConversationHistory, Violation } from './history.js';
 import { checkHistory } from './history-checker.js';
-import type { PlannedKill } from './kill-schedule.js';
-import type { Kill } from './killer.js';
-import { kill } from './killer.js';
+import type { Kill, Restart } from './blows.js';
+import type { PlannedBlow } from './kill-schedule.js';
+import { Killer } from './killer.js';
+import { MemoryWatch } from './memory-watch.js';
 import type { Random } from './random.js';
 import type { ProcessExit } from '../supervise/index.js';
 import type { Topology } from './topology.js';
@@ -12,11 +13,11 @@ import { readAllLedgers } from './work-ledger.js';
 import { Workload } from './workload.js';
 
 export interface ChaosOptions {
-  readonly plan: readonly PlannedKill[];
+  readonly plan: readonly PlannedBlow[];
   readonly random: Random;
   /** Conversations at a time. */
   readonly lanes: number;
-  /** No kill begins after it. */
+  /** No blow begins after it. */
   readonly stopped: AbortSignal;
   readonly say: (line: string) => void;
 }
@@ -24,8 +25,12 @@ export interface ChaosOptions {
 /** What came of killing one topology's processes. */
 export interface ChaosResult {
   readonly topology: Topology['name'];
+  readonly kinds: Topology['kinds'];
   readonly kills: readonly Kill[];
+  readonly restarts: readonly Restart[];
   readonly adoptions: readonly Adoption[];
+  /** The most bytes that each process held in memory. */
+  readonly memory: Readonly<Record<string, number>>;
   readonly crashes: readonly ProcessExit[];
   readonly conversations: readonly ConversationHistory[];
   readonly violations: readonly Violation[];
@@ -38,21 +43,28 @@ export interface ChaosResult {
 export async function runChaos(topology: Topology, options: ChaosOptions): Promise<ChaosResult> {
   const { plan, random, lanes, stopped, say } = options;
   const workload = new Workload(topology, random.fork('workload'), lanes);
-  const kills = await kill(topology, plan, stopped, ({ victim, step }) => {
-    say(
-      `${topology.name}: ${victim} killed ${step === null ? 'at random' : `at ${step}`} (${workload.calls} calls so far)`,
-    );
+  const told = (what: string): void =>
+    say(`${topology.name}: ${what} (${workload.calls} calls so far)`);
+  const killer = new Killer(topology, {
+    calls: workload,
+    stopped,
+    onKill: ({ victim, step }) => told(`${victim} killed ${step ?? 'at random'}`),
+    onRestart: ({ victim, running, handedOver, moment }) =>
+      told(`${victim} stopped (${moment}): it ran ${running} turns, and left ${handedOver.length}`),
   });
-  say(
-    `${topology.name}: no more kills; bringing ${workload.conversations.length} conversations to rest …`,
-  );
+  const memory = new MemoryWatch(topology.victims);
+  const blows = await killer.run(plan);
+  const { length } = workload.conversations;
+  say(`${topology.name}: no more blows; bringing ${length} conversations to rest …`);
   const conversations = await workload.finish();
   return {
     topology: topology.name,
-    kills,
-    adoptions: adoptionsAfter(kills, readAllLedgers(topology.ledgers)),
+    kinds: topology.kinds,
+    ...blows,
+    adoptions: adoptionsAfter(blows, readAllLedgers(topology.ledgers)),
+    memory: Object.fromEntries(await memory.stop()),
     crashes: topology.crashes,
     conversations,
-    violations: checkHistory({ conversations }),
+    violations: checkHistory({ conversations, killedAt: blows.kills.map(({ at }) => at) }),
   };
 }

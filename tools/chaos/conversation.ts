@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Call, Connection, ConversationHistory, Read } from './history.js';
+import type { Call, Connection, ConversationHistory, Read, Reading } from './history.js';
 import { complete } from './http-caller.js';
 import type { Random } from './random.js';
 import { readMessages } from './session-reader.js';
@@ -9,6 +9,16 @@ import { Surface } from './surface.js';
 const CALLS = { least: 10, most: 18 };
 /** A turn's length, in ms. */
 const TURN = { least: 300, most: 2_000 };
+/** Of those that last longer than a process that is asked to stop lets its turns go on, in ms. */
+const LONG_TURN = { least: 8_000, most: 11_000 };
+const LONG_SHARE = 0.08;
+/** Callers that stop reading, and those that read slowly. */
+const STALLING_SHARE = 0.006;
+const STEADY_SHARE = 0.02;
+/** Words of an answer that no connection holds, as a model says them that pauses for nothing. */
+const HUGE = 60_000;
+/** Words of an answer that takes a slow reader a while. */
+const LARGE = 8_000;
 /** Before a caller or surface that failed tries again, in ms. */
 const RETRY = { least: 100, most: 500 };
 /** How long a surface stays, and how long it is away, in ms: long enough for several turns. */
@@ -30,6 +40,8 @@ export class Conversation {
   firstAttachedAt = Infinity;
   private current: { readonly id: string; readonly token: string } | null = null;
   private readonly surfaces = new Set<Surface>();
+  /** When the turns that callers wait for will have been said, by their markers. */
+  private readonly running = new Map<string, number>();
   private made = 0;
   /** Calls that a server took. */
   private reached = 0;
@@ -44,6 +56,11 @@ export class Conversation {
 
   get session(): { readonly id: string; readonly token: string } | null {
     return this.current;
+  }
+
+  /** How long the session's turns will still take, in ms; null where none is known to run. */
+  get remainingMs(): number | null {
+    return this.running.size === 0 ? null : Math.max(...this.running.values()) - Date.now();
   }
 
   /** Talks until it is done or told to stop. */
@@ -73,24 +90,24 @@ export class Conversation {
   async callOnce(vanishes: boolean): Promise<Call> {
     const { random } = this;
     const marker = `${this.name}-${++this.made}`;
-    const length = random.between(TURN.least, TURN.most);
-    const ttft = random.between(10, 120);
-    const tokens = random.between(8, 40);
-    const interval = Math.round((length - ttft) / tokens);
+    const { how, length, reading, stream } = this.drawTurn();
     const begunAt = Date.now();
+    this.running.set(marker, begunAt + length);
     const { outcome, session } = await complete({
       url: this.url,
       agentId: this.name,
       session: this.current,
-      message: `${marker}\ndemo: ttft=${ttft} tokens=${tokens} interval=${interval} vary`,
-      stream: random.chance(0.6),
-      vanishAfterMs: vanishes ? random.between(20, length) : null,
+      message: `${marker}\ndemo: ${how} vary`,
+      stream,
+      reading,
+      vanishAfterMs: vanishes && reading === 'eagerly' ? random.between(20, length) : null,
     });
+    this.running.delete(marker);
     if (outcome.type !== 'unreached') this.reached++;
     // The first answer that is whole says which session it is; a broken one may be of a session
     // that was never opened.
     if (outcome.type === 'answered') this.current ??= session;
-    const call = { marker, begunAt, endedAt: Date.now(), outcome };
+    const call = { marker, begunAt, endedAt: Date.now(), reading, outcome };
     this.calls.push(call);
     return call;
   }
@@ -117,6 +134,29 @@ export class Conversation {
   history(ending: Pick<ConversationHistory, 'acknowledged' | 'found'>): ConversationHistory {
     const { name, calls, reads, connections } = this;
     return { name, sessionId: this.current?.id ?? '', calls, reads, connections, ...ending };
+  }
+
+  /** What the model is asked for, and how its answer is read. */
+  private drawTurn(): {
+    readonly how: string;
+    /** In ms; 0 where nothing but the reader takes time. */
+    readonly length: number;
+    readonly reading: Reading;
+    readonly stream: boolean;
+  } {
+    const { random } = this;
+    const kind = random.next();
+    if (kind < STALLING_SHARE + STEADY_SHARE) {
+      const reading = kind < STALLING_SHARE ? 'stalling' : 'steadily';
+      const tokens = reading === 'stalling' ? HUGE : LARGE;
+      return { how: `ttft=10 tokens=${tokens} interval=0`, length: 0, reading, stream: true };
+    }
+    const range = random.chance(LONG_SHARE) ? LONG_TURN : TURN;
+    const length = random.between(range.least, range.most);
+    const ttft = random.between(10, 120);
+    const tokens = random.between(8, 40);
+    const how = `ttft=${ttft} tokens=${tokens} interval=${Math.round((length - ttft) / tokens)}`;
+    return { how, length, reading: 'eagerly', stream: random.chance(0.6) };
   }
 
   private async comeAndGo(stopped: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 import type { History, Violation } from './history.js';
+import { checkStops } from './history-stops.js';
 import { checkTether } from './history-tether.js';
 import { checkTranscript } from './history-transcript.js';
 
@@ -6,11 +7,13 @@ import { checkTranscript } from './history-transcript.js';
  * Compares what callers and surfaces were told with what is found in the end: nothing acknowledged
  * is lost, doubled, altered or out of order, every turn ended, and what a surface got is, after
  * dropping repeats by `seq`, each owed turn once and in order. Calls without an acknowledged
- * outcome may have run, at most once each. Nothing found: the history is allowed.
+ * outcome may have run, at most once each. A process that is asked to stop fails nothing, and tells
+ * everybody whom it leaves. Nothing found: the history is allowed.
  */
-export function checkHistory({ conversations }: History): readonly Violation[] {
+export function checkHistory({ conversations, killedAt }: History): readonly Violation[] {
   return conversations.flatMap((conversation) => [
     ...checkTranscript(conversation),
-    ...checkTether(conversation),
+    ...checkTether(conversation, killedAt),
+    ...checkStops(conversation, killedAt),
   ]);
 }

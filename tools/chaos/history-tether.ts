@@ -15,7 +15,10 @@ type Report = (rule: Rule, detail: string) => void;
  * What surfaces were shown over all connections, against each other and against the session's
  * messages.
  */
-export function checkTether(conversation: ConversationHistory): readonly Violation[] {
+export function checkTether(
+  conversation: ConversationHistory,
+  killedAt: readonly number[],
+): readonly Violation[] {
   const violations: Violation[] = [];
   const report = (rule: Rule, detail: string): void => {
     violations.push({ rule, conversation: conversation.name, detail });
@@ -28,6 +31,7 @@ export function checkTether(conversation: ConversationHistory): readonly Violati
   checkTexts(connections, turns, report);
   checkCursor(conversation, connections, report);
   checkOwed(connections, shown, turns, report);
+  checkEndings(shown, turns, killedAt, report);
   if (conversation.found.queuedTurns !== 0) {
     report(
       'redrained',
@@ -167,15 +171,14 @@ function checkOwed(
   const firstAttached = Math.min(...connections.map(({ attachedAt }) => attachedAt ?? Infinity));
   let lastSeq = 0;
   for (const turn of turns) {
-    const name = `${turn.call?.marker ?? 'an unknown call'} (turn ${turn.turnId})`;
+    const name = nameOf(turn);
     const ended = shown.get(turn.turnId);
     if (ended === undefined) {
       if (isOwed(turn, firstAttached))
         report('undelivered', `${name} was never given to a surface`);
       continue;
     }
-    if (turn.text === null) checkEnding(turn, ended, name, report);
-    else if (turn.completedAt > firstAttached) {
+    if (turn.text !== null && turn.completedAt > firstAttached) {
       if (ended.seq < lastSeq)
         report('reordered', `${name} has seq ${ended.seq}, a turn before it has ${lastSeq}`);
       lastSeq = ended.seq;
@@ -194,7 +197,7 @@ export function isOwed({ call, text, completedAt }: FoundTurn, firstAttached: nu
     case 'vanished':
       return text === null || completedAt > call.endedAt + GONE_KNOWN_MS;
     case 'refused':
-      return text !== null;
+      return text !== null || !call.outcome.mayRetry;
     case 'answered':
     case 'unreached':
     case undefined:
@@ -202,13 +205,30 @@ export function isOwed({ call, text, completedAt }: FoundTurn, firstAttached: nu
   }
 }
 
-function checkEnding(
-  { call }: FoundTurn,
-  { status, errorCode }: ShownTurn,
-  name: string,
+/** So many processes that ran a turn must have died before it may be given up. */
+const DEATHS_TO_GIVE_UP = 4;
+
+/** A turn that did not complete has a reason. */
+function checkEndings(
+  shown: ReadonlyMap<string, ShownTurn>,
+  turns: readonly FoundTurn[],
+  killedAt: readonly number[],
   report: Report,
 ): void {
-  // Three processes that ran it died; or its caller had been told 503 before it began.
-  const hasReason = errorCode === 'SBP_TURN_ABANDONED' || call?.outcome.type === 'refused';
-  if (!hasReason) report('unexpected', `${name} ended ${status} with ${errorCode ?? 'no error'}`);
+  for (const turn of turns) {
+    const ended = shown.get(turn.turnId);
+    if (ended === undefined || turn.text !== null) continue;
+    const { errorCode, status } = ended;
+    const deaths = killedAt.filter((at) => at >= (turn.call?.begunAt ?? 0)).length;
+    const isGivenUp = errorCode === 'SBP_TURN_ABANDONED' && deaths >= DEATHS_TO_GIVE_UP;
+    // Its caller had been told, before it began, that it may try again.
+    const wasRefused = turn.call?.outcome.type === 'refused' && turn.call.outcome.mayRetry;
+    if (!isGivenUp && !wasRefused) {
+      report('unexpected', `${nameOf(turn)} ended ${status} with ${errorCode ?? 'no error'}`);
+    }
+  }
+}
+
+function nameOf({ call, turnId }: FoundTurn): string {
+  return `${call?.marker ?? 'an unknown call'} (turn ${turnId})`;
 }

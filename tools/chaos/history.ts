@@ -3,6 +3,8 @@ import type { ServerFrame } from '#libs/protocol';
 /** What clients were told and what was found in the end. Times are `Date.now()` of one machine. */
 export interface History {
   readonly conversations: readonly ConversationHistory[];
+  /** When a process died by SIGKILL. Those that were asked to stop are not among them. */
+  readonly killedAt: readonly number[];
 }
 
 /** All that happened around one agent's session. */
@@ -27,8 +29,12 @@ export interface Call {
   readonly marker: string;
   readonly begunAt: number;
   readonly endedAt: number;
+  readonly reading: Reading;
   readonly outcome: CallOutcome;
 }
+
+/** How a caller reads its answer: as it comes; slowly, but always on; not at all for long. */
+export type Reading = 'eagerly' | 'steadily' | 'stalling';
 
 export type CallOutcome =
   /** The whole answer came. */
@@ -41,15 +47,20 @@ export type CallOutcome =
     }
   /**
    * The model's end of the text came, so the turn was promised to be committed; then the stream
-   * broke.
+   * broke. `told`: the code of the error that the stream said it broke off for.
    */
-  | { readonly type: 'finished'; readonly text: string }
+  | { readonly type: 'finished'; readonly text: string; readonly told: string | null }
   /** The connection broke before the end of the text. */
-  | { readonly type: 'broken' }
+  | { readonly type: 'broken'; readonly told: string | null }
   /** The caller went away by itself. */
   | { readonly type: 'vanished' }
-  /** A whole answer that says no. */
-  | { readonly type: 'refused'; readonly status: number; readonly code: string | null }
+  /** A whole answer that says no. `mayRetry`: nothing in it tells a client not to try again. */
+  | {
+      readonly type: 'refused';
+      readonly status: number;
+      readonly code: string | null;
+      readonly mayRetry: boolean;
+    }
   /** Nobody took the connection: nothing was sent. */
   | { readonly type: 'unreached' }
   /** Neither answered nor broken for very long. */
@@ -133,5 +144,11 @@ export type Rule =
   | 'count'
   /** A read did not show what had been acknowledged before it. */
   | 'stale'
+  /** A caller was told that it may try again, and its turn completed. */
+  | 'misled'
+  /** A caller was cut off without a word, and no process had been killed. */
+  | 'silent'
+  /** What a caller got in full was given to the first surface too, though nothing had died. */
+  | 'redelivered'
   /** An answer, a close code or an end of a turn for which there was no reason. */
   | 'unexpected';

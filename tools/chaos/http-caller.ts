@@ -1,7 +1,7 @@
 import { Agent, request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { createParser } from 'eventsource-parser';
-import type { CallOutcome } from './history.js';
+import type { CallOutcome, Reading } from './history.js';
 
 export interface CompletionCall {
   readonly url: string;
@@ -10,6 +10,7 @@ export interface CompletionCall {
   readonly session: { readonly id: string; readonly token: string } | null;
   readonly message: string;
   readonly stream: boolean;
+  readonly reading: Reading;
   /** Goes away by itself so many ms after it began; null: stays. */
   readonly vanishAfterMs: number | null;
 }
@@ -72,6 +73,7 @@ export function complete(call: CompletionCall): Promise<CompletionResult> {
     outgoing.on('socket', (socket) => socket.once('connect', () => (isSent = true)));
     outgoing.on('response', (incoming) => {
       answer = new Answer(incoming, stream);
+      readAs(call.reading, incoming);
       incoming.on('close', () => ended('closed'));
     });
     outgoing.on('error', () => ended('closed'));
@@ -85,7 +87,25 @@ function outcomeOf(
   isSent: boolean,
 ): CallOutcome {
   if (ended !== 'closed') return { type: ended };
-  return answer?.outcome() ?? { type: isSent ? 'broken' : 'unreached' };
+  if (answer !== null) return answer.outcome();
+  return isSent ? { type: 'broken', told: null } : { type: 'unreached' };
+}
+
+/** A stalling reader stops for so long: longer than a server waits for a reader, in ms. */
+const STALL_MS = 40_000;
+/** A steady one reads again so often, in ms, and each time what a socket holds. */
+const STEADY_MS = 20;
+
+/** Slows the reading of an answer down. */
+function readAs(reading: Reading, incoming: IncomingMessage): void {
+  if (reading === 'eagerly') return;
+  const breakMs = reading === 'stalling' ? STALL_MS : STEADY_MS;
+  const rest = (): void => {
+    incoming.pause();
+    setTimeout(() => incoming.resume(), breakMs).unref();
+  };
+  if (reading === 'stalling') incoming.once('data', rest);
+  else incoming.on('data', rest);
 }
 
 /** An answer as it comes in. */
@@ -94,6 +114,8 @@ class Answer {
   private text = '';
   private finished = false;
   private done = false;
+  /** The code of the error that a stream says it breaks off for. */
+  private told: string | null = null;
   private body = '';
   private readonly isStream: boolean;
 
@@ -122,17 +144,23 @@ class Answer {
     const { complete: isWhole, statusCode: status = 0 } = this.incoming;
     if (this.isStream) {
       if (this.done && this.sbp !== null) return answered(this.sbp, this.text);
-      return this.finished ? { type: 'finished', text: this.text } : { type: 'broken' };
+      const { told } = this;
+      return this.finished ? { type: 'finished', text: this.text, told } : { type: 'broken', told };
     }
-    if (!isWhole) return { type: 'broken' };
+    if (!isWhole) return { type: 'broken', told: null };
     const body = JSON.parse(this.body) as WholeBody;
-    if (status !== 200) return { type: 'refused', status, code: body.error?.code ?? null };
-    if (body.sbp === undefined) return { type: 'refused', status, code: 'no sbp in the answer' };
+    const mayRetry = this.incoming.headers['x-should-retry'] !== 'false';
+    const refused = { type: 'refused', status, mayRetry } as const;
+    if (status !== 200) return { ...refused, code: body.error?.code ?? null };
+    if (body.sbp === undefined) return { ...refused, code: 'no sbp in the answer' };
     return answered(body.sbp, body.choices?.[0]?.message?.content ?? '');
   }
 
   private event(name: string | undefined, data: string): void {
-    if (name === 'error') return;
+    if (name === 'error') {
+      this.told = (JSON.parse(data) as WholeBody).error?.code ?? 'unnamed';
+      return;
+    }
     if (data === '[DONE]') {
       this.done = true;
       return;

@@ -1,28 +1,53 @@
 import type { Random } from './random.js';
 import type { Step } from './steps.js';
-import { STEP_NAMES } from './steps.js';
+import { STEP_NAMES, isSlow } from './steps.js';
 
-/** One kill to come; the choices that need the moment's situation are numbers to choose by. */
-export interface PlannedKill {
-  /** Null: any process, at any moment. */
-  readonly step: Step | null;
-  /** After the kill before it, in ms. */
+/** What a process is doing when it is asked to stop. */
+export type RestartMoment =
+  /** Whatever it does. */
+  | 'any'
+  /** It runs a turn that ends within the time that a stopping process gives its turns. */
+  | 'short turn'
+  /** It runs a turn that lasts longer than that. */
+  | 'long turn';
+
+/** One blow to come; the choices that need the moment's situation are numbers to choose by. */
+export type PlannedBlow = {
+  /** After the blow before it, in ms. */
   readonly gapMs: number;
-  /** See `Arming`. */
-  readonly afterMs: number;
   /** 0 ≤ r < 1: which of the processes that it could be. */
   readonly choice: number;
-}
+} & (
+  | {
+      readonly type: 'step';
+      readonly step: Step;
+      /** See `Arming`. */
+      readonly afterMs: number;
+    }
+  /** SIGKILL to any process, at any moment. */
+  | { readonly type: 'random' }
+  /** SIGTERM to a process of this kind; it is started again when it has ended. */
+  | { readonly type: 'restart'; readonly kind: string; readonly moment: RestartMoment }
+);
 
 export interface Schedule {
-  /** How often each named step is hit. */
+  /** How often each named step is hit; those that take long once less, but once. */
   readonly each: number;
   readonly random: number;
+  /** How often each kind of process is restarted at each of its moments. */
+  readonly restarts: number;
+  readonly kinds: readonly Kind[];
   /**
-   * Between kills, in ms. A named one is prepared soon after the least, and comes when its step is
+   * Between blows, in ms. A named one is prepared soon after the least, and comes when its step is
    * passed.
    */
   readonly gap: { readonly least: number; readonly most: number };
+}
+
+/** A kind of process. */
+export interface Kind {
+  readonly name: string;
+  readonly runsTurns: boolean;
 }
 
 /**
@@ -31,27 +56,48 @@ export interface Schedule {
  */
 const SENT_FOR_MS = [0, 1, 3];
 
-/** The kills of a run, in an order that follows from the seed. */
-export function planKills(
-  { each, random: count, gap }: Schedule,
-  random: Random,
-): readonly PlannedKill[] {
-  const named = STEP_NAMES.flatMap((step) =>
-    Array.from({ length: each }, (_, occurrence) => ({ step, occurrence })),
-  );
-  const anywhere = Array.from({ length: count }, () => ({ step: null, occurrence: 0 }));
-  return random
-    .shuffled<{ step: Step | null; occurrence: number }>([...named, ...anywhere])
-    .map(({ step, occurrence }) => ({
+/** How often a run is to hit a step. */
+export function timesOf(step: Step, each: number): number {
+  return isSlow(step) ? Math.max(1, each - 1) : each;
+}
+
+/** The blows of a run, in an order that follows from the seed. */
+export function planBlows(schedule: Schedule, random: Random): readonly PlannedBlow[] {
+  const { each, gap } = schedule;
+  const soon = Math.round(gap.least + (gap.most - gap.least) / 4);
+  const chosen = (most: number): Pick<PlannedBlow, 'gapMs' | 'choice'> => ({
+    gapMs: random.between(gap.least, most),
+    choice: random.next(),
+  });
+  const steps = STEP_NAMES.flatMap((step) =>
+    Array.from({ length: timesOf(step, each) }, (_, occurrence): PlannedBlow => ({
+      type: 'step',
       step,
-      gapMs: random.between(
-        gap.least,
-        step === null ? gap.most : Math.round(gap.least + (gap.most - gap.least) / 4),
-      ),
       afterMs:
         step === 'T4'
           ? random.between(60, 250)
           : (SENT_FOR_MS[occurrence % SENT_FOR_MS.length] ?? 0),
-      choice: random.next(),
-    }));
+      ...chosen(soon),
+    })),
+  );
+  const anywhere = Array.from({ length: schedule.random }, (): PlannedBlow => ({
+    type: 'random',
+    ...chosen(gap.most),
+  }));
+  const restarts = schedule.kinds.flatMap((kind) =>
+    momentsOf(kind).flatMap((moment) =>
+      Array.from({ length: schedule.restarts }, (): PlannedBlow => ({
+        type: 'restart',
+        kind: kind.name,
+        moment,
+        ...chosen(soon),
+      })),
+    ),
+  );
+  return random.shuffled([...steps, ...anywhere, ...restarts]);
+}
+
+/** The moments at which a kind of process is to be restarted. */
+export function momentsOf({ runsTurns }: Kind): readonly RestartMoment[] {
+  return runsTurns ? ['any', 'short turn', 'long turn'] : ['any'];
 }

@@ -5,17 +5,18 @@ import { parseArgs } from 'node:util';
 import { startKafka, startPostgres } from '../infrastructure/index.js';
 import type { ChaosResult } from './chaos-run.js';
 import { runChaos } from './chaos-run.js';
-import type { Schedule } from './kill-schedule.js';
-import { planKills } from './kill-schedule.js';
+import { planBlows, timesOf } from './kill-schedule.js';
 import { Random } from './random.js';
 import { figures, objections } from './report.js';
+import { STEP_NAMES } from './steps.js';
 import type { Topology } from './topology.js';
 import { startEmbedded, startServices } from './topology.js';
 
 const USAGE = `usage: npm run chaos -- [options]
 
   --kills N        kills of random processes, half of them on each topology (default 36); besides these every named
-                   step is hit three times on each
+                   step is hit three times on each (those that take long, twice), and every kind of process is
+                   stopped and started again
   --minutes N      what it may take; what was not reached by then fails the run (default 12)
   --seed S         repeats the plan of an earlier run (default: the time)
   --topology T     embedded or stack; both without it
@@ -23,8 +24,9 @@ const USAGE = `usage: npm run chaos -- [options]
 `;
 
 const EACH_STEP = 3;
+const EACH_RESTART = 2;
 const LEAST_TURNS = 200;
-const GAP = { least: 3_000, most: 6_000 };
+const GAP = { least: 1_500, most: 4_000 };
 const LANES = 6;
 /** Of a topology's time, kept for bringing it to rest, in ms. */
 const CLOSING_MS = 60_000;
@@ -39,7 +41,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 const startedAt = Date.now();
 const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-chaos-'));
 print(
-  `Chaos with seed ${options.seed}: ${options.kills} random kills and ${EACH_STEP} of each step on each topology.`,
+  `Chaos with seed ${options.seed}: ${options.kills} random kills, ${EACH_STEP} of each step on each topology, and restarts.`,
 );
 const results: ChaosResult[] = [];
 try {
@@ -62,11 +64,6 @@ async function run(
   ms: number,
 ): Promise<ChaosResult> {
   const random = new Random(options.seed).fork(name);
-  const schedule: Schedule = {
-    each: EACH_STEP,
-    random: Math.ceil(options.kills / topologies),
-    gap: GAP,
-  };
   const stopped = AbortSignal.any([
     interrupted.signal,
     AbortSignal.timeout(Math.max(0, Math.floor(ms) - CLOSING_MS)),
@@ -74,7 +71,16 @@ async function run(
   const { topology, end } = await start(name);
   try {
     return await runChaos(topology, {
-      plan: planKills(schedule, random),
+      plan: planBlows(
+        {
+          each: EACH_STEP,
+          random: Math.ceil(options.kills / topologies),
+          restarts: EACH_RESTART,
+          kinds: topology.kinds,
+          gap: GAP,
+        },
+        random,
+      ),
       random,
       lanes: LANES,
       stopped,
@@ -119,8 +125,13 @@ async function start(
 }
 
 async function judge(): Promise<never> {
-  const kills = options.topologies.length * EACH_STEP * 12 + options.kills;
-  const against = objections(results, { kills, eachStep: EACH_STEP, turns: LEAST_TURNS });
+  const named = STEP_NAMES.reduce((sum, step) => sum + timesOf(step, EACH_STEP), 0);
+  const against = objections(results, {
+    kills: options.topologies.length * named + options.kills,
+    eachStep: EACH_STEP,
+    eachRestart: EACH_RESTART,
+    turns: LEAST_TURNS,
+  });
   const missing = options.topologies.length - results.length;
   const minutes = ((Date.now() - startedAt) / 60_000).toFixed(1);
   const hasPassed = against.length === 0 && missing === 0;

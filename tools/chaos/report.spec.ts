@@ -1,10 +1,30 @@
 import { describe, expect, it } from 'vitest';
 import type { ChaosResult } from './chaos-run.js';
-import type { Kill } from './killer.js';
+import type { Kill, Restart } from './blows.js';
 import { objections } from './report.js';
 import { STEP_NAMES } from './steps.js';
 
-const DEMANDS = { kills: STEP_NAMES.length, eachStep: 1, turns: 0 };
+const DEMANDS = { kills: STEP_NAMES.length, eachStep: 1, eachRestart: 1, turns: 0 };
+const MIB = 1024 * 1024;
+
+function restart(moment: Restart['moment'], handedOver: readonly string[]): Restart {
+  return {
+    at: 1,
+    endedAt: 2,
+    victim: 'completions-1',
+    kind: 'completions',
+    moment,
+    pid: 1,
+    running: 1,
+    handedOver,
+  };
+}
+
+const RESTARTS = [
+  restart('any', []),
+  restart('short turn', []),
+  restart('long turn', ['session turn']),
+];
 
 function kill(step: Kill['step'], appends: number): Kill {
   return {
@@ -20,7 +40,10 @@ function result(change: Partial<ChaosResult> = {}): ChaosResult {
   const kills = STEP_NAMES.map((step) => kill(step, 1));
   return {
     topology: 'stack',
+    kinds: [{ name: 'completions', runsTurns: true }],
     kills,
+    restarts: RESTARTS,
+    memory: { 'completions-1': 300 * MIB },
     adoptions: [],
     crashes: [],
     conversations: [],
@@ -49,13 +72,28 @@ describe('a chaos run fails', () => {
         kills: [...STEP_NAMES.filter((step) => step !== 'T4'), null].map((step) => kill(step, 1)),
       }),
     ],
-    ['there were too few kills', /kills, not 12/, result({ kills: [kill('T1', 1)] })],
+    ['there were too few kills', /1 kills, not 16/, result({ kills: [kill('T1', 1)] })],
     [
       'fewer than half of the kills interrupted work',
       /interrupted/,
       result({
         kills: [...result().kills, ...result().kills.map(() => kill(null, 0)), kill(null, 0)],
       }),
+    ],
+    [
+      'a kind of process was not stopped at one of its moments',
+      /completions was stopped 0 times \(short turn\), not 1/,
+      result({ restarts: RESTARTS.filter(({ moment }) => moment !== 'short turn') }),
+    ],
+    [
+      'no turn was ever handed over',
+      /no turn was handed over/,
+      result({ restarts: RESTARTS.map((each) => ({ ...each, handedOver: [] })) }),
+    ],
+    [
+      'a process held too much in memory',
+      /completions-1 held 700 MiB in memory/,
+      result({ memory: { 'completions-1': 700 * MIB } }),
     ],
     [
       'a process ended by itself',

@@ -1,5 +1,8 @@
+import type { Adoption } from './adoptions.js';
 import type { ChaosResult } from './chaos-run.js';
 import { foundTurns } from './history-transcript.js';
+import type { RestartMoment } from './kill-schedule.js';
+import { momentsOf, timesOf } from './kill-schedule.js';
 import type { Step } from './steps.js';
 import { STEPS, STEP_NAMES } from './steps.js';
 import { isBusy } from './work-ledger.js';
@@ -7,17 +10,26 @@ import { isBusy } from './work-ledger.js';
 /** What a run must have done so that its success means something. */
 export interface Demands {
   readonly kills: number;
-  /** Of each named step, on each topology. */
+  /** Of each named step, on each topology; less of the slow ones. */
   readonly eachStep: number;
+  /** Of each kind of process, at each of its moments. */
+  readonly eachRestart: number;
   readonly turns: number;
 }
 
 /** In how many of the kills the process must have had something in hand. */
 const BUSY_SHARE = 0.5;
 const SHOWN_VIOLATIONS = 40;
+const MIB = 1024 * 1024;
+/** What no process may ever hold in memory, whoever reads its answers slowly, in bytes. */
+const MOST_MEMORY = 640 * MIB;
 
 function killsAt({ kills }: ChaosResult, step: Step): number {
   return kills.filter((kill) => kill.step === step).length;
+}
+
+function restartsAt({ restarts }: ChaosResult, kind: string, moment: RestartMoment): number {
+  return restarts.filter((each) => each.kind === kind && each.moment === moment).length;
 }
 
 /** Turns that completed. */
@@ -48,10 +60,28 @@ export function objections(results: readonly ChaosResult[], demands: Demands): r
       ),
     ),
     ...results.flatMap((result) =>
-      STEP_NAMES.filter((step) => killsAt(result, step) < demands.eachStep).map(
+      STEP_NAMES.filter((step) => killsAt(result, step) < timesOf(step, demands.eachStep)).map(
         (step) =>
-          `${result.topology}: ${step} (${STEPS[step]}) was hit ${killsAt(result, step)} times, not ${demands.eachStep}`,
+          `${result.topology}: ${step} (${STEPS[step]}) was hit ${killsAt(result, step)} times, not ${timesOf(step, demands.eachStep)}`,
       ),
+    ),
+    ...results.flatMap((result) =>
+      result.kinds.flatMap((kind) =>
+        momentsOf(kind)
+          .filter((moment) => restartsAt(result, kind.name, moment) < demands.eachRestart)
+          .map(
+            (moment) =>
+              `${result.topology}: ${kind.name} was stopped ${restartsAt(result, kind.name, moment)} times (${moment}), not ${demands.eachRestart}`,
+          ),
+      ),
+    ),
+    ...results
+      .filter(({ restarts }) => restarts.every(({ handedOver }) => handedOver.length === 0))
+      .map(({ topology }) => `${topology}: no turn was handed over`),
+    ...results.flatMap(({ topology, memory }) =>
+      Object.entries(memory)
+        .filter(([, bytes]) => bytes > MOST_MEMORY)
+        .map(([name, bytes]) => `${topology}: ${name} held ${mib(bytes)} in memory`),
     ),
     ...(kills.length < demands.kills ? [`${kills.length} kills, not ${demands.kills}`] : []),
     ...(turns < demands.turns ? [`${turns} turns, not ${demands.turns}`] : []),
@@ -63,11 +93,10 @@ export function objections(results: readonly ChaosResult[], demands: Demands): r
 
 /** The figures of one topology, in a few lines. */
 export function figures(result: ChaosResult): readonly string[] {
-  const { topology, kills, adoptions, conversations } = result;
+  const { topology, kills, restarts, adoptions, conversations, memory } = result;
   const calls = conversations.flatMap((each) => each.calls);
   const outcomes = Map.groupBy(calls, ({ outcome }) => outcome.type);
   const connections = conversations.flatMap((each) => each.connections);
-  const times = adoptions.map(({ afterMs }) => afterMs).sort((left, right) => left - right);
   const longest = Math.max(0, ...calls.map(({ begunAt, endedAt }) => endedAt - begunAt));
   const byVictim = Map.groupBy(kills, ({ victim }) => victim);
   return [
@@ -79,9 +108,23 @@ export function figures(result: ChaosResult): readonly string[] {
       .join(', ')}`,
     `  ${conversations.length} sessions, ${turnsOf(result)} turns completed; ${calls.length} calls: ${[...outcomes].map(([type, of]) => `${of.length} ${type}`).join(', ')}; the longest took ${seconds(longest)}`,
     `  ${connections.length} surface connections, ${conversations.reduce((sum, each) => sum + each.acknowledged.length, 0)} acknowledgements followed`,
-    `  ${times.length} turns adopted; p50 ${seconds(times[Math.floor(times.length / 2)])}, max ${seconds(times.at(-1))}`,
+    `  ${restarts.length} restarts; ${restarts.reduce((sum, { running }) => sum + running, 0)} turns ran then, ${restarts.reduce((sum, { handedOver }) => sum + handedOver.length, 0)} of them were handed over; the longest stop took ${seconds(Math.max(0, ...restarts.map(({ at, endedAt }) => endedAt - at)))}`,
+    `  turns adopted: ${adoptedIn(adoptions, 'kill')} after a kill; ${adoptedIn(adoptions, 'hand-over')} after a hand-over`,
+    `  ${calls.filter(({ reading }) => reading === 'stalling').length} callers stopped reading, ${calls.filter(({ reading }) => reading === 'steadily').length} read slowly; the most memory of a process: ${mib(Math.max(0, ...Object.values(memory)))}`,
     `  ${result.violations.length} promises broken`,
   ];
+}
+
+function adoptedIn(adoptions: readonly Adoption[], after: Adoption['after']): string {
+  const times = adoptions
+    .filter((adoption) => adoption.after === after)
+    .map(({ afterMs }) => afterMs)
+    .sort((left, right) => left - right);
+  return `${times.length}, p50 ${seconds(times[Math.floor(times.length / 2)])}, max ${seconds(times.at(-1))}`;
+}
+
+function mib(bytes: number): string {
+  return `${Math.round(bytes / MIB)} MiB`;
 }
 
 function seconds(ms: number | undefined): string {

@@ -1,15 +1,19 @@
 /**
- * Points at which a process can be made to kill itself: of a turn (T), an attach (A), an
- * acknowledgement (K).
+ * Points at which a process can be made to kill itself: of a turn (T), of an orphan's adoption (O),
+ * of a hand-over (H), of an attach (A), of an acknowledgement (K).
  */
 export const STEPS = {
-  T1: 'turn claimed',
+  T1: 'claim committed, its answer not used',
   T2: 'start of a turn sent to the log',
   T3: 'start of a turn acknowledged by the log',
   T4: 'in the middle of the stream',
   T5: 'completion sent to the log',
   T6: 'completion acknowledged by the log',
-  T7: 'claim released',
+  T7: 'claim released, the caller not answered',
+  T8: 'caller answered, its answer not confirmed',
+  O1: 'claim of an orphan committed, adoption not sent to the log',
+  O2: 'adoption acknowledged by the log, the turn not run again',
+  H1: 'hand-over begun by a process that was asked to stop',
   A1: 'attach sent to the log',
   A2: 'attach folded, SESSION_ATTACHED about to be written',
   A3: 'in the middle of a drain',
@@ -22,7 +26,17 @@ export const STEP_NAMES = Object.keys(STEPS) as readonly Step[];
 
 /** Which service passes a step. */
 export function ownerOf(step: Step): 'completions' | 'gateway' {
-  return step.startsWith('T') ? 'completions' : 'gateway';
+  return step.startsWith('A') || step.startsWith('K') ? 'gateway' : 'completions';
+}
+
+/** Steps that a process passes only after it was made to, which takes some seconds. */
+export function isSlow(step: Step): boolean {
+  return needsOrphan(step) || step === 'H1';
+}
+
+/** Steps that a process passes only where another one left a turn behind. */
+export function needsOrphan(step: Step): boolean {
+  return step.startsWith('O');
 }
 
 /**

@@ -6,6 +6,7 @@ import { startStack } from '../stack/index.js';
 import type { ExistingInfrastructure } from '../stack/index.js';
 import type { ProcessExit } from '../supervise/index.js';
 import { SupervisedProcess, listeningLine } from '../supervise/index.js';
+import type { Kind } from './kill-schedule.js';
 import type { Step } from './steps.js';
 import { ownerOf } from './steps.js';
 import { LEDGER_VARIABLE } from './work-ledger.js';
@@ -16,11 +17,22 @@ export interface Topology {
   readonly url: string;
   readonly ledgers: string;
   readonly victims: readonly SupervisedProcess[];
+  readonly kinds: readonly Kind[];
   /** Those that pass a step. */
   passing(step: Step): readonly SupervisedProcess[];
-  /** Ends of processes that nobody brought about: exit codes, signals other than SIGKILL. */
+  /** Sends SIGTERM. When the process has ended it is started again. */
+  askToStop(victim: SupervisedProcess): void;
+  /**
+   * Ends of processes that nobody brought about: signals other than SIGKILL, and exit codes other
+   * than the 0 of one that was asked to stop.
+   */
   readonly crashes: readonly ProcessExit[];
   stop(): Promise<void>;
+}
+
+/** The kind of a process, by its name. */
+export function kindOf(name: string): string {
+  return name.replace(/-\d+$/, '');
 }
 
 /** Before a killed process is started again, in ms: about what a supervisor takes. */
@@ -121,10 +133,12 @@ function topology(
   stop: () => Promise<void>,
 ): Topology {
   const crashes: ProcessExit[] = [];
+  const asked = new Set<number>();
   let isStopping = false;
   const onExit = (exit: ProcessExit): void => {
     if (isStopping || exit.expected) return;
-    if (exit.signal !== 'SIGKILL') crashes.push(exit);
+    const hasStopped = asked.has(exit.pid) && exit.code === 0;
+    if (exit.signal !== 'SIGKILL' && !hasStopped) crashes.push(exit);
     const victim = victims.find((each) => each.name === exit.name);
     setTimeout(() => {
       // One that ends before it is ready ends here again.
@@ -137,7 +151,15 @@ function topology(
     url,
     ledgers: ledgerFolder(dataDir),
     victims,
+    kinds: [...new Set(victims.map((victim) => kindOf(victim.name)))].map((kind) => ({
+      name: kind,
+      runsTurns: passing('T1').some((runner) => kindOf(runner.name) === kind),
+    })),
     passing,
+    askToStop: (victim) => {
+      asked.add(victim.pid);
+      victim.kill('SIGTERM');
+    },
     crashes,
     stop: async () => {
       isStopping = true;

@@ -59,8 +59,9 @@ export function readLedger(folder: string, pid: number): readonly WorkNote[] {
 
 /** The notes of all processes, by time. */
 export function readAllLedgers(folder: string): readonly WorkNote[] {
-  const files = readdirSync(folder).map((name) => path.join(folder, name));
-  return files
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.jsonl'))
+    .map((name) => path.join(folder, name))
     .flatMap((file) => parse(readFileSync(file, 'utf8')))
     .sort((left, right) => left.at - right.at);
 }

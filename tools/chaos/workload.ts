@@ -38,6 +38,11 @@ export class Workload {
     return this.conversations.reduce((sum, { calls }) => sum + calls.length, 0);
   }
 
+  /** How long the session's running turn will still take, in ms; null where that is unknown. */
+  remainingMs(sessionId: string): number | null {
+    return this.conversations.find(({ session }) => session?.id === sessionId)?.remainingMs ?? null;
+  }
+
   /** Begins nothing new, waits for what is under way, and finds what is there in the end. */
   async finish(): Promise<readonly ConversationHistory[]> {
     this.stop.abort();

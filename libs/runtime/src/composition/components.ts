@@ -29,6 +29,9 @@ import { openStorage } from './storage.js';
 export interface Decorators {
   readonly log?: (log: EventLog) => EventLog;
   readonly claims?: (claims: Claims) => Claims;
+  readonly orphans?: (orphans: Orphans) => Orphans;
+  readonly unconfirmed?: (unconfirmed: UnconfirmedAnswers) => UnconfirmedAnswers;
+  readonly model?: (model: ChatModel) => ChatModel;
 }
 
 /** All that the services of one process share. */
@@ -77,22 +80,22 @@ export async function openComponents(
   const secret = loadSecret({ secret: settings.jwtSecret, dataDir: settings.dataDir });
   const storage = await openStorage(settings, options.name, logger);
   const { database } = storage;
-  const log = options.decorators?.log?.(storage.log) ?? storage.log;
-  const plainClaims = new Claims(database);
+  const { decorators = {} } = options;
+  const log = decorated(storage.log, decorators.log);
   const positions = new ConsumerPositions(database);
   const progress = new ProjectionProgress(() => positions.loadAll(PROJECTOR));
   const processes = new Processes(database);
-  const claims = options.decorators?.claims?.(plainClaims) ?? plainClaims;
-  const unconfirmed = new UnconfirmedAnswers(database);
+  const claims = decorated(new Claims(database), decorators.claims);
+  const unconfirmed = decorated(new UnconfirmedAnswers(database), decorators.unconfirmed);
   const presence = options.present ? await appear(processes, claims, unconfirmed, logger) : null;
-  const model = openModel(settings);
+  const model = decorated(openModel(settings), decorators.model);
   return {
     storage,
     log,
     positions,
     progress,
     claims,
-    orphans: new Orphans(database, claims.inUse),
+    orphans: decorated(new Orphans(database, claims.inUse), decorators.orphans),
     unconfirmed,
     transcripts: new Transcripts(database),
     processes,
@@ -112,6 +115,10 @@ export async function openComponents(
       await storage.close();
     },
   };
+}
+
+function decorated<T>(part: T, decorate: ((part: T) => T) | undefined): T {
+  return decorate?.(part) ?? part;
 }
 
 async function appear(
