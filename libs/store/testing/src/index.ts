@@ -1,4 +1,5 @@
 export { NaiveSession } from './naive-session.js';
+export { plansOf } from './query-plans.js';
 export { move, randomBatches } from './random-sessions.js';
 export {
   aProcess,
