@@ -5,7 +5,6 @@ export { createHttpApp } from './http/http-app.js';
 export { foreignRequest } from './http/http-guard.js';
 export { Readiness, ReadinessCheck } from './health/readiness.js';
 export type { ReadinessReport } from './health/readiness.js';
-export { serve } from './composition/serve.js';
 export { prepareDataDirectory, UnusableDataDirectory } from './settings/data-directory.js';
 export { InvalidSettings, parseDemoModelSettings, parseSettings } from './settings/settings.js';
 export type { BackendSettings, DemoModelSettings, Settings } from './settings/settings.js';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Command, Decision, PlainCommand, SessionState } from '#libs/domain';
+import type { Decision, PlainCommand, SessionState } from '#libs/domain';
 import { decide } from '#libs/domain';
 import type { Append, AppendOutcome, LogPosition } from '#libs/event-log';
 import { EventLog, LogOverloaded } from '#libs/event-log';
@@ -50,7 +50,7 @@ export class SessionLog {
   async execute(execution: Execution): Promise<Executed> {
     const { sessionId, state, by, command } = execution;
     const issued = { sessionId, by, at: new Date().toISOString(), newId: randomUUID };
-    const decision = decide({ ...issued, ...command } as Command, state);
+    const decision = decide({ ...issued, ...command }, state);
     if (decision.type === 'refused') return decision;
     const { events } = decision;
     const outcome = await this.log.append(events);

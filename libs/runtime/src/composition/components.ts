@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto';
+import type { DynamicModule, OnApplicationShutdown, Provider } from '@nestjs/common';
+import { Global, Inject, Module } from '@nestjs/common';
+import { SessionAccess } from '#libs/access';
 import { RoamingTokens, SessionTokens, loadSecret } from '#libs/auth';
-import type { EventLog } from '#libs/event-log';
-import { ConsumerPositions } from '#libs/event-log';
-import type { ChatModel } from '#libs/llm';
-import { DemoModel, OpenAiCompatibleModel, PriceList } from '#libs/llm';
+import { ConsumerPositions, EventLog } from '#libs/event-log';
+import { ChatModel, DemoModel, OpenAiCompatibleModel, PriceList } from '#libs/llm';
+import { Mailbox } from '#libs/mailbox';
+import { SessionLog } from '#libs/session-log';
+import { Database } from '#libs/sql';
 import {
   Claims,
   Freshness,
@@ -34,30 +38,25 @@ export interface Decorators {
   readonly model?: (model: ChatModel) => ChatModel;
 }
 
-/** All that the services of one process share. */
+/** What the services of one process are made of. */
 export interface Components {
   readonly storage: Storage;
   /** `storage.log`, decorated. */
   readonly log: EventLog;
   readonly positions: ConsumerPositions;
   readonly progress: ProjectionProgress;
-  readonly claims: Claims;
-  readonly orphans: Orphans;
-  readonly unconfirmed: UnconfirmedAnswers;
-  readonly transcripts: Transcripts;
-  readonly processes: Processes;
-  readonly projection: Projection;
-  readonly freshness: Freshness;
-  readonly sessionReads: SessionReads;
-  readonly surfaceReads: SurfaceReads;
-  readonly sessionTokens: SessionTokens;
-  readonly roamingTokens: RoamingTokens;
-  readonly model: ChatModel;
-  readonly prices: PriceList;
   /** Null for a process that neither runs turns nor holds surfaces. */
-  readonly presence: { readonly identity: ProcessIdentity; readonly heartbeat: Heartbeat } | null;
+  readonly presence: Presence | null;
   readonly logger: Logger;
+  /** All that they share, as Nest injects it. */
+  readonly shared: readonly Provider[];
   close(): Promise<void>;
+}
+
+/** How others see this process. */
+interface Presence {
+  readonly identity: ProcessIdentity;
+  readonly heartbeat: Heartbeat;
 }
 
 export interface ComponentsOptions {
@@ -79,36 +78,54 @@ export async function openComponents(
     prepareDataDirectory(settings.dataDir);
   const secret = loadSecret({ secret: settings.jwtSecret, dataDir: settings.dataDir });
   const storage = await openStorage(settings, options.name, logger);
-  const { database } = storage;
+  const { database, mailbox } = storage;
   const { decorators = {} } = options;
-  const log = decorated(storage.log, decorators.log);
+  const log = decorators.log?.(storage.log) ?? storage.log;
+  const plainClaims = new Claims(database);
+  const claims = decorators.claims?.(plainClaims) ?? plainClaims;
+  const plainOrphans = new Orphans(database, claims.inUse);
+  const plainAnswers = new UnconfirmedAnswers(database);
+  const answers = decorators.unconfirmed?.(plainAnswers) ?? plainAnswers;
   const positions = new ConsumerPositions(database);
   const progress = new ProjectionProgress(() => positions.loadAll(PROJECTOR));
   const processes = new Processes(database);
-  const claims = decorated(new Claims(database), decorators.claims);
-  const unconfirmed = decorated(new UnconfirmedAnswers(database), decorators.unconfirmed);
-  const presence = options.present ? await appear(processes, claims, unconfirmed, logger) : null;
-  const model = decorated(openModel(settings), decorators.model);
+  const presence = options.present ? await appear(processes, claims, answers, logger) : null;
+  const plainModel = openModel(settings);
+  const model = decorators.model?.(plainModel) ?? plainModel;
+  const shared: readonly Provider[] = [
+    { provide: EventLog, useValue: log },
+    { provide: Database, useValue: database },
+    { provide: Mailbox, useValue: mailbox },
+    { provide: Claims, useValue: claims },
+    { provide: Orphans, useValue: decorators.orphans?.(plainOrphans) ?? plainOrphans },
+    { provide: UnconfirmedAnswers, useValue: answers },
+    { provide: Processes, useValue: processes },
+    { provide: Projection, useValue: new Projection() },
+    { provide: Freshness, useValue: new Freshness(database, log, progress) },
+    { provide: SessionReads, useValue: new SessionReads(database) },
+    { provide: SurfaceReads, useValue: new SurfaceReads(database) },
+    { provide: Transcripts, useValue: new Transcripts(database) },
+    { provide: SessionTokens, useValue: new SessionTokens(secret) },
+    { provide: RoamingTokens, useValue: new RoamingTokens(secret) },
+    { provide: ChatModel, useValue: model },
+    { provide: PriceList, useValue: new PriceList(settings.prices) },
+    SessionAccess,
+    SessionLog,
+    ...(presence === null
+      ? []
+      : [
+          { provide: ProcessIdentity, useValue: presence.identity },
+          { provide: Heartbeat, useValue: presence.heartbeat },
+        ]),
+  ];
   return {
     storage,
     log,
     positions,
     progress,
-    claims,
-    orphans: decorated(new Orphans(database, claims.inUse), decorators.orphans),
-    unconfirmed,
-    transcripts: new Transcripts(database),
-    processes,
-    projection: new Projection(),
-    freshness: new Freshness(database, log, progress),
-    sessionReads: new SessionReads(database),
-    surfaceReads: new SurfaceReads(database),
-    sessionTokens: new SessionTokens(secret),
-    roamingTokens: new RoamingTokens(secret),
-    model,
-    prices: new PriceList(settings.prices),
     presence,
     logger,
+    shared,
     close: async () => {
       await presence?.heartbeat.leave();
       await model.close();
@@ -117,8 +134,26 @@ export async function openComponents(
   };
 }
 
-function decorated<T>(part: T, decorate: ((part: T) => T) | undefined): T {
-  return decorate?.(part) ?? part;
+const COMPONENTS = Symbol('components');
+
+/** Gives the services what they share. It closes last, after every service has let go. */
+@Global()
+@Module({})
+export class ComponentsModule implements OnApplicationShutdown {
+  constructor(@Inject(COMPONENTS) private readonly components: Components) {}
+
+  static register(components: Components): DynamicModule {
+    const { shared } = components;
+    return {
+      module: ComponentsModule,
+      providers: [{ provide: COMPONENTS, useValue: components }, ...shared],
+      exports: [...shared],
+    };
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.components.close();
+  }
 }
 
 async function appear(
@@ -126,7 +161,7 @@ async function appear(
   claims: Claims,
   unconfirmed: UnconfirmedAnswers,
   logger: Logger,
-): Promise<NonNullable<Components['presence']>> {
+): Promise<Presence> {
   const identity = new ProcessIdentity(await processes.lease(randomUUID()));
   const heartbeat = new Heartbeat(processes, claims, unconfirmed, identity, {
     onRefused: () => {

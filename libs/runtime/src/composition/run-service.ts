@@ -1,10 +1,12 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createLogger } from '#libs/telemetry';
+import type { Logger } from '#libs/telemetry';
 import type { Decorators } from './components.js';
-import { addressOf } from '../health/announce.js';
-import { serve } from './serve.js';
+import { addressOf, announceWhenReady } from '../health/announce.js';
+import { FastifyEdge } from '../http/fastify-edge.js';
 import type { ServiceSpec } from './service.js';
 import { createService } from './service.js';
+import { closeOnSignals } from './shutdown.js';
 import type { Settings } from '../settings/settings.js';
 import { InvalidSettings, parseSettings } from '../settings/settings.js';
 
@@ -23,7 +25,7 @@ export async function runService(
     let app: NestFastifyApplication | null = null;
     const address = (): string => settings.publicUrl ?? (app === null ? '' : addressOf(app));
     app = await createService(spec, settings, address, decorators);
-    await serve(app, settings, createLogger(spec.name, settings.logLevel));
+    await listen(app, settings, createLogger(spec.name, settings.logLevel));
     onListening?.(app, settings);
   } catch (error) {
     process.stderr.write(`${startProblem(error)}\n`);
@@ -35,6 +37,22 @@ export interface RunServiceOptions {
   readonly decorators?: Decorators;
   /** Called when the server is ready. */
   readonly onListening?: (app: NestFastifyApplication, settings: Settings) => void;
+}
+
+/** Long enough for a proxy that sends requests at all to meet a refusal, in ms. */
+const REFUSE_MS = 300;
+
+/** Listens, says so once the application is ready, and closes it on signals. */
+async function listen(
+  app: NestFastifyApplication,
+  { host, port }: Settings,
+  logger: Logger,
+): Promise<void> {
+  const edge = app.getHttpAdapter();
+  if (edge instanceof FastifyEdge) edge.refuseAtLeast(REFUSE_MS);
+  const closing = closeOnSignals(app, logger);
+  await app.listen(port, host);
+  await announceWhenReady(app, closing);
 }
 
 /** An expected problem is told in its own words, without a stack. */

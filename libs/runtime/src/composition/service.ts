@@ -6,8 +6,7 @@ import type { Inbox, MailboxMessage } from '#libs/mailbox';
 import { PROJECTOR } from '#libs/store';
 import { createLogger } from '#libs/telemetry';
 import type { Components, Decorators } from './components.js';
-import { openComponents } from './components.js';
-import { ComponentsModule } from './components.module.js';
+import { ComponentsModule, openComponents } from './components.js';
 import { HealthModule } from '../health/health.module.js';
 import { createHttpApp } from '../http/http-app.js';
 import { ReadinessCheck } from '../health/readiness.js';
@@ -32,6 +31,9 @@ export interface ServiceSpec {
  * models.
  */
 const BATCH_SIZE = 200;
+
+/** How long one wait for the fold takes at most, in ms; another follows. */
+const FOLD_LOOK_MS = 60_000;
 
 @Module({})
 class ServiceModule {}
@@ -90,8 +92,18 @@ export async function createService(
   }
   await app.init();
   if (spec.reads) await app.startAllMicroservices();
+  // After a power cut claims and read models may be older than the log: they are believed only when
+  // the fold has caught up with it.
+  if (storage.exclusive && spec.reads) await foldedToTheEnd(components);
   await receive(spec, components, app);
   return app;
+}
+
+async function foldedToTheEnd({ log, progress }: Components): Promise<void> {
+  for (let partition = 0; partition < log.partitions; partition++) {
+    const last = (await log.end(partition)) - 1;
+    while (!(await progress.reached(partition, last, FOLD_LOOK_MS)));
+  }
 }
 
 /** Takes the process' mailbox: messages sent from now on arrive. */

@@ -16,7 +16,9 @@ export interface Orphan {
 /** By what a runner was judged dead: its beat then, null for one that has left or is not known. */
 export type Judgement = (incarnation: string) => number | null;
 
-/** Turns that nobody looks after, and their adoption [A6]. Its queries read live rows only [A11]. */
+/**
+ * Turns that nobody looks after, and their adoption [A6]. Its queries read live rows only [A11].
+ */
 export class Orphans {
   private readonly greatest: string;
 
