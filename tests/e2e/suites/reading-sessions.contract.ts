@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { MessagesResponse, SessionResponse } from '#libs/protocol';
 import { Agent, request } from '../clients/agent.js';
 import { Failure, textOf } from '../clients/bodies.js';
+import { ACKNOWLEDGES, Surface } from '../clients/surface.js';
 import { worthlessTokens } from '../clients/tokens.js';
 import type { GetServer } from '../topology/server.js';
 
@@ -23,6 +24,25 @@ export function readingSessions(server: GetServer): void {
   }
 
   describe('§5 a session', () => {
+    it('shows at once, on every replica, that its surface came, what it read, and that it left', async () => {
+      const { url, replicas } = server();
+      const doors = Object.values(replicas('sessions'));
+      const agent = new Agent(url);
+      const { sbp } = await agent.turn('Hello.');
+      const shown = async () =>
+        (await Promise.all(doors.map((door) => agent.at(door).session(sbp.session_id)))).map(
+          ({ surface, queued_turns }) => ({ isThere: surface !== null, queued_turns }),
+        );
+      for (let round = 0; round < 5; round++) {
+        const surface = await Surface.attach(url, sbp, ACKNOWLEDGES);
+        expect(await shown()).toEqual(doors.map(() => ({ isThere: true, queued_turns: 0 })));
+        // The close that answers a DETACH says that the log knows of it.
+        surface.send({ type: 'DETACH' });
+        expect(await surface.closed).toBe(1000);
+        expect(await shown()).toEqual(doors.map(() => ({ isThere: false, queued_turns: 0 })));
+      }
+    });
+
     it('tells its state', async () => {
       const agent = new Agent(server().url);
       const { sbp } = await agent.turn('Hello.');
