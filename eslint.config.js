@@ -2,7 +2,10 @@ import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', '.data/'] },
+  // The two examples are of clients that are no dependencies of this project.
+  {
+    ignores: ['dist/', 'node_modules/', '.data/', 'examples/ai-sdk.ts', 'examples/langchain.ts'],
+  },
   eslint.configs.recommended,
   {
     files: ['**/*.ts'],

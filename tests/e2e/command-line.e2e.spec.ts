@@ -8,8 +8,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Agent } from './clients/agent.js';
+import { embeddedProgram } from './topology/embedded.js';
 
 const PROGRAM = path.resolve(import.meta.dirname, '../../dist/apps/sbp-server/src/main.js');
+
+const UNKNOWN = '90fa4e0c-278b-4cf8-bfba-4ba2f06e52da';
 
 let folder: string;
 
@@ -49,6 +53,7 @@ describe('sbp-server', () => {
     'start --port 1 -h',
     'demo-model --help',
     'rebuild --help',
+    'log --help',
   ])('%s prints help and ends with 0', async (line) => {
     const { code, out, problem } = await run(line.split(' '));
     expect([code, problem]).toEqual([0, '']);
@@ -107,5 +112,43 @@ describe('sbp-server', () => {
     expect(problem).toContain(`${path.resolve(folder, dataDir)} cannot be used: there is no store`);
     expect(existsSync(path.join(folder, 'mistyped'))).toBe(false);
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it.each([
+    ['log', /^log: the id of a session must come first/],
+    ['log --json', /^log: the id of a session must come first/],
+    [
+      `log ${randomUUID()} --port 1`,
+      /^--port: is not known here\. Known are: --data-dir, --content/,
+    ],
+    [`log ${UNKNOWN}`, /cannot be used: there is no store/],
+  ])('%s says in one line what is wrong', async (line, problem) => {
+    const said = await run(line.split(' '));
+    expect([said.code, said.out]).toEqual([1, '']);
+    expect(said.problem.trimEnd().split('\n')).toHaveLength(1);
+    expect(said.problem).toMatch(problem);
+  });
+
+  it('logs a session while no server runs on its data directory', async () => {
+    const server = embeddedProgram(folder);
+    await server.start();
+    const { sbp } = await new Agent(server.url).turn('What is in the log?');
+    const log = ['log', sbp.session_id, '--data-dir', folder];
+    const during = await run(log);
+    await server.stop();
+    expect([during.code, during.out]).toEqual([1, '']);
+    expect(during.problem).toContain('a server runs on it; stop it first');
+
+    const told = await run(log);
+    expect([told.code, told.problem]).toEqual([0, '']);
+    expect(told.out).toMatch(/session\.opened[^]+turn\.started[^]+turn\.completed/);
+    expect(told.out).not.toContain('What is in the log?');
+    const { out } = await run([...log, '--json', '--content']);
+    expect(JSON.parse(out)).toMatchObject({ sessionId: sbp.session_id, readModels: 'same' });
+    expect(out).toContain('What is in the log?');
+
+    const unknown = await run(['log', UNKNOWN, '--data-dir', folder]);
+    expect(unknown).toMatchObject({ code: 1, out: '' });
+    expect(unknown.problem).toMatch(/^The log has no session /);
   });
 });

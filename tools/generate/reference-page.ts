@@ -1,4 +1,4 @@
-import { CLOSE, ERRORS } from '#libs/protocol';
+import { Actor, CLOSE, ERRORS } from '#libs/protocol';
 import { z } from 'zod';
 import { bodies, clientFrames, logEvents, serverFrames } from './schema-documents.js';
 
@@ -28,9 +28,11 @@ ${fieldTable('body', bodies, [])}
 
 ## Log events
 
-Every event has \`id\`, \`type\`, \`schema\` (its version, 1), \`session_id\`, \`occurred_at\`, and may have \`trace\` and \`enc\`. An
-_owned_ event has an \`epoch\`, and counts only where no higher one stands before it in the session's log; a _free_ one
-counts once, by the ids in it.
+Every event has an envelope: \`id\`, \`type\`, \`schema\` (its version, 1), \`session_id\`, \`occurred_at\` and \`by\`, and may have
+\`trace\`, \`enc\` and \`optional\`. \`by\` says who caused it (${fieldsOf(Actor, [])}); its
+\`principal\` is null where the server acted by itself. \`data\` decides, and nothing else is read by the fold; \`content\` is what
+a person or a model wrote. An _owned_ event has an \`epoch\`, and counts only where no higher one stands before it in the
+session's log; a _free_ one counts once, by the ids in it.
 
 ${eventTable()}
 
@@ -72,15 +74,16 @@ function fieldTable(
 
 function eventTable(): string {
   return table(
-    ['event', 'of', 'kind', 'fields of `data`'],
+    ['event', 'of', 'kind', 'fields of `data`', 'fields of `content`'],
     Object.entries(logEvents).map(([name, schema]) => {
       const shape = shapeOf(schema);
-      const data = shape['data'];
+      const { data, content } = shape;
       return [
         `\`${name}\``,
         'turn_id' in shape ? 'a turn' : 'the session',
         'epoch' in shape ? 'owned' : 'free',
         data === undefined ? '' : fieldsOf(data, []),
+        content === undefined ? '' : fieldsOf(content, []),
       ];
     }),
   );

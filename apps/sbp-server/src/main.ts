@@ -3,9 +3,12 @@ import { SBP_LEVEL, SBP_VERSION } from '#libs/protocol';
 import {
   addressOf,
   parseDemoModelSettings,
+  parseLogCommand,
   parseSettings,
   rebuild,
   runService,
+  sessionReport,
+  sessionReportText,
   startProblem,
 } from '#libs/runtime';
 import { createLogger } from '#libs/telemetry';
@@ -17,6 +20,8 @@ const USAGE = `Usage: sbp-server <command> [options]
   demo-model [--port N] [--ttft MS] [--tokens N] [--interval MS] [--vary] [--fail …]
                                                      the built-in model alone, as an OpenAI-compatible API
   rebuild [--data-dir DIR]                           makes the read models again from the log; stop the server first
+  log <session-id> [--content] [--json] [--data-dir DIR]
+                                                     a session's events, state, claim and Tether; embedded, stop the server first
 
 Settings are environment variables, SBP_…: see docs/settings.md.
 `;
@@ -35,6 +40,9 @@ try {
       break;
     case 'rebuild':
       await rebuildReadModels();
+      break;
+    case 'log':
+      await printSession();
       break;
     case '-h':
     case '--help':
@@ -89,4 +97,18 @@ async function rebuildReadModels(): Promise<void> {
   const settings = parseSettings(process.env, argv);
   const records = await rebuild(settings, createLogger('rebuild', settings.logLevel));
   process.stdout.write(`Folded ${records} records of the log.\n`);
+}
+
+async function printSession(): Promise<void> {
+  const { settings, sessionId, withContent, asJson } = parseLogCommand(process.env, argv);
+  // Standard output is the report's alone.
+  const logger = createLogger('log', settings.logLevel, process.stderr);
+  const report = await sessionReport(settings, sessionId, { withContent }, logger);
+  if (report.events.length === 0 && report.claim === null) {
+    process.stderr.write(`The log has no session ${sessionId}.\n`);
+    process.exitCode = 1;
+    return;
+  }
+  const text = asJson ? `${JSON.stringify(report, null, 2)}\n` : sessionReportText(report);
+  process.stdout.write(text);
 }

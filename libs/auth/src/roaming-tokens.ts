@@ -1,5 +1,5 @@
-import type { KeyObject } from 'node:crypto';
 import { RoamingClaims } from '#libs/protocol';
+import type { SigningKey } from './signed-token.js';
 import { signClaims, signingKey, verifySignature } from './signed-token.js';
 
 const LONGEST_LIFETIME_SECONDS = 7 * 24 * 60 * 60;
@@ -12,7 +12,7 @@ export type RoamingTokenVerdict =
 
 /** Roaming tokens: each refers to one exported bundle, on any server that shares the secret. */
 export class RoamingTokens {
-  private readonly key: KeyObject;
+  private readonly key: SigningKey;
 
   /** `secret`: the bytes that `loadSecret` gave. */
   constructor(secret: Uint8Array) {

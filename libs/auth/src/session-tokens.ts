@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
 import { SessionClaims } from '#libs/protocol';
+import type { SigningKey } from './signed-token.js';
 import { signClaims, signingKey, verifySignature } from './signed-token.js';
 
 const LIFETIME_SECONDS = 30 * 24 * 60 * 60;
@@ -18,7 +18,7 @@ export type SessionTokenVerdict =
 
 /** Session tokens: each permits everything on its one session, for 30 days, and nothing else. */
 export class SessionTokens {
-  private readonly key: KeyObject;
+  private readonly key: SigningKey;
 
   /** `secret`: the bytes that `loadSecret` gave, the same in every process of a deployment. */
   constructor(secret: Uint8Array) {

@@ -1,5 +1,4 @@
-import { createSecretKey } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+import { webcrypto } from 'node:crypto';
 import { errors, jwtVerify, SignJWT } from 'jose';
 import type { JWTPayload } from 'jose';
 
@@ -16,23 +15,29 @@ export type SignedClaims =
   /** Forged, damaged, unsigned, signed otherwise, or no token at all. */
   | { readonly type: 'invalid' };
 
-export function signingKey(secret: Uint8Array): KeyObject {
-  return createSecretKey(secret);
+/** A key as jose takes it without importing it again at each use. */
+export type SigningKey = Promise<webcrypto.CryptoKey>;
+
+export function signingKey(secret: Uint8Array): SigningKey {
+  const bytes = Uint8Array.from(secret);
+  const algorithm = { name: 'HMAC', hash: 'SHA-256' };
+  return webcrypto.subtle.importKey('raw', bytes, algorithm, false, ['sign', 'verify']);
 }
 
 /** Signs claims as a compact JWT whose header is exactly `{"alg":"HS256","typ":"JWT"}`. */
-export function signClaims(
-  key: KeyObject,
+export async function signClaims(
+  key: SigningKey,
   claims: Readonly<Record<string, unknown>>,
 ): Promise<string> {
-  return new SignJWT({ ...claims }).setProtectedHeader({ alg: ALGORITHM, typ: 'JWT' }).sign(key);
+  const header = { alg: ALGORITHM, typ: 'JWT' };
+  return new SignJWT({ ...claims }).setProtectedHeader(header).sign(await key);
 }
 
 /** Verifies signature, algorithm and times. Never rejects for what the token is. */
-export async function verifySignature(key: KeyObject, token: string): Promise<SignedClaims> {
+export async function verifySignature(key: SigningKey, token: string): Promise<SignedClaims> {
   if (token.length > MAX_TOKEN_LENGTH) return { type: 'invalid' };
   try {
-    const { payload } = await jwtVerify(token, key, {
+    const { payload } = await jwtVerify(token, await key, {
       algorithms: [ALGORITHM],
       requiredClaims: ['iat', 'exp'],
     });

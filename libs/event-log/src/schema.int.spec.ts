@@ -80,6 +80,7 @@ describe('schema of the event log', () => {
           session_id: randomUUID(),
           epoch: 1,
           occurred_at: '2026-05-10T15:05:00.000Z',
+          by: { principal: null, via: 'system' },
           data: { principal: 'p', agent_id: 'a' },
         },
       ]);

@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import type { Database } from '#libs/sql';
+import type { Limit } from '#libs/timing';
 import type { ConsumerPositions } from './consumer-positions.js';
 import type { LogBatch, LogReader } from './ports/event-log.js';
 
@@ -23,6 +24,11 @@ export interface TransactionalReaderOptions {
     transaction: EntityManager,
     afterCommit: AfterCommit,
   ) => Promise<void>;
+  /**
+   * How many batches may be in a transaction at once: partitions are many, and whoever answers
+   * requests needs connections too.
+   */
+  readonly transactions: Limit;
   readonly onProblem: (problem: string, error?: unknown) => void;
   readonly onCommitted?: (batch: LogBatch) => void;
 }
@@ -32,7 +38,8 @@ export interface TransactionalReaderOptions {
  * exactly once [A4].
  */
 export function transactionalReader(options: TransactionalReaderOptions): LogReader {
-  const { consumer, batchSize, database, positions, effects, onProblem, onCommitted } = options;
+  const { consumer, batchSize, database, positions, transactions, effects } = options;
+  const { onProblem, onCommitted } = options;
 
   const tell = (action: () => void): void => {
     try {
@@ -49,11 +56,13 @@ export function transactionalReader(options: TransactionalReaderOptions): LogRea
     position: (partition) => positions.load(consumer, partition),
     handle: async (batch) => {
       const actions: (() => void)[] = [];
-      const advanced = await database.write(async (transaction) => {
-        if (!(await positions.advance(transaction, batch))) return false;
-        await effects(batch, transaction, (action) => void actions.push(action));
-        return true;
-      });
+      const advanced = await transactions.run(() =>
+        database.write(async (transaction) => {
+          if (!(await positions.advance(transaction, batch))) return false;
+          await effects(batch, transaction, (action) => void actions.push(action));
+          return true;
+        }),
+      );
       if (!advanced) return 'stale';
       actions.forEach(tell);
       if (onCommitted !== undefined) tell(() => onCommitted(batch));

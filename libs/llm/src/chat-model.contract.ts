@@ -36,6 +36,21 @@ export function describeChatModel(
       expect(model).toBe('some/model');
     });
 
+    it('takes a body in pieces as it takes it whole', async () => {
+      const model = await start();
+      const { body, signal } = request({});
+      const pieces = [body.subarray(0, 7), body.subarray(7, 7), body.subarray(7)];
+      const [whole, parted] = await Promise.all([
+        model.complete({ body, signal }).then(textOf),
+        model.complete({ body: pieces, signal }).then(textOf),
+      ]);
+      const contentOf = (text: string): unknown => {
+        const { choices } = JSON.parse(text) as { choices: [{ message: { content: string } }] };
+        return choices[0].message.content;
+      };
+      expect(contentOf(parted)).toBe(contentOf(whole));
+    });
+
     it('streams the same answer', async () => {
       const response = await (
         await start()

@@ -1,7 +1,7 @@
 /** One call of an OpenAI-compatible chat completions endpoint. */
 export interface ModelRequest {
-  /** The JSON body, already final: it is sent verbatim. */
-  readonly body: Uint8Array;
+  /** The JSON body, already final: it is sent verbatim; in pieces where it is long. */
+  readonly body: Uint8Array | readonly Uint8Array[];
   /** Ends the call at any point, the response body included. */
   readonly signal: AbortSignal;
   /**

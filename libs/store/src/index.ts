@@ -14,6 +14,8 @@ export { PROJECTOR, Projection } from './projection/projection.js';
 export type { PokeTarget } from './projection/projection.js';
 export { ProjectionProgress } from './projection/projection-progress.js';
 export { Freshness } from './reads/freshness.js';
+export { SessionInspection } from './reads/session-inspection.js';
+export type { InspectedClaim, InspectedSession } from './reads/session-inspection.js';
 export { SessionReads } from './reads/session-reads.js';
 export type { TurnRecord } from './reads/session-reads.js';
 export { SurfaceReads } from './reads/surface-reads.js';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { PeriodicTask, TimedOut, backOff, deadline, pause, within } from './index.js';
+import { Limit, PeriodicTask, TimedOut, backOff, deadline, pause, within } from './index.js';
 
 const never = new Promise<never>(() => undefined);
 
@@ -55,4 +55,30 @@ it('a periodic task never overlaps itself, goes on after a fault, and ends when 
   await pause(20);
   expect([running, runs]).toEqual([0, ended]);
   expect(faults).toEqual([new Error('second')]);
+});
+
+it('a limit lets so many work at once, the others in turn, also after one has failed', async () => {
+  const limit = new Limit(2);
+  const order: number[] = [];
+  let running = 0;
+  let most = 0;
+  const work = (index: number) =>
+    limit.run(async () => {
+      order.push(index);
+      running += 1;
+      most = Math.max(most, running);
+      await pause(1);
+      running -= 1;
+      if (index === 1) throw new Error('one');
+      return index;
+    });
+  const ended = await Promise.allSettled([0, 1, 2, 3, 4].map(work));
+  expect(ended.map(({ status }) => status)).toEqual([
+    'fulfilled',
+    'rejected',
+    'fulfilled',
+    'fulfilled',
+    'fulfilled',
+  ]);
+  expect([order, most]).toEqual([[0, 1, 2, 3, 4], 2]);
 });

@@ -1,55 +1,23 @@
-import { randomUUID } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   SESSION,
   TURN,
   assistant,
   id,
-  sessionOpened,
   turnAdopted,
   turnCompleted,
   turnStarted,
   user,
 } from '#libs/domain/testing';
 import type { SessionState } from '#libs/domain';
-import type { ModelRequest, ModelResponse } from '#libs/llm';
-import { ChatModel, PriceList } from '#libs/llm';
-import { InProcessMailbox } from '#libs/mailbox';
-import type { ProcessAddress } from '#libs/protocol';
-import { Heartbeat, ProcessIdentity, SessionReads } from '#libs/store';
-import type { CompletionsOptions } from '../completions-options.js';
-import { LiveTurns } from '#libs/live';
-import { ModelAnswerReader } from '../model/model-answer.js';
-import { OrphanScan } from './orphan-scan.js';
-import { SessionReleases } from '../claim/session-releases.js';
-import { TestBackend } from '../testing/test-backend.js';
-import { TurnFacts } from '../turn/turn-facts.js';
-import { TurnRunner } from '../turn/turn-runner.js';
+import { sql } from '#libs/sql';
+import { SessionReads } from '#libs/store';
+import { DeadProcess } from '../testing/dead-process.js';
+import type { CompletionsSetup } from '../testing/test-completions.js';
+import { TestModel, answerWith, neverAnswer } from '../testing/test-model.js';
+import { eventually, useStage } from '../testing/test-stage.js';
 
-/** A model that always answers the same, and remembers what it was asked. */
-class RememberingModel extends ChatModel {
-  override readonly description = 'remembering';
-  readonly asked: unknown[] = [];
-
-  override complete({ body }: ModelRequest): Promise<ModelResponse> {
-    this.asked.push(JSON.parse(Buffer.from(body).toString()));
-    async function* answer() {
-      await Promise.resolve();
-      yield Buffer.from(
-        '{"model":"m","choices":[{"message":{"role":"assistant","content":"Adopted."}}]}',
-      );
-    }
-    return Promise.resolve({
-      status: 200,
-      headers: { 'content-type': 'application/json' },
-      body: answer(),
-    });
-  }
-
-  override close(): Promise<void> {
-    return Promise.resolve();
-  }
-}
+const stage = useStage();
 
 /** Reads whose database goes away for a moment. */
 class InterruptedReads extends SessionReads {
@@ -61,136 +29,76 @@ class InterruptedReads extends SessionReads {
   }
 }
 
-let backend: TestBackend;
-let reads: InterruptedReads;
-let model: RememberingModel;
-let dead: ProcessAddress;
-let problems: string[];
-let adoptions: string[];
-let stop: () => Promise<void>;
-
-beforeEach(async () => {
-  backend = await TestBackend.open();
-  reads = new InterruptedReads(backend.database);
-  model = new RememberingModel();
-  problems = [];
-  adoptions = [];
-  stop = () => Promise.resolve();
-  dead = await backend.processes.lease(randomUUID());
-});
-afterEach(async () => {
-  await stop();
-  await backend.close();
-});
-
 /** A process starts, for which every other one is known to be dead. */
-async function scan(): Promise<ProcessAddress> {
-  const identity = new ProcessIdentity(await backend.processes.lease(randomUUID()));
-  const mailbox = new InProcessMailbox((problem) => void problems.push(problem));
-  const live = new LiveTurns(mailbox);
-  const facts = new TurnFacts(backend.log, identity);
-  const releases = new SessionReleases(backend.claims);
-  const reader = new ModelAnswerReader(model, new PriceList([]));
-  const runner = new TurnRunner(facts, releases, backend.freshness, reads, model, reader, live);
-  const heartbeat = new Heartbeat(backend.processes, identity, {
-    onRefused: () => void problems.push('the heartbeat was refused'),
-    onFailed: () => void problems.push('the heartbeat failed'),
+async function survivor(setup: Partial<CompletionsSetup> = {}) {
+  const model = new TestModel();
+  model.answer = () => answerWith('Adopted.');
+  const completions = await stage.start({ model, options: { othersDead: true }, ...setup });
+  return { model, completions };
+}
+
+async function released(sessionId = SESSION): Promise<void> {
+  await eventually(async () => {
+    expect(await stage.backend.claims.inspect(sessionId)).toMatchObject({ turnId: null });
   });
-  const options: CompletionsOptions = {
-    track: 'opt-in',
-    implicitSession: true,
-    othersDead: true,
-    onProblem: (what, error) => void problems.push(`${what}: ${String(error)}`),
-    onAdopted: (_sessionId, turnId) => void adoptions.push(turnId),
-  };
-  const { claims, processes, freshness, log } = backend;
-  const scanner = new OrphanScan(
-    ...([
-      claims,
-      processes,
-      identity,
-      heartbeat,
-      freshness,
-      reads,
-      facts,
-      releases,
-      runner,
-      live,
-      log,
-      options,
-    ] as const),
-  );
-  scanner.onModuleInit();
-  stop = async () => {
-    await scanner.onModuleDestroy();
-    await mailbox.close();
-  };
-  return identity.address;
 }
 
-/** The dead process has claimed the session for the turn. */
-async function claimed(): Promise<number> {
-  const outcome = await backend.claims.claim({ sessionId: SESSION, turnId: TURN, runner: dead });
-  if (outcome.type === 'refused') throw new Error('it was refused');
-  return outcome.epoch;
+async function folded(state: object, sessionId = SESSION): Promise<void> {
+  await eventually(async () => {
+    expect(await stage.backend.sessions.state(sessionId)).toMatchObject(state);
+  });
 }
 
-const started = (epoch: number) =>
-  [sessionOpened(epoch), turnStarted(epoch, { runner: dead, messages: [user('Hello')] })] as const;
-
-async function released(): Promise<void> {
-  await vi.waitFor(
-    async () => expect(await backend.claims.inspect(SESSION)).toMatchObject({ turnId: null }),
-    {
-      timeout: 20_000,
-    },
-  );
-}
-
-async function types(): Promise<string[]> {
-  return (await backend.facts()).map(({ type }) => type);
+/** Waits for further looks at the processes, by whoever looks. */
+async function scans(count: number): Promise<void> {
+  const signs = vi.spyOn(stage.backend.processes, 'signs');
+  await eventually(() => expect(signs.mock.calls.length).toBeGreaterThanOrEqual(count));
+  signs.mockRestore();
 }
 
 describe('a turn whose runner died', () => {
   it('is adopted, run again, and its answer owed: its caller is gone [A6]', async () => {
-    await backend.append(...started(await claimed()));
-    const me = await scan();
-    await vi.waitFor(async () => expect(await types()).toContain('turn.completed'), {
-      timeout: 20_000,
-    });
+    const dead = await DeadProcess.on(stage.backend);
+    await dead.start(SESSION, TURN);
+    const { model, completions } = await survivor();
+    await folded({ turn: null, steps: 1, head: 1 });
     await released();
-    expect((await types()).slice(0, 4)).toEqual([
+    expect(await stage.types()).toEqual([
       'session.opened',
       'turn.started',
       'turn.adopted',
       'turn.completed',
     ]);
-    expect(await backend.facts()).toContainEqual(
-      expect.objectContaining({ type: 'turn.adopted', data: { runner: me } }),
+    expect(await stage.backend.events()).toContainEqual(
+      expect.objectContaining({
+        type: 'turn.adopted',
+        data: { runner: completions.process.address },
+        by: { principal: null, via: 'system' },
+      }),
     );
-    expect(await reads.state(SESSION)).toMatchObject({ turn: null, steps: 1, head: 1 });
     expect(model.asked).toMatchObject([{ model: 'demo', messages: [user('Hello')], stream: true }]);
-    expect(adoptions).toEqual([TURN]);
-    expect(problems).toEqual([]);
+    expect(completions.adoptions).toEqual([TURN]);
+    expect(completions.problems).toEqual([]);
   });
 
   it('goes to the model with the whole conversation before it', async () => {
-    const first = await claimed();
-    await backend.append(...started(first), turnCompleted(first, { messages: [assistant('Hi.')] }));
-    await backend.claims.release(SESSION, first, 2);
-    const second = await claimed();
+    const dead = await DeadProcess.on(stage.backend);
+    const first = await dead.start(SESSION, TURN);
+    const completed = turnCompleted(first, { messages: [assistant('Hi.')] });
+    const head = await stage.backend.append(completed);
+    await dead.process.claims.release({
+      ...{ sessionId: SESSION, turnId: TURN, epoch: first, head },
+      answeredBy: null,
+    });
+    const second = await dead.claim(SESSION, id(9));
     const system = [{ role: 'system' as const, content: 'Be brief.' }];
-    await backend.append(
-      turnStarted(second, {
-        turn: id(9),
-        keeps: 2,
-        messages: [user('More')],
-        system,
-        runner: dead,
-      }),
+    const { address: runner } = dead.process;
+    const messages = [user('More')];
+    await stage.backend.append(
+      turnStarted(second, { turn: id(9), after: 1, keeps: 2, messages, system, runner }),
     );
-    await scan();
-    await vi.waitFor(() => expect(model.asked).toHaveLength(1), { timeout: 20_000 });
+    const { model } = await survivor();
+    await eventually(() => expect(model.asked).toHaveLength(1));
     await released();
     expect(model.asked).toMatchObject([
       { messages: [...system, user('Hello'), assistant('Hi.'), user('More')] },
@@ -198,80 +106,201 @@ describe('a turn whose runner died', () => {
   });
 
   it('that nobody holds a claim for any more is adopted too', async () => {
-    await backend.append(...started(10));
-    await scan();
-    await vi.waitFor(async () => expect(await types()).toContain('turn.completed'), {
-      timeout: 20_000,
-    });
+    const dead = await DeadProcess.on(stage.backend);
+    await stage.backend.append(...dead.started(SESSION, TURN, 10));
+    await survivor();
+    await folded({ turn: null, steps: 1 });
   });
 
-  it('and that had ended is not run again: the claim is released', async () => {
-    const epoch = await claimed();
-    await backend.append(...started(epoch), turnCompleted(epoch));
-    await scan();
+  it('and that had ended is not run again: it is owed, and the claim released', async () => {
+    const dead = await DeadProcess.on(stage.backend);
+    const epoch = await dead.start(SESSION, TURN);
+    await stage.backend.append(turnCompleted(epoch));
+    const { model } = await survivor();
     await released();
     expect(model.asked).toEqual([]);
-    expect((await types()).slice(2)).toEqual(['turn.completed', 'turn.adopted']);
+    expect((await stage.types()).slice(2)).toEqual([
+      'turn.completed',
+      'turn.adopted',
+      'turn.undelivered',
+    ]);
+    await folded({ steps: 1, head: 1 });
   });
 
   it('and that never began opens no session, also when its opening comes late', async () => {
-    const epoch = await claimed();
-    await scan();
+    const dead = await DeadProcess.on(stage.backend);
+    const epoch = await dead.open(SESSION, TURN);
+    const { model } = await survivor();
     await released();
-    await backend.append(...started(epoch));
-    expect(await reads.state(SESSION)).toMatchObject({ phase: 'unopened' });
-    expect(await backend.freshness.settle(SESSION)).toBe('absent');
+    await stage.backend.append(...dead.started(SESSION, TURN, epoch));
+    expect(await stage.backend.sessions.state(SESSION)).toMatchObject({ phase: 'unopened' });
+    expect(await stage.backend.freshness.presence(SESSION)).toBe('absent');
     expect(model.asked).toEqual([]);
   });
 
   it('three times after its adoption is given up: it may be what kills them', async () => {
-    const epoch = await claimed();
-    const adopted = [1, 2, 3].map((more) => turnAdopted(epoch + more, { runner: dead }));
-    await backend.append(...started(epoch), ...adopted);
-    await scan();
-    await vi.waitFor(async () => expect(await types()).toContain('turn.failed'), {
-      timeout: 20_000,
-    });
+    const dead = await DeadProcess.on(stage.backend);
+    const epoch = await dead.start(SESSION, TURN);
+    const { address: runner } = dead.process;
+    const adopted = (more: number) => turnAdopted(epoch + more, { runner });
+    await stage.backend.append(adopted(1), adopted(2), adopted(3));
+    const { model } = await survivor();
     await released();
     expect(model.asked).toEqual([]);
-    expect((await backend.facts()).at(-1)).toMatchObject({
+    expect((await stage.backend.events()).at(-1)).toMatchObject({
       type: 'turn.failed',
-      data: { error: { code: 'SBP_TURN_ABANDONED' }, caller: 'gone' },
+      data: { code: 'SBP_TURN_ABANDONED', caller: 'gone' },
     });
   });
 
   it('is not left to a living process that failed to go on with it', async () => {
-    await backend.append(...started(await claimed()));
+    const dead = await DeadProcess.on(stage.backend);
+    await dead.start(SESSION, TURN);
+    const reads = new InterruptedReads(stage.backend.database);
     reads.failures = 1;
-    await scan();
-    await vi.waitFor(async () => expect(await types()).toContain('turn.completed'), {
-      timeout: 20_000,
-    });
+    const { completions } = await survivor({ replaced: [{ part: SessionReads, by: () => reads }] });
+    await folded({ turn: null, steps: 1 });
     await released();
-    expect(problems).toEqual(['an adopted turn failed: Error: the database is away']);
-    expect((await types()).filter((type) => type === 'turn.completed')).toHaveLength(1);
+    expect(completions.problems).toEqual([
+      'a turn was not taken over: Error: the database is away',
+    ]);
+    expect((await stage.types()).filter((type) => type === 'turn.completed')).toHaveLength(1);
+  });
+});
+
+describe('a turn that is no orphan', () => {
+  it('has just ended and is not folded yet', async () => {
+    const { backend } = stage;
+    const dead = await DeadProcess.on(backend);
+    const epoch = await dead.start(SESSION, TURN);
+    const { goOn } = backend.holdFold();
+    const outcome = await backend.log.append([turnCompleted(epoch)]);
+    if (outcome.type !== 'appended') throw new Error(outcome.detail);
+    const { offset: head } = outcome.position;
+    const release = { sessionId: SESSION, turnId: TURN, epoch, head, answeredBy: null };
+    await dead.process.claims.release(release);
+    await survivor();
+    await scans(3);
+    goOn();
+    await folded({ turn: null, steps: 1 });
+    await scans(2);
+    expect(await stage.types()).toEqual(['session.opened', 'turn.started', 'turn.completed']);
+  });
+
+  it('has a runner whose beat rises, whatever the clock of the database says', async () => {
+    const { backend } = stage;
+    const beat = async ({ incarnation }: DeadProcess, heartbeatAt: number): Promise<void> => {
+      await backend.database.write(
+        (writer) => sql(writer)`UPDATE processes SET beat = beat + ${heartbeatAt === 0 ? 1 : 0},
+          heartbeat_at = ${heartbeatAt} WHERE incarnation = ${incarnation}`,
+      );
+    };
+    const [living, dead] = [await DeadProcess.on(backend), await DeadProcess.on(backend)];
+    await living.start(id(1), id(11));
+    await dead.start(id(2), id(12));
+    // One looks silent by the clock and beats; the other looks alive by the clock and does not.
+    await beat(living, 0);
+    await beat(dead, Date.now() + 3_600_000);
+    const beating = setInterval(() => void beat(living, 0), 200);
+    try {
+      const { completions } = await survivor({ options: { othersDead: false } });
+      await folded({ turn: null, steps: 1 }, id(2));
+      await scans(3);
+      expect(completions.adoptions).toEqual([id(12)]);
+      expect(await stage.types(id(1))).toEqual(['session.opened', 'turn.started']);
+      expect(await backend.claims.inspect(id(1))).toMatchObject({ turnId: id(11) });
+    } finally {
+      clearInterval(beating);
+    }
+  });
+});
+
+describe('many orphans', () => {
+  const ORPHANS = 300;
+  const MAX_TAKEOVERS = 64;
+
+  it('are all taken over within a few scans, though their runs never end', async () => {
+    const { backend } = stage;
+    const dead = await DeadProcess.on(backend);
+    for (let orphan = 1; orphan <= ORPHANS; orphan++)
+      await dead.start(id(orphan), id(0x1000 + orphan));
+    let adopting = 0;
+    const gate = Promise.withResolvers<undefined>();
+    backend.log.obstacle = async ([{ type }]) => {
+      if (type !== 'turn.adopted') return;
+      adopting++;
+      await gate.promise;
+    };
+    const model = new TestModel();
+    model.answer = neverAnswer;
+    const { completions } = await survivor({ model });
+    await eventually(() => expect(adopting).toBe(MAX_TAKEOVERS));
+    await scans(2);
+    // Takeovers in progress are bounded; runs are not.
+    expect(adopting).toBe(MAX_TAKEOVERS);
+    const looks = vi.spyOn(backend.processes, 'signs');
+    gate.resolve(undefined);
+    await eventually(() => expect(model.asked).toHaveLength(ORPHANS));
+    expect(looks.mock.calls.length).toBeLessThan(20);
+    expect(new Set(completions.adoptions).size).toBe(ORPHANS);
+    expect(completions.problems).toEqual([]);
   });
 });
 
 describe('an answer that a process gave just before it died', () => {
-  it('is owed to a surface, once', async () => {
-    const epoch = await claimed();
-    const at = new Date().toISOString();
-    await backend.append(...started(epoch), turnCompleted(epoch, { at }));
-    await backend.claims.release(SESSION, epoch, 2);
-    await scan();
-    await vi.waitFor(async () => expect(await types()).toContain('turn.undelivered'), {
-      timeout: 20_000,
+  /** A turn that ended, and whose caller was about to be answered. */
+  async function answered(dead: DeadProcess, sessionId: string, turnId: string): Promise<void> {
+    const epoch = await dead.start(sessionId, turnId);
+    const completed = turnCompleted(epoch, { session: sessionId, turn: turnId });
+    const head = await stage.backend.append(completed);
+    const { incarnation: answeredBy } = dead;
+    await dead.process.claims.release({ sessionId, turnId, epoch, head, answeredBy });
+  }
+
+  async function reaped({ incarnation }: DeadProcess): Promise<void> {
+    await eventually(async () => {
+      const signs = await stage.backend.processes.signs();
+      expect(signs).toContainEqual(expect.objectContaining({ incarnation, reaped: true }));
     });
-    await vi.waitFor(async () => expect(await reads.state(SESSION)).toMatchObject({ head: 1 }), {
-      timeout: 20_000,
-    });
-    await vi.waitFor(
-      async () => expect(await backend.processes.unreaped(dead, false)).toEqual([]),
-      {
-        timeout: 20_000,
-      },
-    );
-    expect((await types()).filter((type) => type === 'turn.undelivered')).toHaveLength(1);
+  }
+
+  it('is owed to a surface, once, and its process is done with', async () => {
+    const dead = await DeadProcess.on(stage.backend);
+    await answered(dead, SESSION, TURN);
+    await survivor();
+    await folded({ head: 1 });
+    await reaped(dead);
+    await scans(2);
+    expect((await stage.types()).filter((type) => type === 'turn.undelivered')).toHaveLength(1);
+  });
+
+  it('is not owed where it was confirmed', async () => {
+    const dead = await DeadProcess.on(stage.backend);
+    await answered(dead, id(1), id(11));
+    await answered(dead, id(2), id(12));
+    const { unconfirmed } = dead.process;
+    unconfirmed.confirm({ sessionId: id(1), turnId: id(11), incarnation: dead.incarnation });
+    await unconfirmed.flush();
+    await survivor();
+    await folded({ head: 1 }, id(2));
+    await reaped(dead);
+    expect(await stage.types(id(1))).not.toContain('turn.undelivered');
+  });
+
+  it('is not owed while its process lives', async () => {
+    const [living, dead] = [
+      await DeadProcess.on(stage.backend),
+      await DeadProcess.on(stage.backend),
+    ];
+    await answered(living, id(1), id(11));
+    await answered(dead, id(2), id(12));
+    living.process.heartbeat.start();
+    await survivor({ options: { othersDead: false } });
+    await folded({ head: 1 }, id(2));
+    await scans(2);
+    expect(await stage.types(id(1))).not.toContain('turn.undelivered');
+    await living.process.heartbeat.leave();
+    // Now it is known to be dead, too.
+    await folded({ head: 1 }, id(1));
   });
 });

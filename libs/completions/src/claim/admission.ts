@@ -39,7 +39,7 @@ export class Admission {
     if (this.turns >= maxTurns) throw full(`${maxTurns} turns are running here already.`);
     let held = 0;
     const grow = (more: number): void => {
-      this.mustFit(more);
+      this.mustFit(held, more);
       held += more;
       this.bytes += more;
     };
@@ -68,7 +68,9 @@ export class Admission {
     });
   }
 
-  /** @throws SbpError SBP_UPSTREAM_UNAVAILABLE while the log is known to take nothing of a session */
+  /**
+   * @throws SbpError SBP_UPSTREAM_UNAVAILABLE while the log is known to take nothing of a session
+   */
   mustBeWritable(sessionId: string): void {
     if (this.log.outageOf(sessionId) === null) return;
     throw new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The log does not answer. Try later.', {
@@ -85,10 +87,10 @@ export class Admission {
     }
   }
 
-  private mustFit(bytes: number): void {
-    const { maxBytes } = this.options;
+  /** `held`: by the turn that is to hold `more`. */
+  private mustFit(held: number, more: number): void {
     // The only turn is let in whatever it holds, because it would be turned away for ever.
-    if (this.turns > 0 && this.bytes + bytes > maxBytes) {
+    if (this.bytes > held && this.bytes + more > this.options.maxBytes) {
       throw full('The turns that run here hold as many bytes as they may.');
     }
   }

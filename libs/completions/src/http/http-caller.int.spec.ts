@@ -337,7 +337,7 @@ describe('a caller that reads slowly', () => {
     const gone = vi.fn();
     caller.onGone(gone);
     const waited = await streamUntilGone(caller, response);
-    expect(waited).toBeGreaterThan(KIB * KIB);
+    expect(waited).toBeGreaterThan(KIB * KIB - 2 * text.length);
     expect(waited).toBeLessThan(KIB * KIB + 4 * text.length);
     expect(caller.connected).toBe(false);
     expect(gone).toHaveBeenCalledTimes(1);
@@ -369,16 +369,17 @@ describe('a caller that reads slowly', () => {
   });
 
   it('but steadily gets all of it, however long that takes', async () => {
-    const stillMs = 300;
+    // Buffers of the system take and give much at a time: at this pace some of it every 200 ms.
+    const stillMs = 2_000;
     const { caller, received } = await exchange({ unsentBytes: Infinity, stillMs });
     const begun = performance.now();
     const answered = caller.answer(head, session, { text: text.repeat(MORE) });
-    const slowly = received(1);
+    const slowly = received(4);
     expect(await answered).toBe(true);
     const { ended, text: body } = await slowly;
     expect(ended).toBe('cleanly');
     expect(body.length).toBeGreaterThan(MORE * text.length);
-    expect(performance.now() - begun).toBeGreaterThan(2 * stillMs);
+    expect(performance.now() - begun).toBeGreaterThan(stillMs);
   });
 
   it('is not judged by one long chunk, or while nothing waits', async () => {

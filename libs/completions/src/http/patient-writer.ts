@@ -76,8 +76,7 @@ export class PatientWriter {
     // bytes still waiting.
     this.response.write(piece, (failure) => {
       this.givenBytes = 0;
-      // Node passes null where the types promise undefined.
-      const isSent = failure === undefined || (failure as Error | null) === null;
+      const isSent = failure === undefined || failure === null;
       if (isLast) {
         this.stop();
         last.sent(isSent);

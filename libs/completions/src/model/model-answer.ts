@@ -34,7 +34,10 @@ export type ModelAnswer =
 
 /** What happens while the answer is read. */
 export interface AnswerListener {
-  /** Whether the client asked for usage; else it is taken out again, for the server asked for it. */
+  /**
+   * Whether the client asked for usage; else it is taken out again, because the server asked for
+   * it.
+   */
   readonly showUsage: boolean;
   /** The answer is a stream, and begins. */
   begin(): void;

@@ -29,12 +29,11 @@ export class TestCompletions {
   readonly adoptions: string[] = [];
   readonly problems: string[] = [];
   private nest: TestingModule | null = null;
-  private isStopped = false;
 
   private constructor(readonly process: TestProcess) {}
 
-  /** It looks for orphans from now on; its heart does not beat. */
-  static async start(backend: TestBackend, setup: CompletionsSetup): Promise<TestCompletions> {
+  /** Put together, and nothing in it works by itself. */
+  static async assemble(backend: TestBackend, setup: CompletionsSetup): Promise<TestCompletions> {
     const completions = new TestCompletions(await TestProcess.on(backend));
     const { process } = completions;
     const builder = Test.createTestingModule({
@@ -50,13 +49,20 @@ export class TestCompletions {
       builder.overrideProvider(part).useValue(by(process));
     }
     completions.nest = await builder.compile();
-    await completions.nest.init();
+    return completions;
+  }
+
+  /** It looks for orphans from now on, and its heart beats. */
+  static async start(backend: TestBackend, setup: CompletionsSetup): Promise<TestCompletions> {
+    const completions = await TestCompletions.assemble(backend, setup);
+    await completions.nest?.init();
+    completions.process.heartbeat.start();
     return completions;
   }
 
   get<T extends object>(part: Type<T> | (abstract new (...parameters: never[]) => T)): T {
     if (this.nest === null) throw new Error('it has not started');
-    return this.nest.get<T>(part as Type<T>, { strict: false });
+    return this.nest.get<T>(part, { strict: false });
   }
 
   /** Runs one request, and answers it. */
@@ -65,11 +71,15 @@ export class TestCompletions {
     return caller;
   }
 
-  /** Ends it as the program does: its turns are handed over, and then it says that it has left. */
-  async stop(): Promise<void> {
-    if (this.isStopped) return;
-    this.isStopped = true;
+  /** Hands its turns over; its heart still beats. */
+  async close(): Promise<void> {
     await this.nest?.close();
+    this.nest = null;
+  }
+
+  /** Ends it as the program does: when all is handed over it says that it has left. */
+  async stop(): Promise<void> {
+    await this.close();
     await this.process.heartbeat.leave();
   }
 

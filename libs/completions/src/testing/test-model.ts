@@ -15,7 +15,9 @@ export class TestModel extends ChatModel {
   answer: (request: ModelRequest) => Promise<ModelResponse> = () => answerWith('An answer.');
 
   override complete(request: ModelRequest): Promise<ModelResponse> {
-    this.asked.push(JSON.parse(Buffer.from(request.body).toString()) as AskedBody);
+    const { body } = request;
+    const whole = body instanceof Uint8Array ? body : Buffer.concat(body);
+    this.asked.push(JSON.parse(Buffer.from(whole).toString()) as AskedBody);
     return this.answer(request);
   }
 

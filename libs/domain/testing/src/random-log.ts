@@ -65,10 +65,12 @@ class History {
           ? [{ role: 'system' as const, content: `Be ${this.ids}.` }]
           : undefined;
         const runner = event.processAt(epoch % 3);
+        const turns = this.state.phase === 'open' ? this.state.turns : 0;
         const details = {
           turn,
           runner,
           messages,
+          after: move.unseen ? Math.max(0, turns - 1) : turns,
           keeps: move.keeps,
           ...(system === undefined ? {} : { system }),
         };

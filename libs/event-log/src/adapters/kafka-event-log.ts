@@ -40,7 +40,7 @@ export interface KafkaEventLogOptions {
    * Whether a missing topic is made; it is refused when it differs from these settings either way.
    */
   readonly create?: boolean;
-  /** More let sends overlap; a session's appends always take the same one. 1 by default. */
+  /** More let sends overlap; a session's appends always take the same one. 2 by default. */
   readonly producers?: number;
 }
 
@@ -80,7 +80,7 @@ export class KafkaEventLog extends EventLog {
 
   private constructor(private readonly options: KafkaEventLogOptions) {
     super();
-    const { kafka, producers = 1 } = options;
+    const { kafka, producers = 2 } = options;
     this.partitions = options.partitions;
     this.prefix = options.prefix ?? 'sbp';
     this.topic = turnsTopic(options).topic;

@@ -13,6 +13,7 @@ import { KafkaEventLog, turnsTopic } from './kafka-event-log.js';
 const PARTITIONS = 12;
 /** The partitions whose only replica is on the third broker. */
 const DOWN = [4, 9];
+const TEST_MS = 180_000;
 const WAIT = { timeout: 60_000, interval: 50 };
 const SETTINGS = { partitions: PARTITIONS, replication: 1, minInsyncReplicas: 1 };
 
@@ -29,71 +30,75 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true, maxRetries: 10 });
 });
 
-it('goes on with the other partitions while the brokers of some are away', async () => {
-  const prefix = `log-${randomUUID()}`;
-  await makeTopic(prefix);
-  const brokers = cluster.brokers.split(',').slice(0, 2);
-  const kafka = { brokers, clientId: 'partition-down', onProblem: () => undefined };
-  const log = await KafkaEventLog.open({ kafka, prefix, ...SETTINGS });
-  const sessions = sessionPerPartition(log);
-  const sent = new Map(sessions.map((session) => [session, [] as string[]]));
-  const append = (session: string): Promise<unknown> => {
-    const event = eventOf(session);
-    sent.get(session)?.push(event.id);
-    return log.append([event]);
-  };
-  const reader = collecting();
-  const subscription = await log.subscribe(reader);
-  await Promise.all(sessions.map(append));
+it(
+  'goes on with the other partitions while the brokers of some are away',
+  async () => {
+    const prefix = `log-${randomUUID()}`;
+    await makeTopic(prefix);
+    const brokers = cluster.brokers.split(',').slice(0, 2);
+    const kafka = { brokers, clientId: 'partition-down', onProblem: () => undefined };
+    const log = await KafkaEventLog.open({ kafka, prefix, ...SETTINGS });
+    const sessions = sessionPerPartition(log);
+    const sent = new Map(sessions.map((session) => [session, [] as string[]]));
+    const append = (session: string): Promise<unknown> => {
+      const event = eventOf(session);
+      sent.get(session)?.push(event.id);
+      return log.append([event]);
+    };
+    const reader = collecting();
+    const subscription = await log.subscribe(reader);
+    await Promise.all(sessions.map(append));
 
-  await cluster.processes[2]?.stop({ discard: true });
-  const waiting = DOWN.flatMap((partition) => {
-    const session = sessions[partition] ?? '';
-    return [append(session), append(session)];
-  });
-  const acknowledged = vi.fn();
-  for (const each of waiting) void each.then(acknowledged);
-  const others = sessions.filter((_, partition) => !DOWN.includes(partition));
-  for (let round = 0; round < 10; round += 1) await Promise.all(others.map(append));
-  await vi.waitFor(() => {
-    for (const partition of DOWN)
-      expect(log.outageOf(sessions[partition] ?? '')).toMatch(`partition ${partition} of`);
-  }, WAIT);
-  expect(log.outage).toMatch(/^partition (4|9) of/);
-  for (const session of others) expect(log.outageOf(session)).toBeNull();
+    await cluster.processes[2]?.stop({ discard: true });
+    const waiting = DOWN.flatMap((partition) => {
+      const session = sessions[partition] ?? '';
+      return [append(session), append(session)];
+    });
+    const acknowledged = vi.fn();
+    for (const each of waiting) void each.then(acknowledged);
+    const others = sessions.filter((_, partition) => !DOWN.includes(partition));
+    for (let round = 0; round < 10; round += 1) await Promise.all(others.map(append));
+    await vi.waitFor(() => {
+      for (const partition of DOWN)
+        expect(log.outageOf(sessions[partition] ?? '')).toMatch(`partition ${partition} of`);
+    }, WAIT);
+    expect(log.outage).toMatch(/^partition (4|9) of/);
+    for (const session of others) expect(log.outageOf(session)).toBeNull();
 
-  // Also a process that begins now: the others can be written, and be read to their ends.
-  const second = await vi.waitFor(() => KafkaEventLog.open({ kafka, prefix, ...SETTINGS }), WAIT);
-  await second.check();
-  for (const session of others) {
-    const event = eventOf(session);
-    sent.get(session)?.push(event.id);
-    expect(await second.append([event])).toMatchObject({ type: 'appended' });
-    expect(await second.end(second.partitionOf(session))).toBeGreaterThanOrEqual(12);
-  }
-  await expect(second.end(DOWN[0] ?? 0)).rejects.toThrow(/has no leader that answers/);
-  await vi.waitFor(() => {
-    for (const session of others) expect(reader.idsOf(session)).toEqual(sent.get(session));
-  }, WAIT);
-  const late = collecting();
-  const lateSubscription = await second.subscribe(late);
-  await vi.waitFor(() => {
-    for (const session of others) expect(late.idsOf(session)).toEqual(sent.get(session));
-  }, WAIT);
-  expect(acknowledged).not.toHaveBeenCalled();
-
-  await cluster.processes[2]?.start();
-  await Promise.all(waiting);
-  expect(log.outage).toBeNull();
-  await vi.waitFor(() => {
-    for (const session of sessions) {
-      expect(reader.idsOf(session)).toEqual(sent.get(session));
-      expect(late.idsOf(session)).toEqual(sent.get(session));
+    // Also a process that begins now: the others can be written, and be read to their ends.
+    const second = await vi.waitFor(() => KafkaEventLog.open({ kafka, prefix, ...SETTINGS }), WAIT);
+    await second.check();
+    for (const session of others) {
+      const event = eventOf(session);
+      sent.get(session)?.push(event.id);
+      expect(await second.append([event])).toMatchObject({ type: 'appended' });
+      expect(await second.end(second.partitionOf(session))).toBeGreaterThanOrEqual(12);
     }
-  }, WAIT);
-  await Promise.all([subscription.close(), lateSubscription.close()]);
-  await Promise.all([log.close(), second.close()]);
-});
+    await expect(second.end(DOWN[0] ?? 0)).rejects.toThrow(/has no leader that answers/);
+    await vi.waitFor(() => {
+      for (const session of others) expect(reader.idsOf(session)).toEqual(sent.get(session));
+    }, WAIT);
+    const late = collecting();
+    const lateSubscription = await second.subscribe(late);
+    await vi.waitFor(() => {
+      for (const session of others) expect(late.idsOf(session)).toEqual(sent.get(session));
+    }, WAIT);
+    expect(acknowledged).not.toHaveBeenCalled();
+
+    await cluster.processes[2]?.start();
+    await Promise.all(waiting);
+    expect(log.outage).toBeNull();
+    await vi.waitFor(() => {
+      for (const session of sessions) {
+        expect(reader.idsOf(session)).toEqual(sent.get(session));
+        expect(late.idsOf(session)).toEqual(sent.get(session));
+      }
+    }, WAIT);
+    await Promise.all([subscription.close(), lateSubscription.close()]);
+    await Promise.all([log.close(), second.close()]);
+  },
+  TEST_MS,
+);
 
 /** Each partition on one broker: those of `DOWN` on the third, the others on the first two. */
 async function makeTopic(prefix: string): Promise<void> {
@@ -152,6 +157,7 @@ function eventOf(session: string): LogEvent {
     schema: 1,
     session_id: session,
     occurred_at: '2026-05-10T15:05:00.000Z',
+    by: { principal: null, via: 'system' },
     data: { attach_id: randomUUID(), seq: 1 },
   };
 }

@@ -189,6 +189,7 @@ function fact(bytes = 1): LogEvent {
     session_id: randomUUID(),
     epoch: 1,
     occurred_at: '2026-05-10T15:05:00.000Z',
+    by: { principal: null, via: 'system' },
     data: { principal: 'p'.repeat(bytes), agent_id: 'a' },
   };
 }

@@ -77,7 +77,7 @@ export interface LogSubscription {
  * Appends of one session by one process are first in, first out: a later one is written after the
  * earlier one is acknowledged. The events of one append are atomic. `append` resolves when they are
  * durable, and never gives up on one whose outcome is unknown: it stays pending while the log
- * cannot be reached (callers set their own deadline and keep the promise). A record may be written
+ * cannot be reached (callers set their own deadline and keep the promise). An event may be written
  * twice; readers drop repeats by the rules of their fold. Bound: at most `MAX_PENDING_BYTES` wait,
  * beyond which `append` rejects with `LogOverloaded` before anything is sent. Delivery to readers
  * is at least once and in order per partition.

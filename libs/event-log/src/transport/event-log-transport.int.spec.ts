@@ -100,6 +100,7 @@ async function appendFacts(count: number): Promise<string[]> {
       schema: 1,
       session_id,
       occurred_at: '2026-05-10T15:05:00.000Z',
+      by: { principal: null, via: 'system' },
       data: { attach_id: randomUUID(), seq: n + 1 },
     };
     await log.append([event]);

@@ -3,6 +3,7 @@ import { Server } from '@nestjs/microservices';
 import { isObservable, lastValueFrom } from 'rxjs';
 import type { EntityManager } from 'typeorm';
 import type { Database } from '#libs/sql';
+import { Limit } from '#libs/timing';
 import type { ConsumerPositions } from '../consumer-positions.js';
 import type { EventLog, LogBatch, LogSubscription } from '../ports/event-log.js';
 import type { AfterCommit } from '../transactional-reader.js';
@@ -24,6 +25,9 @@ export interface EventLogTransportOptions {
   readonly onCommitted?: (batch: LogBatch) => void;
 }
 
+/** Fewer than a process's connections to Postgres. */
+const MOST_TRANSACTIONS = 4;
+
 type BatchHandler = MessageHandler<LogBatch, BatchContext>;
 
 /**
@@ -38,6 +42,7 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
   override readonly transportId = Symbol('event log');
   override readonly propagatesEventHandlerErrors = true;
   private subscriptions: readonly LogSubscription[] = [];
+  private readonly transactions = new Limit(MOST_TRANSACTIONS);
 
   constructor(private readonly options: EventLogTransportOptions) {
     super();
@@ -98,6 +103,8 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
       );
       if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
     };
-    return log.subscribe(transactionalReader({ ...reader, consumer, effects }));
+    return log.subscribe(
+      transactionalReader({ ...reader, consumer, effects, transactions: this.transactions }),
+    );
   }
 }

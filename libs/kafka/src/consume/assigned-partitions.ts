@@ -1,3 +1,26 @@
+/*
+ * The partitions that the group has given to this process, and where each of them goes on.
+ *
+ * An assignment's phases:
+ *   asking    (`expected` is null): the partition is paused; the stored position is being asked.
+ *   reading   (`expected` is an offset): fetches are handed over in batches, one at a time.
+ *   revoked   (`revoked` is aborted): another assignment, or another process, has the partition.
+ * From reading back to asking: a batch that was `stale` or threw, and a gap between batches.
+ *
+ * Who owns what:
+ * - The reader owns the position. Nothing is committed to Kafka.
+ * - AssignedPartitions decides what is handed over. kafkajs only fetches.
+ * - GroupMembership owns the kafkajs consumer, and tells of assignments and fetches.
+ * - GroupConsumer opens another membership when one has ended.
+ *
+ * Invariants:
+ * 1. A batch begins exactly at `expected`. kafkajs's `seek` is asynchronous, so a fetch from before
+ *    it may still come: it is dropped. A gap is an alarm and never passed over.
+ * 2. kafkajs's position moves on only after the reader's has, durably, because a crash may repeat
+ *    events and must never skip any.
+ * 3. One batch of a partition is in hand at a time, also across assignments: a new one asks for the
+ *    position when the old one's handler has ended.
+ */
 import type { KafkaMessage } from 'kafkajs';
 import type { GroupConsumerOptions } from './group-reader.js';
 import { backOff } from '#libs/timing';
@@ -36,11 +59,7 @@ const HEARTBEAT_MS = 1000;
 
 const isRevoked = (assignment: Assignment): boolean => assignment.revoked.signal.aborted;
 
-/**
- * The partitions that this process reads. Each assignment begins at the stored position, paused
- * until that is known, and a batch is handled only if it begins exactly where the last one ended:
- * an old fetch is dropped, a gap is an alarm and never a skip.
- */
+/** The partitions that this process reads, each from the reader's stored position on. */
 export class AssignedPartitions {
   private readonly assignments = new Map<number, Assignment>();
   /** Handlers at work, also those of an assignment that has ended: the next one waits for them. */

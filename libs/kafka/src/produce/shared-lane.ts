@@ -5,9 +5,10 @@ import type { Group } from './send-queue.js';
 
 /**
  * How long, in ms, a send may keep the partitions waiting that have nothing to do with its delay.
- * Shorter than an outage, so that a partition that works is never taken for one that does not.
+ * Shorter than an outage, so that a partition that works is not taken for one that does not; long
+ * enough for kafkajs to ask again after an answer that was lost, which repeats nothing in the log.
  */
-const SHARED_PATIENCE_MS = 2000;
+const SHARED_PATIENCE_MS = 2500;
 
 /** Groups of one partition that go on in a lane of their own, in their order. */
 export interface Detour {

@@ -1,1 +1,1 @@
-export { API, KafkaProxy } from './kafka-proxy.js';
+export { KafkaProxy } from './kafka-proxy.js';

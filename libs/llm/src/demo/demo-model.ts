@@ -33,7 +33,10 @@ export class DemoModel extends ChatModel {
     signal.throwIfAborted();
     if (this.closed) throw new UpstreamUnavailable('the demo model is closed');
     const call = ++this.calls;
-    const request = readDemoRequest(body, this.options);
+    const request = readDemoRequest(
+      body instanceof Uint8Array ? body : Buffer.concat(body),
+      this.options,
+    );
     if (request.type === 'refused') {
       return json(400, errorBody(request.message, 'invalid_request_error', request.param, null));
     }

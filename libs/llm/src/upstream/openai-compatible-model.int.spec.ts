@@ -41,6 +41,26 @@ describe('a model behind an OpenAI-compatible endpoint', () => {
       ),
     );
 
+  it('sends a body in pieces as one of a known length', async () => {
+    const seen: { length: string | undefined; chunked: string | undefined; body: string }[] = [];
+    const baseUrl = await serve((request, response) => {
+      let body = '';
+      request.on('data', (part: Buffer) => (body += part.toString()));
+      request.on('end', () => {
+        const { 'content-length': length, 'transfer-encoding': chunked } = request.headers;
+        seen.push({ length, chunked, body });
+        response.end('{}');
+      });
+    });
+    const body = ['{"model":"m",', '"messages":[]', '}'].map((piece) => Buffer.from(piece));
+    const { signal } = new AbortController();
+    const response = await connectTo({ baseUrl }).complete({ body, signal });
+    for await (const part of response.body) expect(part.length).toBeGreaterThan(0);
+    expect(seen).toEqual([
+      { length: '27', chunked: undefined, body: '{"model":"m","messages":[]}' },
+    ]);
+  });
+
   // [SBP-L1-02] [SBP-L1-04]
   it('sends the body verbatim, its own key, and no credential of the caller', async () => {
     const seen: { request: IncomingMessage; body: string }[] = [];

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { Pool } from 'undici';
 import type { ModelRequest, ModelResponse } from '../chat-model.js';
 import { ChatModel } from '../chat-model.js';
@@ -57,14 +58,28 @@ export class OpenAiCompatibleModel extends ChatModel {
   override complete(request: ModelRequest): Promise<ModelResponse> {
     const call = new UpstreamCall(request.signal, this.description);
     if (request.signal.aborted) return call.head;
-    const headers = upstreamRequestHeaders(request.headers, this.apiKey);
-    this.pool.dispatch({ path: this.path, method: 'POST', headers, body: request.body }, call);
+    const { body } = request;
+    const headers = {
+      ...upstreamRequestHeaders(request.headers, this.apiKey),
+      // Of a body in pieces the client would not know it, and send chunks instead.
+      ...(isWhole(body) ? {} : { 'content-length': String(lengthOf(body)) }),
+    };
+    const sent = isWhole(body) ? body : Readable.from(body);
+    this.pool.dispatch({ path: this.path, method: 'POST', headers, body: sent }, call);
     return call.head;
   }
 
   override async close(): Promise<void> {
     if (!this.pool.destroyed) await this.pool.destroy();
   }
+}
+
+function isWhole(body: ModelRequest['body']): body is Uint8Array {
+  return body instanceof Uint8Array;
+}
+
+function lengthOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, piece) => sum + piece.length, 0);
 }
 
 function parseBaseUrl(text: string): URL {

@@ -1,24 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { id, surfaceDetached } from '#libs/domain/testing';
 import type { ProcessAddress } from '#libs/protocol';
 import { raw, sql } from '#libs/sql';
 import {
-  ATTACH,
-  id,
-  instant,
-  sessionOpened,
-  surfaceAttached,
-  surfaceDetached,
-  turnAdopted,
-  turnCompleted,
-  turnStarted,
-} from '#libs/domain/testing';
-import { DIALECTS, openTestStore } from '#libs/store/testing';
+  DIALECTS,
+  aProcess,
+  attachedSession,
+  idleSession,
+  openTestStore,
+  turnOf,
+} from '#libs/store/testing';
 import type { TestStore } from '#libs/store/testing';
 import { Claims } from '../claims/claims.js';
-import { Heartbeat } from './heartbeat.js';
-import { ProcessIdentity } from './process-identity.js';
-import { LEASE_MS, Processes } from './processes.js';
+import { ProcessWatch } from './process-watch.js';
+import { HEARTBEAT_MS, LEASE_MS, Processes } from './processes.js';
 
 describe.each(DIALECTS)('processes on %s', (dialect) => {
   let store: TestStore;
@@ -32,17 +28,17 @@ describe.each(DIALECTS)('processes on %s', (dialect) => {
   beforeEach(() => store.clear());
 
   const lease = (): Promise<ProcessAddress> => processes.lease(randomUUID());
-
-  async function setHeartbeat({ slot }: ProcessAddress, at: string): Promise<void> {
-    await store.database.write(
-      (transaction) =>
-        sql(transaction)`UPDATE processes SET heartbeat_at = ${raw(at)} WHERE slot = ${slot}`,
-    );
-  }
+  const sign = async ({ incarnation }: ProcessAddress) =>
+    (await processes.signs()).find((each) => each.incarnation === incarnation);
 
   /** Makes a process look as if its last heartbeat were so long ago. */
-  const silence = (process: ProcessAddress, ms: number): Promise<void> =>
-    setHeartbeat(process, `${store.database.nowMs} - ${ms}`);
+  async function silence({ slot }: ProcessAddress, ms: number): Promise<void> {
+    const at = raw(`${store.database.nowMs} - ${ms}`);
+    await store.database.write(
+      (transaction) =>
+        sql(transaction)`UPDATE processes SET heartbeat_at = ${at} WHERE slot = ${slot}`,
+    );
+  }
 
   describe('a slot', () => {
     it('is leased to one process, however many ask at once', async () => {
@@ -64,8 +60,9 @@ describe.each(DIALECTS)('processes on %s', (dialect) => {
       expect((await processes.heartbeat(second)).type).toBe('alive');
     });
 
-    it('is not free before that', async () => {
+    it('is not free before that, also where the process has left', async () => {
       const first = await lease();
+      await processes.leave(first);
       await silence(first, 59_000);
       await processes.reaped(first);
       expect(await lease()).toMatchObject({ slot: 1 });
@@ -83,164 +80,136 @@ describe.each(DIALECTS)('processes on %s', (dialect) => {
       expect(slots.size).toBe(6);
       expect(slots).toContain(0);
     });
+
+    it('begins its next life without what the last one left behind', async () => {
+      const first = await lease();
+      await processes.heartbeat(first);
+      await processes.leave(first);
+      await processes.reaped(first);
+      await silence(first, 60_001);
+      const heir = await lease();
+      expect(await sign(heir)).toEqual({ ...heir, beat: 0, hasLeft: false, reaped: false });
+      expect(await sign(first)).toBeUndefined();
+    });
   });
 
   describe('a heartbeat', () => {
     it('tells of the claims that the process still holds', async () => {
       const claims = new Claims(store.database);
       const [me, other] = [await lease(), await lease()];
-      const claim = async (sessionId: string, runner: ProcessAddress) => {
-        const outcome = await claims.claim({ sessionId, turnId: randomUUID(), runner });
-        return outcome.type === 'claimed' ? outcome.epoch : 0;
+      const claim = async (number: number, runner: ProcessAddress) => {
+        await store.fold(...idleSession(number));
+        const [sessionId, turnId] = [id(number), randomUUID()];
+        const target = { type: 'session', sessionId, principal: null } as const;
+        const outcome = await claims.claim({ target, turnId, runner });
+        return { sessionId, turnId, epoch: outcome.type === 'claimed' ? outcome.epoch : 0 };
       };
-      const [mine, released] = [await claim(id(1), me), await claim(id(2), me)];
-      await claim(id(3), other);
-      await claims.release(id(2), released, 1);
-      expect(await processes.heartbeat(me)).toEqual({
-        type: 'alive',
-        held: new Set([`${id(1)} ${mine}`]),
-      });
+      const [mine, released] = [await claim(1, me), await claim(2, me)];
+      await claim(3, other);
+      await claims.release({ ...released, head: 1, answeredBy: null });
+      expect(await processes.heartbeat(me)).toEqual({ type: 'alive', held: [mine] });
     });
 
     it('of a process that was never listed is refused', async () => {
-      expect(await processes.heartbeat({ slot: 5, incarnation: randomUUID() })).toEqual({
-        type: 'refused',
-      });
+      expect(await processes.heartbeat(aProcess(5))).toEqual({ type: 'refused' });
     });
 
-    it('makes a process that was silent count as living again', async () => {
+    it('raises the beat by one, of this process alone', async () => {
       const [me, other] = [await lease(), await lease()];
-      await silence(me, 20_000);
-      await processes.reaped(me);
-      await processes.heartbeat(me);
-      expect(await processes.unreaped(other, false)).toEqual([]);
-      await silence(me, 20_000);
-      expect(await processes.unreaped(other, false)).toEqual([me]);
+      for (const beat of [1, 2, 3]) {
+        await processes.heartbeat(me);
+        expect(await sign(me)).toMatchObject({ beat });
+      }
+      expect(await sign(other)).toMatchObject({ beat: 0 });
     });
 
-    it('is sent by itself, and tells a process that its slot is another’s now', async () => {
+    it('makes a process that was taken for dead one to be seen to again', async () => {
       const me = await lease();
-      const onRefused = vi.fn();
-      const onFailed = vi.fn();
-      const onHeld = vi.fn();
-      const heartbeat = new Heartbeat(processes, new ProcessIdentity(me), { onRefused, onFailed });
-      heartbeat.onHeld(onHeld);
-      heartbeat.start();
-      await vi.waitFor(() => expect(onHeld).toHaveBeenCalled(), { timeout: 10_000 });
-      expect(heartbeat.isSteady()).toBe(false);
-      await store.clear('processes');
-      await vi.waitFor(() => expect(onRefused).toHaveBeenCalled(), { timeout: 10_000 });
-      await heartbeat.stop();
-      expect(onFailed).not.toHaveBeenCalled();
+      await processes.reaped(me);
+      expect(await sign(me)).toMatchObject({ reaped: true });
+      await processes.heartbeat(me);
+      expect(await sign(me)).toMatchObject({ reaped: false });
     });
   });
 
   describe('the dead', () => {
-    it('whose last answers nobody has looked at are found after two leases, each once', async () => {
-      const [me, dead] = [await lease(), await lease()];
-      await silence(dead, LEASE_MS + 1_000);
-      expect(await processes.unreaped(me, false)).toEqual([]);
-      await silence(dead, 2 * LEASE_MS + 1_000);
-      expect(await processes.unreaped(me, false)).toEqual([dead]);
-      await processes.reaped(dead);
-      expect(await processes.unreaped(me, false)).toEqual([]);
+    /** As the scans do: looks at the table once a second, on a clock of its own. */
+    async function watchFor(ms: number, beats: readonly ProcessAddress[]): Promise<ProcessWatch> {
+      const watch = new ProcessWatch();
+      for (let now = 0; now <= ms; now += HEARTBEAT_MS) {
+        for (const process of beats) await processes.heartbeat(process);
+        watch.observe(await processes.signs(), now);
+      }
+      return watch;
+    }
+
+    it('are those whose beat does not rise, whatever the database’s clock says', async () => {
+      const [alive, dead] = [await lease(), await lease()];
+      await silence(alive, 3_600_000);
+      await silence(dead, -3_600_000);
+      const watch = await watchFor(LEASE_MS, [alive]);
+      expect(watch.isSilent(alive.incarnation)).toBe(false);
+      expect(watch.isSilent(dead.incarnation)).toBe(true);
     });
 
-    it('are all the others at once where the file lock proves it', async () => {
+    it('are those that have left, at once', async () => {
+      const [one, other] = [await lease(), await lease()];
+      const watch = await watchFor(LEASE_MS, [one, other]);
+      await processes.leave(other);
+      await processes.heartbeat(one);
+      watch.observe(await processes.signs(), LEASE_MS + HEARTBEAT_MS);
+      expect(watch.isSilent(one.incarnation)).toBe(false);
+      expect(watch.isSilent(other.incarnation)).toBe(true);
+    });
+
+    it('are noted as seen to, by their life and not by their slot', async () => {
       const [me, other] = [await lease(), await lease()];
-      expect(await processes.unreaped(me, true)).toEqual([other]);
-    });
-
-    it('owe the turns that they ended within two seconds of their last heartbeat, or later', async () => {
-      const [runner, other] = [await lease(), await lease()];
-      const turn = (
-        number: number,
-        endedAfter: number,
-        by = runner,
-        caller: 'connected' | 'gone' = 'connected',
-      ) => {
-        const told = { session: id(number), turn: id(100 + number) };
-        return [
-          sessionOpened(10, told),
-          turnStarted(10, { ...told, runner: by }),
-          turnCompleted(10, { ...told, caller, at: instant(endedAfter) }),
-        ];
-      };
-      const open = [
-        sessionOpened(10, { session: id(7) }),
-        turnStarted(10, { session: id(7), turn: id(107), runner }),
-      ];
-      // Adopted from another: who ended it counts.
-      const adopted = [
-        ...turn(8, 0, other).slice(0, 2),
-        turnAdopted(20, { session: id(8), turn: id(108), runner }),
-        turnCompleted(20, { session: id(8), turn: id(108), at: instant(10_000) }),
-      ];
-      await store.fold(
-        ...turn(1, 7_999),
-        ...turn(2, 8_001),
-        ...turn(3, 10_000),
-        ...turn(4, 60_000),
-        ...turn(5, 10_000, other),
-        ...turn(6, 10_000, runner, 'gone'),
-        ...open,
-        ...adopted,
-      );
-      await setHeartbeat(runner, String(Date.parse(instant(10_000))));
-      const found = await processes.undelivered(runner);
-      expect(found.map(({ turnId }) => turnId).sort()).toEqual([
-        id(102),
-        id(103),
-        id(104),
-        id(108),
-      ]);
-      expect(found).toContainEqual({ sessionId: id(3), turnId: id(103) });
+      await processes.reaped({ slot: me.slot, incarnation: randomUUID() });
+      await processes.leave({ slot: me.slot, incarnation: randomUUID() });
+      expect(await sign(me)).toMatchObject({ reaped: false, hasLeft: false });
+      await processes.reaped(me);
+      expect(await sign(me)).toMatchObject({ reaped: true });
+      expect(await sign(other)).toMatchObject({ reaped: false });
     });
   });
 
   // [SBP-L2-25]
-  describe('lost surfaces', () => {
-    const attach = (gateway: ProcessAddress, session = id(1), attachId = ATTACH) => [
-      sessionOpened(10, { session }),
-      turnStarted(10, { session }),
-      surfaceAttached(attachId, { session, gateway }),
-    ];
-
-    it('are those whose gateway is silent, or lives another life', async () => {
-      const [alive, silent] = [await lease(), await lease()];
-      const earlier = { slot: alive.slot, incarnation: randomUUID() };
+  describe('surfaces', () => {
+    it('are held by gateways that are each named once, whatever the number of surfaces', async () => {
+      const [one, two] = [aProcess(1), aProcess(2)];
+      expect(await processes.gateways()).toEqual([]);
       await store.fold(
-        ...attach(alive),
-        ...attach(silent, id(2), id(22)),
-        ...attach(earlier, id(3), id(33)),
+        ...[1, 2, 3].flatMap((number) => attachedSession(number, one)),
+        ...attachedSession(4, two),
+        ...idleSession(5),
       );
-      await silence(silent, LEASE_MS + 1);
-      const lost = await processes.lostSurfaces(null, 10);
-      expect([...lost].sort((a, b) => (a.sessionId < b.sessionId ? -1 : 1))).toEqual([
-        { sessionId: id(2), attachId: id(22) },
-        { sessionId: id(3), attachId: id(33) },
-      ]);
-      expect(await processes.lostSurfaces(null, 1)).toHaveLength(1);
-      await processes.heartbeat(silent);
-      expect(await processes.lostSurfaces(null, 10)).toEqual([
-        { sessionId: id(3), attachId: id(33) },
-      ]);
+      expect([...(await processes.gateways())].sort()).toEqual(
+        [one.incarnation, two.incarnation].sort(),
+      );
     });
 
-    it('are not those that left by themselves', async () => {
+    it('of the gateways named are found, and of no others, as many as asked for', async () => {
+      const [alive, silent, earlier] = [aProcess(1), aProcess(2), aProcess(1)];
       await store.fold(
-        ...attach({ slot: 9, incarnation: randomUUID() }),
-        surfaceDetached(ATTACH, { session: id(1) }),
+        ...attachedSession(1, alive),
+        ...attachedSession(2, silent),
+        ...attachedSession(3, earlier),
       );
-      expect(await processes.lostSurfaces(null, 10)).toEqual([]);
+      const lost = [silent.incarnation, earlier.incarnation];
+      const found = await processes.surfacesOf(lost, 10);
+      expect([...found].sort((a, b) => (a.sessionId < b.sessionId ? -1 : 1))).toEqual(
+        [2, 3].map((number) => ({ sessionId: id(number), attachId: turnOf(number).attachId })),
+      );
+      expect(await processes.surfacesOf(lost, 1)).toHaveLength(1);
+      expect(await processes.surfacesOf([], 10)).toEqual([]);
     });
 
-    it('are all that another process held, where this one is known to be the only one', async () => {
-      const [me, other] = [await lease(), await lease()];
-      await store.fold(...attach(me), ...attach(other, id(2), id(22)));
-      expect(await processes.lostSurfaces(me, 10)).toEqual([
-        { sessionId: id(2), attachId: id(22) },
-      ]);
+    it('that left by themselves are nobody’s any more', async () => {
+      const gateway = aProcess(9);
+      const { session, attachId } = turnOf(1);
+      await store.fold(...attachedSession(1, gateway), surfaceDetached(attachId, { session }));
+      expect(await processes.gateways()).toEqual([]);
+      expect(await processes.surfacesOf([gateway.incarnation], 10)).toEqual([]);
     });
   });
 });

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Message } from '#libs/protocol';
 import {
   ATTACH,
   FAILURE,
@@ -21,7 +20,6 @@ import {
   turnCompleted,
   turnFailed,
   turnStarted,
-  turnUndelivered,
   user,
 } from '#libs/domain/testing';
 import { initialState } from '#libs/domain';
@@ -29,7 +27,7 @@ import { DIALECTS, openTestStore } from '#libs/store/testing';
 import type { TestStore } from '#libs/store/testing';
 import { Projection } from './projection.js';
 import { SessionReads } from '../reads/session-reads.js';
-import { OWED_PAGE, SurfaceReads } from '../reads/surface-reads.js';
+import { Transcripts } from '../reads/transcripts.js';
 
 const turn = (number: number): string => id(0x70000 + number);
 const opened = [
@@ -44,12 +42,10 @@ const answered = [
 describe.each(DIALECTS)('the read models on %s', (dialect) => {
   let store: TestStore;
   let sessions: SessionReads;
-  let surfaces: SurfaceReads;
 
   beforeAll(async () => {
     store = await openTestStore(dialect);
     sessions = new SessionReads(store.database);
-    surfaces = new SurfaceReads(store.database);
   });
   afterAll(() => store.close());
   beforeEach(() => store.clear());
@@ -83,11 +79,15 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
         sessionOpened(epoch, { session: id(number) }),
         turnStarted(epoch, { session: id(number) }),
       ];
+      const live = [
+        { principal: 'anonymous', agent_id: 'agent', session_id: id(2), opened_epoch: 30 },
+      ];
       await store.fold(...open(1, 20), ...open(2, 30));
-      expect(await sessions.liveSession('anonymous', 'agent')).toBe(id(2));
+      expect(await store.rows('live_sessions')).toEqual(live);
       await store.fold(...open(3, 25));
-      expect(await sessions.liveSession('anonymous', 'agent')).toBe(id(2));
-      expect(await sessions.liveSession('anonymous', 'another')).toBeNull();
+      expect(await store.rows('live_sessions')).toEqual(live);
+      await store.fold(...open(4, 60), ...open(5, 40));
+      expect(await store.rows('live_sessions')).toMatchObject([{ session_id: id(4) }]);
     });
 
     it('does not change with another one in the same batch', async () => {
@@ -109,7 +109,7 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
     const projection = new Projection();
     await expect(
       store.database.write(async (transaction) => {
-        await projection.apply(transaction, answered);
+        await projection.apply(transaction, 0, answered);
         throw new Error('the process was killed');
       }),
     ).rejects.toThrow('killed');
@@ -140,7 +140,7 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
       completed,
       sessionExported(id(5), { label: strange }),
     );
-    const { entries } = await sessions.transcript(SESSION);
+    const entries = await new Transcripts(store.database).page(SESSION, 0, 9);
     expect(entries.map(({ message }) => message.content)).toEqual([strange, strange]);
     expect((await sessions.turn(SESSION, turn(1)))?.modelUsed).toContain('b\ud83d\ude00');
     expect(await store.rows('exports')).toHaveLength(1);
@@ -168,9 +168,10 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
       await store.fold(...opened);
       expect(await sessions.turn(SESSION, turn(1))).toEqual({
         turnId: turn(1),
+        number: 1,
         epoch: 10,
         status: 'open',
-        keeps: 0,
+        firstIndex: 0,
         messages: [user('one')],
         model: 'demo',
         options: { stream: true },
@@ -202,6 +203,18 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
       ]);
     });
 
+    it('whose place another one took tells so, though nobody wrote it down', async () => {
+      await store.fold(...opened, turnStarted(20, { turn: turn(2), after: 1, keeps: 1 }));
+      expect(await sessions.turn(SESSION, turn(1))).toMatchObject({
+        status: 'cancelled',
+        output: [],
+        error: {
+          code: 'SBP_TURN_CANCELLED',
+          message: 'Another turn was started in its place.',
+        },
+      });
+    });
+
     it('that failed tells why', async () => {
       await store.fold(...opened, turnFailed(10, { turn: turn(1) }));
       expect(await sessions.turn(SESSION, turn(1))).toMatchObject({
@@ -209,210 +222,6 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
         error: FAILURE,
         output: [],
       });
-    });
-  });
-
-  describe('a transcript', () => {
-    const contents = async (upTo?: number): Promise<unknown[]> =>
-      (await sessions.transcript(SESSION, upTo)).entries.map(({ message }) => message.content);
-
-    it('is empty before any turn', async () => {
-      expect(await sessions.transcript(SESSION)).toEqual({
-        system: [],
-        entries: [],
-        unanswered: 0,
-        steps: 0,
-        turnNumber: 0,
-        totalCostUsd: 0,
-      });
-    });
-
-    it('holds what was asked and answered, with the turn’s cost once, at its last message', async () => {
-      await store.fold(
-        ...opened,
-        turnCompleted(10, {
-          turn: turn(1),
-          messages: [assistant('a'), assistant('b')],
-          at: instant(9),
-        }),
-      );
-      const { entries, ...rest } = await sessions.transcript(SESSION);
-      expect(entries).toEqual([
-        {
-          message: user('one'),
-          turnId: turn(1),
-          modelUsed: null,
-          costUsd: null,
-          createdAt: instant(1),
-        },
-        {
-          message: assistant('a'),
-          turnId: turn(1),
-          modelUsed: 'demo-1',
-          costUsd: null,
-          createdAt: instant(9),
-        },
-        {
-          message: assistant('b'),
-          turnId: turn(1),
-          modelUsed: 'demo-1',
-          costUsd: 0.25,
-          createdAt: instant(9),
-        },
-      ]);
-      expect(rest).toEqual({
-        system: [],
-        unanswered: 0,
-        steps: 1,
-        turnNumber: 1,
-        totalCostUsd: 0.25,
-      });
-    });
-
-    it('keeps as much as each turn says', async () => {
-      const retry = turnStarted(20, { turn: turn(2), keeps: 0, messages: [user('other')] });
-      await store.fold(
-        ...answered,
-        retry,
-        turnCompleted(20, { turn: turn(2), messages: [assistant('2')] }),
-      );
-      expect(await contents()).toEqual(['other', '2']);
-      expect(await contents(1)).toEqual(['one', '1']);
-      expect(await contents(0)).toEqual([]);
-    });
-
-    it('keeps the questions of a turn that failed, and says how many of them nobody answered', async () => {
-      const failing = turnStarted(20, {
-        turn: turn(2),
-        keeps: 2,
-        messages: [user('two'), user('more')],
-      });
-      await store.fold(...answered, failing, turnFailed(20, { turn: turn(2) }));
-      expect(await contents()).toEqual(['one', '1', 'two', 'more']);
-      expect(await sessions.transcript(SESSION)).toMatchObject({
-        unanswered: 2,
-        steps: 1,
-        turnNumber: 2,
-      });
-    });
-
-    it('has the questions of a turn that is open, which are not unanswered yet', async () => {
-      await store.fold(
-        ...answered,
-        turnStarted(20, { turn: turn(2), keeps: 2, messages: [user('two')] }),
-      );
-      expect(await contents()).toEqual(['one', '1', 'two']);
-      expect((await sessions.transcript(SESSION)).unanswered).toBe(0);
-    });
-
-    it('has the last system messages that a turn brought', async () => {
-      const system = (text: string): Message[] => [{ role: 'system', content: text }];
-      const second = turnStarted(20, { turn: turn(2), keeps: 2, system: system('b') });
-      await store.fold(
-        sessionOpened(10),
-        turnStarted(10, { turn: turn(1), system: system('a') }),
-        second,
-      );
-      await store.fold(turnStarted(30, { turn: turn(3), keeps: 3 }));
-      expect((await sessions.transcript(SESSION)).system).toEqual(system('b'));
-      expect((await sessions.transcript(SESSION, 1)).system).toEqual(system('a'));
-    });
-
-    it('has no total cost where that of one completed turn is unknown', async () => {
-      const unknown = turnCompleted(20, { turn: turn(2) });
-      const second = turnStarted(20, { turn: turn(2), keeps: 2 });
-      await store.fold(...answered, second, {
-        ...unknown,
-        data: { ...unknown.data, cost_usd: null, usage: null },
-      });
-      expect((await sessions.transcript(SESSION)).totalCostUsd).toBeNull();
-      expect((await sessions.transcript(SESSION, 1)).totalCostUsd).toBe(0.25);
-    });
-  });
-
-  describe('what a surface sees', () => {
-    /** A session with a surface, and so many completed turns after the first. */
-    const manyTurns = (count: number) =>
-      Array.from({ length: count }, (_, index) => {
-        const told = { turn: turn(index + 2) };
-        return [
-          turnStarted(20 + index, { ...told, keeps: 99 }),
-          turnCompleted(20 + index, {
-            ...told,
-            messages: [assistant(`text ${index + 1}`)],
-            at: instant(index),
-          }),
-        ];
-      }).flat();
-
-    it('of a session that is none is nothing', async () => {
-      expect(await surfaces.view(SESSION, 0)).toEqual({ session: initialState, owed: [] });
-    });
-
-    it('is the session and the turns that it is owed, as of one read [A7]', async () => {
-      await store.fold(...answered, surfaceAttached(), ...manyTurns(3));
-      const { session, owed } = await surfaces.view(SESSION, 1);
-      expect(session).toMatchObject({ head: 3, cursor: 0, surface: { type: 'attached' } });
-      expect(owed).toEqual([
-        {
-          turnId: turn(3),
-          number: 3,
-          epoch: 21,
-          seq: 2,
-          status: 'completed',
-          text: 'text 2',
-          modelUsed: 'demo-1',
-          error: null,
-          createdAt: instant(1),
-        },
-        expect.objectContaining({ turnId: turn(4), seq: 3, text: 'text 3' }),
-      ]);
-      expect((await surfaces.view(SESSION, 3)).owed).toEqual([]);
-    });
-
-    it('includes turns that failed, without text, and answers that were not delivered', async () => {
-      const failing = [turnStarted(20, { turn: turn(2) }), turnFailed(20, { turn: turn(2) })];
-      await store.fold(...answered, surfaceAttached(), ...failing, turnUndelivered(turn(1)));
-      expect((await surfaces.view(SESSION, 0)).owed).toMatchObject([
-        { turnId: turn(2), seq: 1, status: 'failed', text: '', error: FAILURE, modelUsed: null },
-        { turnId: turn(1), seq: 2, status: 'completed', text: '1' },
-      ]);
-    });
-
-    it('comes in pages, oldest first', async () => {
-      const count = 2 * OWED_PAGE + 30;
-      await store.fold(...answered, surfaceAttached(), ...manyTurns(count));
-      const { session, owed } = await surfaces.view(SESSION, 0);
-      const pages = [owed];
-      for (
-        let last = owed.at(-1)?.seq ?? 0;
-        last < count;
-        last = pages.at(-1)?.at(-1)?.seq ?? count
-      ) {
-        pages.push(await surfaces.owed(SESSION, last, count));
-      }
-      expect(session).toMatchObject({ head: count });
-      expect(pages.map((page) => page.length)).toEqual([OWED_PAGE, OWED_PAGE, 30]);
-      expect(pages.flat().map(({ seq }) => seq)).toEqual(
-        Array.from({ length: count }, (_, index) => index + 1),
-      );
-      expect((await surfaces.owed(SESSION, 10, 12)).map(({ seq }) => seq)).toEqual([11, 12]);
-    });
-
-    it('is glanced at for many sessions at once', async () => {
-      await store.fold(...answered, surfaceAttached(), turnStarted(20, { turn: turn(2) }));
-      const told = { session: id(2) };
-      await store.fold(
-        sessionOpened(10, told),
-        turnStarted(10, told),
-        turnCompleted(10, { ...told, caller: 'gone' }),
-      );
-      const glances = await surfaces.glance([SESSION, id(2), id(3)]);
-      expect(Object.fromEntries(glances)).toEqual({
-        [SESSION]: { attachId: ATTACH, head: 0, openTurn: { turnId: turn(2), epoch: 20 } },
-        [id(2)]: { attachId: null, head: 1, openTurn: null },
-      });
-      expect(await surfaces.glance([])).toEqual(new Map());
     });
   });
 
@@ -427,21 +236,44 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
       {
         export_id: id(5),
         session_id: SESSION,
-        label: 'x',
+        content: JSON.stringify({ label: 'x' }),
         created_at: instant(3),
         expires_at: instant(86_400_000),
         turn_number: 1,
         message_count: 2,
         bundle_cid: 'c'.repeat(64),
       },
-      expect.objectContaining({ export_id: id(6), label: null }),
+      expect.objectContaining({ export_id: id(6), content: JSON.stringify({ label: null }) }),
     ]);
   });
 
-  it('keep the runner of a turn for who must look after its answers', async () => {
+  it('say in which partition of the log a session is', async () => {
+    await store.database.write((transaction) =>
+      new Projection().apply(transaction, 7, [...opened]),
+    );
+    expect(await store.rows('sessions')).toMatchObject([{ log_partition: 7 }]);
+  });
+
+  it('have in columns what is looked for: the owner, the open turn, the surface', async () => {
+    const row = async () => (await store.rows('sessions'))[0];
+    await store.fold(...opened);
+    expect(await row()).toMatchObject({
+      ...{ phase: 'open', principal: 'anonymous', epoch: 10, head: 0 },
+      ...{ open_turn_id: turn(1), open_epoch: 10, attach_id: null, gateway_incarnation: null },
+    });
+    await store.fold(...answered.slice(2), surfaceAttached());
+    expect(await row()).toMatchObject({
+      ...{ open_turn_id: null, open_epoch: null, attach_id: ATTACH },
+      ...{ gateway_slot: GATEWAY.slot, gateway_incarnation: GATEWAY.incarnation },
+    });
+    await store.fold(surfaceDetached());
+    expect(await row()).toMatchObject({ attach_id: null, gateway_incarnation: null });
+  });
+
+  it('keep the runner of a turn', async () => {
     await store.fold(...opened);
     expect(await store.rows('turns')).toMatchObject([
-      { runner_slot: RUNNER.slot, runner_incarnation: RUNNER.incarnation, ended_ms: null },
+      { runner_slot: RUNNER.slot, runner_incarnation: RUNNER.incarnation, ended_at: null },
     ]);
   });
 });

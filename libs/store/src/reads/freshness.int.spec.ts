@@ -12,6 +12,7 @@ import type { Database } from '#libs/sql';
 import { DIALECTS, openTestStore } from '#libs/store/testing';
 import type { TestStore } from '#libs/store/testing';
 import { Claims } from '../claims/claims.js';
+import { Orphans } from '../claims/orphans.js';
 import { Freshness } from './freshness.js';
 import { ProjectionProgress } from '../projection/projection-progress.js';
 
@@ -48,18 +49,30 @@ describe.each(DIALECTS)('freshness on %s', (dialect) => {
       partitionOf: () => PARTITION,
       end: (partition: number) => Promise.resolve(partition === PARTITION ? end : Number.NaN),
     };
-    const progress = new ProjectionProgress((partition) => {
+    const progress = new ProjectionProgress(() => {
       looks += 1;
-      return Promise.resolve(partition === PARTITION ? folded : 0);
+      return Promise.resolve(new Map([[PARTITION, folded]]));
     });
     freshness = new Freshness(store.database, log, progress);
   });
 
+  /** A claim of the session that is opened with it. */
   async function claim(): Promise<number> {
-    const outcome = await claims.claim({ sessionId: SESSION, turnId: id(5), runner });
-    if (outcome.type === 'refused') throw new Error('it was refused');
-    return outcome.epoch;
+    const opener = { principal: 'anonymous', agentId: 'agent', replaces: 'any' } as const;
+    const opened = await claims.open({ ...opener, sessionId: SESSION, turnId: id(5), runner });
+    if (opened.type === 'joined') throw new Error('it was opened before');
+    return opened.epoch;
   }
+
+  /** A claim of the session once it is folded. */
+  async function claimAgain(): Promise<void> {
+    const target = { type: 'session', sessionId: SESSION, principal: null } as const;
+    const claimed = await claims.claim({ target, turnId: id(6), runner });
+    if (claimed.type !== 'claimed') throw new Error('it was refused');
+  }
+
+  const release = (epoch: number, head: number | null) =>
+    claims.release({ sessionId: SESSION, turnId: id(5), epoch, head, answeredBy: null });
 
   const open = (epoch = 10) =>
     store.fold(sessionOpened(epoch), turnStarted(epoch, { turn: id(5) }));
@@ -79,16 +92,16 @@ describe.each(DIALECTS)('freshness on %s', (dialect) => {
 
   describe('of a session without a claim row', () => {
     it('is absent at the partition’s end', async () => {
-      expect(await freshness.settle(SESSION)).toBe('absent');
+      expect(await freshness.presence(SESSION)).toBe('absent');
       end = 7;
       folded = 7;
-      expect(await freshness.settle(SESSION)).toBe('absent');
+      expect(await freshness.presence(SESSION)).toBe('absent');
     });
 
     it('is known only when the projection reached the partition’s end', async () => {
       end = 7;
       folded = 6;
-      const answer = await waitsFor(freshness.settle(SESSION), async () => {
+      const answer = await waitsFor(freshness.presence(SESSION), async () => {
         await open();
         folded = 7;
       });
@@ -97,13 +110,13 @@ describe.each(DIALECTS)('freshness on %s', (dialect) => {
 
     it('is absent where only its epoch was raised', async () => {
       await store.fold(turnAdopted(20));
-      expect(await freshness.settle(SESSION)).toBe('absent');
+      expect(await freshness.presence(SESSION)).toBe('absent');
     });
 
     it('takes in a claim that was made meanwhile', async () => {
       end = 7;
       folded = 6;
-      const answer = freshness.settle(SESSION);
+      const answer = freshness.presence(SESSION);
       await claim();
       folded = 7;
       expect(await waitsFor(answer, () => open())).toBe('present');
@@ -112,67 +125,66 @@ describe.each(DIALECTS)('freshness on %s', (dialect) => {
 
   describe('of a session with a claim row', () => {
     it('is there when the log head of the last release is folded [A5]', async () => {
-      await claims.release(SESSION, await claim(), 12);
+      await release(await claim(), 12);
       await open();
       await store.fold(turnCompleted(10, { turn: id(5) }));
       folded = 12;
-      const answer = await waitsFor(freshness.settle(SESSION), () => void (folded = 13));
+      const answer = await waitsFor(freshness.presence(SESSION), () => void (folded = 13));
       expect(answer).toBe('present');
     });
 
     it('does not wait for what others append: the head is enough', async () => {
-      await claims.release(SESSION, await claim(), 12);
+      await release(await claim(), 12);
       await open();
       folded = 13;
       end = 1_000;
-      expect(await freshness.settle(SESSION)).toBe('present');
+      expect(await freshness.presence(SESSION)).toBe('present');
     });
 
     it('is waited for while it is claimed and not in the log yet', async () => {
       await claim();
-      const answer = await waitsFor(freshness.settle(SESSION), () => open());
+      const answer = await waitsFor(freshness.presence(SESSION), () => open());
       expect(answer).toBe('present');
     });
 
     it('is absent when the claim is given up before anything was acknowledged', async () => {
       const epoch = await claim();
-      const answer = await waitsFor(freshness.settle(SESSION), () =>
-        claims.release(SESSION, epoch, null),
-      );
+      const answer = await waitsFor(freshness.presence(SESSION), () => release(epoch, null));
       expect(answer).toBe('absent');
     });
 
     it('is absent when an adopter found that it was never opened, and released at a head', async () => {
       const epoch = await claim();
-      const answer = await waitsFor(freshness.settle(SESSION), async () => {
-        const adopted = await claims.adopt(
-          { sessionId: SESSION, turnId: id(5), epoch },
+      const answer = await waitsFor(freshness.presence(SESSION), async () => {
+        const held = { epoch, incarnation: runner.incarnation };
+        const adopted = await new Orphans(store.database, claims.inUse).adopt(
+          { sessionId: SESSION, turnId: id(5), claim: held },
           { slot: 1, incarnation: id(1) },
-          true,
+          null,
         );
         await store.fold(turnAdopted(adopted ?? 0, { turn: id(5) }));
         folded = 9;
-        await claims.release(SESSION, adopted ?? 0, 8);
+        await release(adopted ?? 0, 8);
       });
       expect(answer).toBe('absent');
     });
 
     it('is there while a turn runs', async () => {
-      await claims.release(SESSION, await claim(), 3);
+      await release(await claim(), 3);
       await open();
       await store.fold(turnCompleted(10, { turn: id(5) }));
       folded = 4;
-      await claim();
-      expect(await freshness.settle(SESSION)).toBe('present');
+      await claimAgain();
+      expect(await freshness.presence(SESSION)).toBe('present');
     });
   });
 
   it('ends with 503 where the projection stays behind', async () => {
-    await claims.release(SESSION, await claim(), 12);
+    await release(await claim(), 12);
     vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] });
     try {
       const told = vi.fn();
-      freshness.settle(SESSION).catch(told);
+      freshness.presence(SESSION).catch(told);
       while (told.mock.calls.length === 0) {
         await vi.advanceTimersByTimeAsync(100);
         await new Promise((resolve) => setImmediate(resolve));
@@ -189,7 +201,52 @@ describe.each(DIALECTS)('freshness on %s', (dialect) => {
     folded = 5;
     expect(await freshness.reached({ partition: PARTITION, offset: 4 })).toBe(true);
     expect(await freshness.reached({ partition: PARTITION, offset: 5 }, 20)).toBe(false);
-    await freshness.settleAt(SESSION, -1);
-    await freshness.settleAt(SESSION, 4);
+  });
+
+  it('of a head that was given is there when that is folded; of none, at once', async () => {
+    folded = 4;
+    await freshness.foldedUpTo(SESSION, -1);
+    await freshness.foldedUpTo(SESSION, 3);
+    await waitsFor(freshness.foldedUpTo(SESSION, 4), () => void (folded = 5));
+  });
+
+  it('takes what somebody saw of the fold, and asks no more for that', async () => {
+    freshness.seen(SESSION, 8);
+    const before = looks;
+    await freshness.foldedUpTo(SESSION, 7);
+    expect(looks).toBe(before);
+  });
+
+  it('waits for a fold however long it takes, where that must be', async () => {
+    const position = { partition: PARTITION, offset: 5 };
+    await waitsFor(freshness.untilFolded(position), () => void (folded = 6));
+  });
+
+  describe('for a reader', () => {
+    it('waits for the partition’s end, whoever wrote what stands there', async () => {
+      await release(await claim(), 12);
+      await open();
+      folded = 13;
+      end = 15;
+      expect(await waitsFor(freshness.latest(SESSION), () => void (folded = 15))).toBe('present');
+    });
+
+    it('does not wait for what is appended after it asked', async () => {
+      await release(await claim(), 3);
+      await open();
+      end = 7;
+      folded = 6;
+      const answer = waitsFor(freshness.latest(SESSION), () => {
+        end = 1_000;
+        folded = 7;
+      });
+      expect(await answer).toBe('present');
+    });
+
+    it('is absent where there is none', async () => {
+      end = 7;
+      folded = 7;
+      expect(await freshness.latest(SESSION)).toBe('absent');
+    });
   });
 });

@@ -1,2 +1,13 @@
-export { DIALECTS, openTestStore } from './test-store.js';
+export { NaiveSession } from './naive-session.js';
+export { plansOf } from './query-plans.js';
+export { move, randomBatches } from './random-sessions.js';
+export {
+  aProcess,
+  attachedSession,
+  idleSession,
+  nextTurn,
+  runningSession,
+  turnOf,
+} from './sessions.js';
+export { DIALECTS, PARTITION, costOf, openTestStore } from './test-store.js';
 export type { TestStore } from './test-store.js';

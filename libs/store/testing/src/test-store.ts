@@ -5,27 +5,46 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import { inject } from 'vitest';
 import type { LogEvent } from '#libs/protocol';
-import type { Database, Dialect } from '#libs/sql';
+import type { Database, DatabaseCounts, Dialect } from '#libs/sql';
 import { openPostgres, openSqlite, raw, sql } from '#libs/sql';
-import { Projection } from '../../src/projection/projection.js';
+import { PROJECTOR, Projection } from '../../src/projection/projection.js';
 import { storeEntities } from '../../src/entities/index.js';
 import { storeMigrations } from '../../src/migrations/index.js';
+import { CreatePositions1780000000002, PositionRow } from './consumer-positions.js';
 
 export const DIALECTS: readonly Dialect[] = ['sqlite', 'postgres'];
 
-const schema = { entities: storeEntities, migrations: storeMigrations };
-const TABLES = ['sessions', 'turns', 'claims', 'processes', 'live_sessions', 'exports'] as const;
+const schema = {
+  entities: [...storeEntities, PositionRow],
+  migrations: [CreatePositions1780000000002, ...storeMigrations],
+};
+const TABLES = [
+  'sessions',
+  'turns',
+  'claims',
+  'processes',
+  'live_sessions',
+  'exports',
+  'consumer_positions',
+] as const;
 type Table = (typeof TABLES)[number];
+
+/** The partition of the log that all sessions of a test store are in. */
+export const PARTITION = 0;
 
 /** A database of its own with the store's tables. */
 export interface TestStore {
   readonly database: Database;
-  /** Folds events as the projector does: one transaction. */
+  /** Folds events as the projector does: one transaction, and the position moves on with them. */
   fold(...events: readonly LogEvent[]): ReturnType<Projection['apply']>;
+  /** Moves the fold's position, as records that no session is changed by would. */
+  foldedTo(next: number): Promise<void>;
   /** All rows of a table, in a fixed order. */
   rows(table: Table): Promise<readonly Record<string, unknown>[]>;
   /** Empties these tables, or all. */
   clear(...tables: readonly Table[]): Promise<void>;
+  /** The database's clock, in ms since 1970. */
+  now(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -34,7 +53,24 @@ export async function openTestStore(dialect: Dialect): Promise<TestStore> {
   const projection = new Projection();
   return {
     database,
-    fold: (...events) => database.write((transaction) => projection.apply(transaction, 0, events)),
+    fold: (...events) =>
+      database.write(async (transaction) => {
+        const pokes = await projection.apply(transaction, PARTITION, events);
+        await sql(transaction)`
+          INSERT INTO consumer_positions (consumer, "partition", next_offset)
+          VALUES (${PROJECTOR}, ${PARTITION}, ${events.length})
+          ON CONFLICT (consumer, "partition") DO UPDATE
+            SET next_offset = consumer_positions.next_offset + excluded.next_offset`;
+        return pokes;
+      }),
+    foldedTo: async (next) => {
+      await database.write(
+        (transaction) => sql(transaction)`
+          INSERT INTO consumer_positions (consumer, "partition", next_offset)
+          VALUES (${PROJECTOR}, ${PARTITION}, ${next})
+          ON CONFLICT (consumer, "partition") DO UPDATE SET next_offset = excluded.next_offset`,
+      );
+    },
     rows: async (table) => {
       const { rows } = await database.read(
         (reader) => sql(reader)`SELECT * FROM ${raw(table)} ORDER BY 1, 2`,
@@ -46,10 +82,32 @@ export async function openTestStore(dialect: Dialect): Promise<TestStore> {
         await database.write((transaction) => sql(transaction)`DELETE FROM ${raw(table)}`);
       }
     },
+    now: async () => {
+      const { rows } = await database.read(
+        (reader) => sql(reader)<{ now: number }>`SELECT ${raw(database.nowMs)} AS now`,
+      );
+      return rows[0]?.now ?? Number.NaN;
+    },
     close: async () => {
       await database.close();
       await remove();
     },
+  };
+}
+
+/** What a piece of work cost the database. */
+export async function costOf(
+  database: Database,
+  work: () => Promise<unknown>,
+): Promise<DatabaseCounts> {
+  const before = database.counts();
+  await work();
+  const after = database.counts();
+  return {
+    statements: after.statements - before.statements,
+    roundTrips: after.roundTrips - before.roundTrips,
+    durableCommits: after.durableCommits - before.durableCommits,
+    relaxedCommits: after.relaxedCommits - before.relaxedCommits,
   };
 }
 

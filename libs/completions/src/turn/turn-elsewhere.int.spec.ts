@@ -1,0 +1,183 @@
+import { describe, expect, it } from 'vitest';
+import { Orphans } from '#libs/store';
+import { TestProcess } from '#libs/testing';
+import { turnAdopted } from '#libs/domain/testing';
+import type { TestCompletions } from '../testing/test-completions.js';
+import { TestCaller } from '../testing/test-caller.js';
+import { TestModel, answerWith, neverAnswer } from '../testing/test-model.js';
+import { DeadProcess } from '../testing/dead-process.js';
+import { eventually, useStage } from '../testing/test-stage.js';
+
+const stage = useStage();
+/** After this long without a heartbeat others count a process as dead, in ms. */
+const LEASE_MS = 4_000;
+
+/** The one open turn. */
+async function openTurn() {
+  const events = await stage.backend.events();
+  const started = events.find(({ type }) => type === 'turn.started');
+  if (started?.type !== 'turn.started') throw new Error('no turn has started');
+  const { session_id: sessionId, turn_id: turnId, epoch } = started;
+  return { sessionId, turnId, epoch };
+}
+
+/** A process with a turn whose model does not answer. */
+async function running(model = new TestModel()) {
+  model.answer = neverAnswer;
+  const completions = await stage.start({ model });
+  const caller = new TestCaller();
+  const turn = completions.turn({}, caller);
+  await eventually(async () => expect(await stage.types()).toContain('turn.started'));
+  await eventually(() => expect(model.asked).toHaveLength(1));
+  return { completions, model, caller, turn, ...(await openTurn()) };
+}
+
+/** Another process wins the claim, at a higher epoch, which it gives. */
+async function takeOver(completions: TestCompletions): Promise<number> {
+  const { sessionId, turnId, epoch } = await openTurn();
+  const rival = await TestProcess.on(stage.backend);
+  rival.claims.inUse.begin(turnId);
+  rival.heartbeat.start();
+  const { incarnation } = completions.process.address;
+  const orphans = new Orphans(stage.backend.database, rival.claims.inUse);
+  const orphan = { sessionId, turnId, claim: { epoch, incarnation } };
+  const higher = await orphans.adopt(orphan, rival.address, null);
+  await rival.heartbeat.leave();
+  if (higher === null) throw new Error('the claim was not won');
+  return higher;
+}
+
+/** What the caller of a turn that goes on elsewhere is told: nothing that invites to ask again. */
+function expectToldThatItGoesOn({ failure, session, seen }: TestCaller): void {
+  expect(seen.at(-1)).toBe('fail SBP_UPSTREAM_UNAVAILABLE');
+  expect(failure?.status('completions')).toBe(503);
+  expect(failure?.headers()).toEqual({ 'x-should-retry': 'false' });
+  expect(session).not.toBeNull();
+}
+
+describe('a turn of a process that ends', () => {
+  it('is handed over: nothing is appended, it stays open, and its claim is held', async () => {
+    const { completions, caller, turn, sessionId, turnId, epoch } = await running();
+    await completions.close();
+    await turn;
+    expectToldThatItGoesOn(caller);
+    expect(await stage.types()).toEqual(['session.opened', 'turn.started']);
+    const state = await stage.backend.sessions.state(sessionId);
+    expect(state).toMatchObject({ turn: { turnId, epoch } });
+    expect(await stage.backend.claims.inspect(sessionId)).toMatchObject({ turnId, epoch });
+    // Its heart still beats, and does not let go of the claim.
+    await beats(completions);
+    expect(await stage.backend.claims.inspect(sessionId)).toMatchObject({ turnId, epoch });
+  });
+
+  it('is adopted at once by another process when that one has left', async () => {
+    const model = new TestModel();
+    model.answer = () => answerWith('Adopted.');
+    const adopter = await stage.start({ model });
+    // It adopts only when it has looked at the others for long enough.
+    const dead = await DeadProcess.on(stage.backend);
+    await dead.open('3f2504e0-4f89-41d3-9a0c-0305e82c3301', '3f2504e0-4f89-41d3-9a0c-0305e82c3302');
+    await eventually(async () => expect(await stage.types()).toContain('turn.adopted'));
+    const { completions, turn, sessionId, turnId } = await running();
+    await completions.close();
+    await turn;
+    expect(adopter.adoptions).toEqual([]);
+    const left = performance.now();
+    await completions.process.heartbeat.leave();
+    await eventually(() => expect(adopter.adoptions).toEqual([turnId]));
+    expect(performance.now() - left).toBeLessThan(LEASE_MS / 2);
+    await eventually(async () => {
+      const state = await stage.backend.sessions.state(sessionId);
+      expect(state).toMatchObject({ turn: null, steps: 1, head: 1 });
+    });
+  });
+});
+
+describe('a run that throws', () => {
+  it('leaves its claim to the heartbeat, which lets it go, so that the turn is adopted', async () => {
+    const model = new TestModel();
+    const completions = await stage.start({ model });
+    let failures = 1;
+    stage.backend.log.obstacle = ([{ type }]) =>
+      type === 'turn.completed' && failures-- > 0
+        ? Promise.reject(new Error('a fault'))
+        : Promise.resolve();
+    const caller = await completions.turn();
+    expectToldThatItGoesOn(caller);
+    const { sessionId, turnId, epoch } = await openTurn();
+    expect(await stage.backend.claims.inspect(sessionId)).toMatchObject({ turnId, epoch });
+    expect(completions.problems).toEqual([
+      `turn ${turnId} of session ${sessionId} was not finished: Error: a fault`,
+    ]);
+    await eventually(async () => {
+      expect(await stage.backend.claims.inspect(sessionId)).toMatchObject({ turnId: null });
+    });
+    await eventually(async () => {
+      const state = await stage.backend.sessions.state(sessionId);
+      expect(state).toMatchObject({ turn: null, steps: 1, head: 1 });
+    });
+    expect(completions.adoptions).toEqual([turnId]);
+    expect(model.asked).toHaveLength(2);
+  });
+});
+
+describe('a turn whose claim another process has won', () => {
+  it('is given up while its model is read, and nothing is appended for it', async () => {
+    const { completions, caller, turn } = await running();
+    await takeOver(completions);
+    await turn;
+    expectToldThatItGoesOn(caller);
+    expect(await stage.types()).toEqual(['session.opened', 'turn.started']);
+  });
+
+  it('has no answer to give where the other one came first in the log [A3]', async () => {
+    const { model, completions, caller, turn } = await answering();
+    const higher = await takeOver(completions);
+    const { sessionId: session, turnId } = await openTurn();
+    await stage.backend.append(turnAdopted(higher, { session, turn: turnId }));
+    model.goOn();
+    await turn;
+    expectToldThatItGoesOn(caller);
+    expect(await stage.backend.sessions.state(session)).toMatchObject({
+      turn: { turnId, epoch: higher },
+      steps: 0,
+    });
+  });
+
+  it('answers its caller where its end came first in the log [A3]', async () => {
+    const { model, completions, caller, turn } = await answering();
+    await takeOver(completions);
+    model.goOn();
+    await turn;
+    expect(caller.seen).toEqual(['answer with sbp']);
+    const { sessionId } = await openTurn();
+    expect(await stage.backend.sessions.state(sessionId)).toMatchObject({ turn: null, steps: 1 });
+  });
+});
+
+/** A process whose turn is about to end: its log takes the end when it is told to. */
+async function answering() {
+  const held = Promise.withResolvers<undefined>();
+  const arrived = Promise.withResolvers<undefined>();
+  stage.backend.log.obstacle = async ([{ type }]) => {
+    if (type !== 'turn.completed') return;
+    arrived.resolve(undefined);
+    await held.promise;
+  };
+  const completions = await stage.start({ model: new TestModel() });
+  const caller = new TestCaller();
+  const turn = completions.turn({}, caller);
+  await arrived.promise;
+  return { completions, caller, turn, model: { goOn: () => held.resolve(undefined) } };
+}
+
+/** Waits until the process has shown twice more that it lives. */
+async function beats(completions: TestCompletions): Promise<void> {
+  const { incarnation } = completions.process.address;
+  const beatOf = async (): Promise<number> => {
+    const signs = await stage.backend.processes.signs();
+    return signs.find((sign) => sign.incarnation === incarnation)?.beat ?? Number.NaN;
+  };
+  const before = await beatOf();
+  await eventually(async () => expect(await beatOf()).toBeGreaterThanOrEqual(before + 2));
+}
