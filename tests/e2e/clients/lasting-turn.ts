@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { ErrorBody } from './bodies.js';
+import { Failure } from './bodies.js';
 import type { Answer } from './agent.js';
 import { Agent, steered } from './agent.js';
 import type { CompletionStream } from './completion-stream.js';
@@ -39,7 +39,10 @@ export class LastingTurn {
 
   /** Resolves when the turn is known to run; of a plain call nothing is known before its end. */
   async begun(): Promise<void> {
-    if (this.call.type === 'stream') await (await this.call.opened).until(({ events }) => !!events);
+    if (this.call.type === 'stream') {
+      const stream = await this.call.opened;
+      await stream.until(({ events }) => events.length > 0);
+    }
   }
 
   async ended(): Promise<Ending> {
@@ -48,13 +51,13 @@ export class LastingTurn {
       const { status, headers, json } = await call.answer;
       if (status === 200) return 'answered';
       expect([status, headers.get('x-should-retry')]).toEqual([503, 'false']);
-      expect(ErrorBody.parse(json).error.code).toBe('SBP_UPSTREAM_UNAVAILABLE');
+      expect(Failure.parse(json).error.code).toBe('SBP_UPSTREAM_UNAVAILABLE');
       return 'told';
     }
     const stream = await call.opened;
     if ((await stream.ended) === 'whole') return 'answered';
     const error = stream.events.find(({ event }) => event === 'error');
-    const body = ErrorBody.parse(JSON.parse(error?.data ?? 'null'));
+    const body = Failure.parse(JSON.parse(error?.data ?? 'null'));
     expect(body.error.code).toBe('SBP_UPSTREAM_UNAVAILABLE');
     return 'told';
   }
