@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -26,8 +26,13 @@ export function survivesEachStep(
   describe(`${name}, killed once at each named step`, () => {
     let dataDir: string;
     let topology: Topology | undefined;
-    let result: ChaosResult;
+    let result: ChaosResult | undefined;
     let passed = false;
+
+    const found = (): ChaosResult => {
+      if (result === undefined) throw new Error('the run did not end');
+      return result;
+    };
 
     beforeAll(async () => {
       dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-chaos-'));
@@ -37,7 +42,7 @@ export function survivesEachStep(
       const plan = planBlows({ each: 1, random: 0, restarts: 1, kinds, gap: GAP }, random);
       const stopped = AbortSignal.timeout(BLOWS_MS);
       const say = (line: string): void => void process.stdout.write(`${line}\n`);
-      result = await runChaos(topology, { plan, random, lanes: 4, stopped, say });
+      result = await runChaos(topology, { plan, random, lanes: 5, stopped, say });
       passed = result.violations.length === 0 && result.crashes.length === 0;
     }, PATIENCE_MS);
 
@@ -45,35 +50,39 @@ export function survivesEachStep(
       await topology?.stop();
       // What a failed run left is kept, to be read.
       if (passed) await rm(dataDir, { recursive: true, force: true, maxRetries: 10 });
-      else process.stdout.write(`${name}: logs and ledgers are in ${dataDir}\n`);
+      else {
+        const file = path.join(dataDir, 'result.json');
+        await writeFile(file, JSON.stringify(result ?? null, null, 1));
+        process.stdout.write(`${name}: histories, logs and ledgers are in ${dataDir}\n`);
+      }
     });
 
     it.each(STEP_NAMES.map((step) => [step, STEPS[step]] as const))('died at %s: %s', (step) => {
-      expect(result.kills.map((kill) => kill.step)).toContain(step);
+      expect(found().kills.map((kill) => kill.step)).toContain(step);
     });
 
     it('loses, doubles, alters and reorders nothing that was acknowledged, and every turn ends', () => {
-      expect(result.violations).toEqual([]);
+      expect(found().violations).toEqual([]);
     });
 
     it('goes on with turns of dead processes', () => {
-      expect(result.adoptions).not.toEqual([]);
+      expect(found().adoptions).not.toEqual([]);
     });
 
     it('stops every kind of process and starts it again', () => {
-      for (const { name: kind, runsTurns } of result.kinds) {
-        const restarts = result.restarts.filter((restart) => restart.kind === kind);
+      for (const { name: kind, runsTurns } of found().kinds) {
+        const restarts = found().restarts.filter((restart) => restart.kind === kind);
         expect(restarts.length, kind).toBeGreaterThanOrEqual(runsTurns ? 3 : 1);
       }
     });
 
     it('hands turns over when it stops, and goes on with them', () => {
-      expect(result.restarts.flatMap(({ handedOver }) => handedOver)).not.toEqual([]);
-      expect(result.adoptions.map(({ after }) => after)).toContain('hand-over');
+      expect(found().restarts.flatMap(({ handedOver }) => handedOver)).not.toEqual([]);
+      expect(found().adoptions.map(({ after }) => after)).toContain('hand-over');
     });
 
     it('has no process that ends by itself', () => {
-      expect(result.crashes).toEqual([]);
+      expect(found().crashes).toEqual([]);
     });
   });
 }

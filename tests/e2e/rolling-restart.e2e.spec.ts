@@ -5,15 +5,22 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SERVICES } from '#libs/protocol';
+import { freePort } from '../../tools/infrastructure/index.js';
 import { startStack } from '../../tools/stack/index.js';
-import type { Stack } from '../../tools/stack/index.js';
+import type { ServiceProcess, Stack } from '../../tools/stack/index.js';
 import { guardFolder } from '../../tools/supervise/index.js';
 import { Agent } from './clients/agent.js';
 import { Surface } from './clients/surface.js';
 import type { SessionKey } from './clients/surface.js';
+import { LastingTurn } from './clients/lasting-turn.js';
+import { embeddedProgram } from './topology/embedded.js';
 import { sharedStack } from './topology/stack.js';
 
 const GOING_AWAY = 1012;
+/** Turns that a stopping process lets end, and turns that it hands over after 6 s. */
+const LENGTHS_MS = [2_000, 5_000, 8_000, 10_000];
+/** After so long a process that says nothing counts as dead. */
+const LEASE_MS = 4_000;
 
 let dataDir: string;
 let stack: Stack;
@@ -54,6 +61,16 @@ async function attach(key: SessionKey): Promise<void> {
   }
 }
 
+/** Ends a replica as an operator does, and resolves when it serves again. */
+async function restart(replica: ServiceProcess): Promise<void> {
+  const { pid } = replica;
+  const back = once(replica.events, 'ready');
+  // Not by the supervisor, which would tell the front before.
+  process.kill(pid, 'SIGTERM');
+  await back;
+  expect(replica.pid).not.toBe(pid);
+}
+
 describe('a rolling restart behind the front', () => {
   it.each(SERVICES)('of %s lets every request succeed', async (service) => {
     const restarted = stack.services.filter(({ kind }) => kind === service);
@@ -72,15 +89,79 @@ describe('a rolling restart behind the front', () => {
     for (const replica of restarted) {
       const before = uses;
       await expect.poll(() => uses, { timeout: 20_000 }).toBeGreaterThan(before + 2);
-      const pid = replica.pid;
-      const back = once(replica.events, 'ready');
-      // Not by the supervisor, which would tell the front before.
-      process.kill(pid, 'SIGTERM');
-      await Promise.race([back, work]);
-      expect(replica.pid).not.toBe(pid);
+      await Promise.race([restart(replica), work]);
     }
     over = true;
     await work;
     expect(uses).toBeGreaterThan(5);
+  });
+
+  it.each(SERVICES)(
+    'of %s fails no turn that runs, and loses no answer',
+    async (service) => {
+      const turns = LENGTHS_MS.flatMap((ms) => [
+        LastingTurn.stream(stack.url, ms),
+        LastingTurn.plain(stack.url, ms),
+      ]);
+      const ended = Promise.all(turns.map((turn) => turn.ended()));
+      await Promise.all(turns.map((turn) => turn.begun()));
+      for (const replica of stack.services.filter(({ kind }) => kind === service))
+        await restart(replica);
+      const endings = await ended;
+      for (const turn of turns) await turn.expectAnswer();
+      // Nothing but a completions process that stops leaves a turn to others.
+      if (service !== 'completions') expect(new Set(endings)).toEqual(new Set(['answered']));
+    },
+    120_000,
+  );
+});
+
+describe('an embedded server that is stopped and started again', () => {
+  it('lets short turns end, and goes on with long ones at once', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'statebridge-e2e-restart-'));
+    guardFolder(folder);
+    const server = embeddedProgram(folder, await freePort());
+    await server.start();
+    try {
+      const short = [LastingTurn.stream(server.url, 3_000), LastingTurn.plain(server.url, 3_000)];
+      const long = [LastingTurn.stream(server.url, 9_000), LastingTurn.plain(server.url, 9_000)];
+      const ended = Promise.all([...short, ...long].map((turn) => turn.ended()));
+      await Promise.all([...short, ...long].map((turn) => turn.begun()));
+      await server.restart();
+      const readyAt = performance.now();
+      expect(await ended).toEqual(['answered', 'answered', 'told', 'told']);
+      const surfaces = await Promise.all(
+        long.map(async (turn) => Surface.attach(server.url, await turn.key())),
+      );
+      await Promise.all(surfaces.map((surface) => surface.next('TURN_CHUNK')));
+      // Long before a process that says nothing would count as dead.
+      expect(performance.now() - readyAt).toBeLessThan(LEASE_MS);
+      const completions = await Promise.all(
+        surfaces.map((surface) => surface.next('TURN_COMPLETE')),
+      );
+      expect(completions.map(({ status }) => status)).toEqual(['completed', 'completed']);
+      await Promise.all(surfaces.map((surface) => surface.detach()));
+      for (const turn of [...short, ...long]) await turn.expectAnswer();
+    } finally {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('does not owe what came in full before', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'statebridge-e2e-restart-'));
+    guardFolder(folder);
+    const server = embeddedProgram(folder, await freePort());
+    await server.start();
+    try {
+      const { sbp } = await new Agent(server.url).turn('Hello.');
+      await server.restart();
+      const surface = await Surface.attach(server.url, sbp);
+      expect(surface.attached.queued_turns).toBe(0);
+      await surface.detach();
+    } finally {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 });

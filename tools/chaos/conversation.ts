@@ -11,7 +11,7 @@ const CALLS = { least: 10, most: 18 };
 const TURN = { least: 300, most: 2_000 };
 /** Of those that last longer than a process that is asked to stop lets its turns go on, in ms. */
 const LONG_TURN = { least: 8_000, most: 11_000 };
-const LONG_SHARE = 0.08;
+const LONG_SHARE = 0.12;
 /** Callers that stop reading, and those that read slowly. */
 const STALLING_SHARE = 0.006;
 const STEADY_SHARE = 0.02;

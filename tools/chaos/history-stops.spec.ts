@@ -23,7 +23,7 @@ function refused(mayRetry: boolean): CallOutcome {
 /** The example, in which no process dies: `b` and `f` are told why they are broken off. */
 function told(changes: Readonly<Record<string, Partial<Call>>> = {}): ConversationHistory {
   const history = allowed();
-  const broken: CallOutcome = { type: 'broken', told: CODE };
+  const broken: CallOutcome = { type: 'broken', told: CODE, begun: true };
   const outcomes: Readonly<Record<string, Partial<Call>>> = {
     'm-b': { outcome: broken },
     // It was turned away before it began.
@@ -99,7 +99,9 @@ describe('where processes are only asked to stop, the checker accepts', () => {
     ],
     [
       'a caller that stopped reading and was cut off',
-      told({ 'm-b': { outcome: { type: 'broken', told: null }, reading: 'stalling' } }),
+      told({
+        'm-b': { outcome: { type: 'broken', told: null, begun: true }, reading: 'stalling' },
+      }),
     ],
     ['a turn that was handed over and completed', completed(refused(false))],
     ['a late start that was cancelled after a 503', failed(refused(true), 'SBP_TURN_CANCELLED')],
@@ -113,12 +115,14 @@ describe('where processes are only asked to stop, the checker refuses', () => {
     [
       'a stream that breaks off without a word',
       'silent',
-      told({ 'm-b': { outcome: { type: 'broken', told: null } } }),
+      told({ 'm-b': { outcome: { type: 'broken', told: null, begun: true } } }),
     ],
     [
       'a slow but steady reader that is cut off',
       'silent',
-      told({ 'm-b': { outcome: { type: 'broken', told: null }, reading: 'steadily' } }),
+      told({
+        'm-b': { outcome: { type: 'broken', told: null, begun: true }, reading: 'steadily' },
+      }),
     ],
     [
       'an end of a text behind which the stream breaks off without a word',
@@ -138,7 +142,7 @@ describe('where processes are only asked to stop, the checker refuses', () => {
     [
       'a caller that is told that its turn goes on, and that has none',
       'lost',
-      told({ 'm-f': { outcome: { type: 'broken', told: CODE } } }),
+      told({ 'm-f': { outcome: { type: 'broken', told: CODE, begun: true } } }),
     ],
     [
       'a turn that ran and is recorded as failed',
@@ -148,7 +152,7 @@ describe('where processes are only asked to stop, the checker refuses', () => {
     [
       'a turn that is given up because it was handed over too often',
       'unexpected',
-      failed({ type: 'broken', told: CODE }, 'SBP_TURN_ABANDONED'),
+      failed({ type: 'broken', told: CODE, begun: true }, 'SBP_TURN_ABANDONED'),
     ],
     [
       'a turn of a caller that was left, and that no surface is given',
@@ -166,12 +170,12 @@ describe('where processes are only asked to stop, the checker refuses', () => {
 
 describe('where processes are killed, the checker accepts', () => {
   it('a stream that breaks off without a word', () => {
-    const history = told({ 'm-b': { outcome: { type: 'broken', told: null } } });
+    const history = told({ 'm-b': { outcome: { type: 'broken', told: null, begun: true } } });
     expect(violations(history, KILLED_AT)).toEqual([]);
   });
 
   it('a turn that four deaths made its adopters give up', () => {
-    const history = failed({ type: 'broken', told: null }, 'SBP_TURN_ABANDONED');
+    const history = failed({ type: 'broken', told: null, begun: true }, 'SBP_TURN_ABANDONED');
     expect(violations(history, [7_010, 7_020, 7_030, 7_040])).toEqual([]);
     expect(rulesBroken(history, [7_010, 7_020, 7_030])).toContain('unexpected');
   });

@@ -50,8 +50,8 @@ export type CallOutcome =
    * broke. `told`: the code of the error that the stream said it broke off for.
    */
   | { readonly type: 'finished'; readonly text: string; readonly told: string | null }
-  /** The connection broke before the end of the text. */
-  | { readonly type: 'broken'; readonly told: string | null }
+  /** The connection broke before the end of the text. `begun`: the head of an answer had come. */
+  | { readonly type: 'broken'; readonly told: string | null; readonly begun: boolean }
   /** The caller went away by itself. */
   | { readonly type: 'vanished' }
   /** A whole answer that says no. `mayRetry`: nothing in it tells a client not to try again. */

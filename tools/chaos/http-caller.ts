@@ -88,7 +88,7 @@ function outcomeOf(
 ): CallOutcome {
   if (ended !== 'closed') return { type: ended };
   if (answer !== null) return answer.outcome();
-  return isSent ? { type: 'broken', told: null } : { type: 'unreached' };
+  return isSent ? { type: 'broken', told: null, begun: false } : { type: 'unreached' };
 }
 
 /** A stalling reader stops for so long: longer than a server waits for a reader, in ms. */
@@ -145,9 +145,11 @@ class Answer {
     if (this.isStream) {
       if (this.done && this.sbp !== null) return answered(this.sbp, this.text);
       const { told } = this;
-      return this.finished ? { type: 'finished', text: this.text, told } : { type: 'broken', told };
+      return this.finished
+        ? { type: 'finished', text: this.text, told }
+        : { type: 'broken', told, begun: true };
     }
-    if (!isWhole) return { type: 'broken', told: null };
+    if (!isWhole) return { type: 'broken', told: null, begun: true };
     const body = JSON.parse(this.body) as WholeBody;
     const mayRetry = this.incoming.headers['x-should-retry'] !== 'false';
     const refused = { type: 'refused', status, mayRetry } as const;

@@ -21,7 +21,7 @@ const POLL_MS = 20;
 
 /** How long a process that is asked to stop lets its turns go on, in ms. */
 const DRAIN_MS = 6_000;
-/** What may pass between the choice of a process and its signal, or be wrong about a turn, in ms. */
+/** What may pass between the choice of a process and its signal, in ms. */
 const MARGIN_MS = 1_500;
 
 /** What is known of the turns that run. */

@@ -1,13 +1,18 @@
+import { within } from '#libs/timing';
 import type { OnModuleDestroy } from '@nestjs/common';
 import { Injectable } from '@nestjs/common';
+import { OrphanScan } from './adoption/orphan-scan.js';
 import { Admission } from './claim/admission.js';
 import { CompletionsOptions } from './completions-options.js';
 import { RunningTurns } from './turn/running-turns.js';
-import { OrphanScan } from './adoption/orphan-scan.js';
+
+/** How long what is being committed or answered may still take after the hand-over, in ms. */
+const COMMIT_MS = 2_000;
 
 /**
- * Ends the service without failing a turn [A6]: nothing new is begun, turns may end for a few
- * seconds, and the rest is handed over.
+ * Ends the service without failing a turn [A6]: nothing new is begun, turns may end and be answered
+ * for a few seconds, and the rest is handed over. Storage and model must outlive it, because what
+ * is on its way uses them to the end.
  */
 @Injectable()
 export class Shutdown implements OnModuleDestroy {
@@ -20,6 +25,16 @@ export class Shutdown implements OnModuleDestroy {
 
   async onModuleDestroy(): Promise<void> {
     this.admission.close();
-    await Promise.all([this.scan.stop(), this.running.stop(this.options.drainMs)]);
+    const ended = this.ended();
+    if ((await within(ended, this.options.drainMs)) !== 'late') return;
+    this.running.handOver();
+    await within(ended, COMMIT_MS);
+  }
+
+  /** Resolves when no request is being served, no turn taken over, and none runs. */
+  private async ended(): Promise<void> {
+    // A takeover that is done runs its turn, and only then that turn is among those that run.
+    await Promise.all([this.admission.emptied(), this.scan.stop()]);
+    await this.running.ended();
   }
 }

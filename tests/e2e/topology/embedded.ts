@@ -14,13 +14,24 @@ export const EMBEDDED_SETTINGS = {
   SBP_PUBLIC_URL: '',
 } as const;
 
-/** `sbp-server start` as a process of its own, on a data directory; not started yet. */
-export function embeddedProgram(dataDir: string): SupervisedProcess {
+/**
+ * `sbp-server start` as a process of its own, on a data directory; not started yet. `port` 0: each
+ * start takes any free one.
+ */
+export function embeddedProgram(dataDir: string, port = 0): SupervisedProcess {
   return new SupervisedProcess({
     name: 'sbp-server',
     launch: () => ({
       command: process.execPath,
-      args: ['--enable-source-maps', PROGRAM, 'start', '--port', '0', '--data-dir', dataDir],
+      args: [
+        '--enable-source-maps',
+        PROGRAM,
+        'start',
+        '--port',
+        String(port),
+        '--data-dir',
+        dataDir,
+      ],
       env: { ...process.env, ...EMBEDDED_SETTINGS },
     }),
     ready: listeningLine,

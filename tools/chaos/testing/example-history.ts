@@ -30,7 +30,8 @@ export function unanswered(
   begunAt: number,
   type: 'broken' | 'vanished' | 'unreached' | 'forgotten',
 ): Call {
-  const outcome = type === 'broken' ? ({ type, told: null } as const) : ({ type } as const);
+  const outcome =
+    type === 'broken' ? ({ type, told: null, begun: true } as const) : ({ type } as const);
   return { marker: `m-${name}`, begunAt, endedAt: begunAt + 50, reading: 'eagerly', outcome };
 }
 

@@ -26,6 +26,7 @@ export class Admission {
   private turns = 0;
   private bytes = 0;
   private isClosed = false;
+  private left = Promise.withResolvers<undefined>();
 
   constructor(
     private readonly log: EventLog,
@@ -50,6 +51,8 @@ export class Admission {
       leave: () => {
         this.turns -= 1;
         this.bytes -= held;
+        this.left.resolve(undefined);
+        this.left = Promise.withResolvers();
       },
     };
   }
@@ -57,6 +60,11 @@ export class Admission {
   /** From now on nothing is begun. */
   close(): void {
     this.isClosed = true;
+  }
+
+  /** Resolves when no turn has a place here any more: each has been answered. */
+  async emptied(): Promise<void> {
+    while (this.turns > 0) await this.left.promise;
   }
 
   /** @throws SbpError SBP_UPSTREAM_UNAVAILABLE while this process ends */

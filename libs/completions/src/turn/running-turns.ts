@@ -1,4 +1,3 @@
-import { within } from '#libs/timing';
 import { Injectable } from '@nestjs/common';
 
 /** Another process has the turn. */
@@ -21,9 +20,6 @@ export interface RunningTurn {
   end(): void;
 }
 
-/** How long runs that are being committed may still take when the rest is handed over, in ms. */
-const COMMIT_MS = 2_000;
-
 /**
  * The turns that this process runs. When it is asked to stop, they may go on for a few seconds; the
  * rest is handed over: nothing is appended for them, and another process adopts them [A6].
@@ -31,11 +27,13 @@ const COMMIT_MS = 2_000;
 @Injectable()
 export class RunningTurns {
   private readonly runs = new Map<AbortController, Promise<void>>();
+  private isHandedOver = false;
 
   begin(): RunningTurn {
     const abort = new AbortController();
     const ended = Promise.withResolvers<undefined>();
     this.runs.set(abort, ended.promise);
+    if (this.isHandedOver) handOver(abort);
     return {
       signal: abort.signal,
       drop: () => abort.abort(new ClaimLost('another process took the turn over')),
@@ -47,16 +45,18 @@ export class RunningTurns {
     };
   }
 
-  /** Waits up to `ms` for all turns to end, then hands over those that have not. */
-  async stop(ms: number): Promise<void> {
-    if ((await within(this.allEnded(), ms)) !== 'late') return;
-    for (const abort of this.runs.keys()) {
-      abort.abort(new HandedOver('this process ends, and another one goes on with the turn'));
-    }
-    await within(this.allEnded(), COMMIT_MS);
+  /** Leaves all turns to other processes, also those that begin from now on. */
+  handOver(): void {
+    this.isHandedOver = true;
+    for (const abort of this.runs.keys()) handOver(abort);
   }
 
-  private async allEnded(): Promise<void> {
+  /** Resolves when no turn runs. */
+  async ended(): Promise<void> {
     while (this.runs.size > 0) await Promise.all(this.runs.values());
   }
+}
+
+function handOver(abort: AbortController): void {
+  abort.abort(new HandedOver('this process ends, and another one goes on with the turn'));
 }

@@ -59,6 +59,8 @@ export class TurnService {
       place.grow(attempt.prompt.transcript.bytes);
       const { token } = await this.tokens.issue(sessionId);
       const session = { sessionId, sessionToken: token };
+      // Last: a turn that begins after the process was asked to stop would be left to another one.
+      this.admission.mustBeOpen();
       return { caller, session, showUsage: wantsUsage(request) };
     } catch (error) {
       await this.releases.release({ sessionId, turnId, epoch, head: null, answeredBy: null });
