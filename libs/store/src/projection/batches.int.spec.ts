@@ -60,7 +60,7 @@ describe.each(DIALECTS)('a batch of events on %s', (dialect) => {
       .map((row) => [row['first_index'], row['end_index'], row['visible_end']]);
 
   describe('takes statements', () => {
-    /** Everything that a batch can do, to sessions from `first` on: some that are known, some new. */
+    /** All that a batch can do, to sessions from `first` on that are known, and to new ones. */
     async function everything(first: number, count: number): Promise<readonly LogEvent[]> {
       const numbers = Array.from({ length: count }, (_, at) => first + at);
       await store.fold(

@@ -36,8 +36,8 @@ interface Batch {
  */
 export class Projection {
   /**
-   * Folds events of a partition, in log order, inside the caller's transaction; gives the gateways to poke once it
-   * has committed.
+   * Folds events of a partition, in log order, inside the caller's transaction; gives the gateways
+   * to poke once it has committed.
    */
   async apply(
     transaction: EntityManager,

@@ -4,8 +4,8 @@ import type { Database } from '#libs/sql';
 import { raw } from '#libs/sql';
 import { integer, rows } from '../statement.js';
 import { CachedTranscripts } from './cached-transcripts.js';
-import { Transcript, emptyTranscript } from './transcript.js';
-import type { StoredTurn } from './transcript.js';
+import { emptyTranscript } from './transcript.js';
+import type { StoredTurn, Transcript } from './transcript.js';
 import { readOutput, readRequest } from './turn-content.js';
 
 /** A message of a transcript, with the turn that brought it. */
