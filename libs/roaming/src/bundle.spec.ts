@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { OpenSession } from '#libs/domain';
 import { Bundle } from '#libs/protocol';
-import type { Transcript } from '#libs/store';
+import type { TranscriptAsOf } from '#libs/store';
 import { bundleCid, makeBundle } from './bundle.js';
 
 const AT = '2026-05-10T15:05:00.000Z';
@@ -11,22 +11,33 @@ const TURN = '3f2504e0-4f89-41d3-9a0c-0305e82c3302';
 const EXPORT = '3f2504e0-4f89-41d3-9a0c-0305e82c3303';
 
 const session = { agentId: 'ada', createdAt: AT } as OpenSession;
-const request = { sessionId: SESSION, exportId: EXPORT, exportedAt: AT, label: 'Ünïcode ✈' };
+const request = {
+  sessionId: SESSION,
+  exportId: EXPORT,
+  exportedAt: AT,
+  label: 'Ünïcode ✈',
+  isIdle: false,
+};
 const entry = { turnId: TURN, createdAt: AT };
-const transcript: Transcript = {
+const transcript: TranscriptAsOf = {
   system: [{ role: 'system', content: 'Be brief.' }],
   entries: [
     {
       ...entry,
+      index: 0,
       message: { role: 'user', content: 'x'.repeat(600), name: 'Ada' },
       modelUsed: null,
       costUsd: null,
     },
-    { ...entry, message: { role: 'assistant', content: 'y' }, modelUsed: 'm', costUsd: 1e-7 },
+    {
+      ...entry,
+      index: 1,
+      message: { role: 'assistant', content: 'y' },
+      modelUsed: 'm',
+      costUsd: 1e-7,
+    },
   ],
-  unanswered: 0,
   steps: 1,
-  turnNumber: 1,
   totalCostUsd: 1e-7,
 };
 
@@ -68,6 +79,13 @@ describe('a bundle', () => {
     expect(bundleCid(bundle)).toBe(expected);
     const reversed = Object.fromEntries(Object.entries(bundle).reverse()) as Bundle;
     expect(bundleCid(reversed)).toBe(expected);
+  });
+
+  it('of a session without a turn is that of an idle one', () => {
+    const empty = { system: [], entries: [], steps: 0, totalCostUsd: 0 };
+    const idle = makeBundle({ ...request, isIdle: true }, session, empty);
+    expect(Bundle.parse(idle)).toEqual(idle);
+    expect(idle.session).toMatchObject({ status: 'idle', last_task: null, step_count: 0 });
   });
 
   it('has another address where anything in it differs', () => {

@@ -18,7 +18,7 @@ import {
   user,
 } from '#libs/domain/testing';
 import { MessagesResponse, SessionResponse } from '#libs/protocol';
-import { Freshness, ProjectionProgress, SessionReads } from '#libs/store';
+import { Freshness, ProjectionProgress, SessionReads, Transcripts } from '#libs/store';
 import type { TestStore } from '#libs/store/testing';
 import { openTestStore } from '#libs/store/testing';
 import { SessionsController } from './sessions.controller.js';
@@ -34,9 +34,10 @@ beforeAll(async () => {
   const freshness = new Freshness(
     store.database,
     log,
-    new ProjectionProgress(() => Promise.resolve(0)),
+    new ProjectionProgress(() => Promise.resolve(new Map())),
   );
-  controller = new SessionsController(new SessionAccess(tokens, freshness, reads), reads);
+  const access = new SessionAccess(tokens, freshness, reads);
+  controller = new SessionsController(access, new Transcripts(store.database));
 });
 afterAll(() => store.close());
 beforeEach(() => store.clear());

@@ -13,12 +13,10 @@ export interface Orphan {
   readonly claim: { readonly epoch: number; readonly incarnation: string } | null;
 }
 
-/** By what a runner was judged dead: its beat then, null for one that has left or is not known. */
+/** By what a runner was judged dead: its beat then; null for one that has left, or is unknown. */
 export type Judgement = (incarnation: string) => number | null;
 
-/**
- * Turns that nobody looks after, and their adoption [A6]. Its queries read live rows only [A11].
- */
+/** Turns that nobody looks after, and their adoption [A6]; only live rows are read [A11]. */
 export class Orphans {
   private readonly greatest: string;
 

@@ -78,7 +78,7 @@ describe('waiting for the projection', () => {
     expect(await progress.reached(3, 7, 1)).toBe(true);
   });
 
-  it('knows what was seen without being told, and never goes back', async () => {
+  it('knows what was seen without asking, and never goes back', () => {
     const progress = new ProjectionProgress(new Positions().load);
     expect(progress.hasReached(3, 0)).toBe(false);
     progress.advanced(3, 8);

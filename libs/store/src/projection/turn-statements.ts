@@ -74,7 +74,8 @@ async function end(transaction: EntityManager, { ended }: TurnWrites): Promise<v
 async function cut(transaction: EntityManager, { cuts }: TurnWrites): Promise<void> {
   await rows(transaction)`
     WITH cuts (session_id, place) AS (VALUES ${tuples([...cuts])})
-    UPDATE turns SET visible_end = CAST(cuts.place AS integer)
+    UPDATE turns SET visible_end = CASE WHEN turns.first_index > CAST(cuts.place AS integer)
+      THEN turns.first_index ELSE CAST(cuts.place AS integer) END
     FROM cuts
     WHERE turns.session_id = cuts.session_id AND turns.visible_end > turns.first_index
       AND turns.visible_end > CAST(cuts.place AS integer)`;

@@ -85,7 +85,9 @@ export class TurnWrites {
   private cut(sessionId: string, from: number): void {
     this.cuts.set(sessionId, Math.min(from, this.cuts.get(sessionId) ?? from));
     for (const turn of this.inserted.values()) {
-      if (turn.sessionId === sessionId) turn.visibleEnd = Math.min(turn.visibleEnd, from);
+      if (turn.sessionId !== sessionId) continue;
+      // Never below its beginning, so that a row is the same however the log is cut into batches.
+      turn.visibleEnd = Math.max(turn.firstIndex, Math.min(turn.visibleEnd, from));
     }
   }
 
