@@ -118,10 +118,7 @@ describe('sbp-server', () => {
   it.each([
     ['log', /^log: the id of a session must come first/],
     ['log --json', /^log: the id of a session must come first/],
-    [
-      `log ${randomUUID()} --port 1`,
-      /^--port: is not known here\. Known are: --data-dir, --content/,
-    ],
+    [`log ${UNKNOWN} --port 1`, /^--port: is not known here\. Known are: --data-dir, --content/],
     [`log ${UNKNOWN}`, /cannot be used: there is no store/],
   ])('%s says in one line what is wrong', async (line, problem) => {
     const said = await run(line.split(' '));

@@ -84,6 +84,7 @@ function post(url: string, body: string | Uint8Array): Promise<Response> {
   return fetch(`${url}/v1/chat/completions`, { method: 'POST', body });
 }
 
+// [SBP-ERR-09]
 describe('a replica that is shutting down', () => {
   it.each([0, 10, 3_000_000, LIMITS.requestBody])(
     'passes a request of %d bytes on to the next, whole and once',

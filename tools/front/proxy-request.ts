@@ -6,8 +6,8 @@ import { KeptBody } from './kept-body.js';
 import type { Replica, Replicas } from './replicas.js';
 import { UNAVAILABLE_STATUS, unavailable } from './unavailable.js';
 
-/** What became of one attempt; `next`: another replica may be asked. */
-type Attempt = 'taken' | 'next';
+/** What became of asking one replica; `next`: another replica may be asked. */
+type Asked = 'taken' | 'next';
 
 /** One request on its way through. */
 export interface Passage {
@@ -33,20 +33,20 @@ export async function proxyRequest(
   const body = new KeptBody(request);
   for (const replica of replicas.inTurn(kind)) {
     if (response.destroyed) return;
-    if ((await attempt(agent, replica, passage, body, response)) === 'taken') return;
+    if ((await ask(agent, replica, passage, body, response)) === 'taken') return;
   }
   body.discard();
   const answer = unavailable(kind, requestId);
   response.writeHead(UNAVAILABLE_STATUS, answer.headers).end(answer.body);
 }
 
-function attempt(
+function ask(
   agent: Agent,
   replica: Replica,
   { replicas, request, requestId }: Passage,
   body: KeptBody,
   response: ServerResponse,
-): Promise<Attempt> {
+): Promise<Asked> {
   return new Promise((resolve) => {
     let phase: 'unsent' | 'sent' | 'answered' | 'refused' = 'unsent';
     const { pid } = replica;

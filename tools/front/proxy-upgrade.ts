@@ -6,8 +6,8 @@ import type { Passage } from './proxy-request.js';
 import type { Replica } from './replicas.js';
 import { UNAVAILABLE_STATUS, responseHead, unavailable } from './unavailable.js';
 
-/** What became of one attempt; `next`: another replica may be asked. */
-type Attempt = 'taken' | 'next';
+/** What became of asking one replica; `next`: another replica may be asked. */
+type Asked = 'taken' | 'next';
 
 /**
  * Passes a protocol upgrade to the first of the replicas that takes a connection and is not
@@ -19,7 +19,7 @@ export async function proxyUpgrade(passage: Passage, client: Socket, head: Buffe
   client.on('error', () => client.destroy());
   for (const replica of replicas.inTurn(kind)) {
     if (client.destroyed) return;
-    if ((await attempt(replica, passage, client, head)) === 'taken') return;
+    if ((await ask(replica, passage, client, head)) === 'taken') return;
   }
   const { headers, body } = unavailable(kind, requestId);
   client.end(
@@ -31,12 +31,12 @@ export async function proxyUpgrade(passage: Passage, client: Socket, head: Buffe
   );
 }
 
-function attempt(
+function ask(
   replica: Replica,
   { replicas, request, requestId }: Passage,
   client: Socket,
   head: Buffer,
-): Promise<Attempt> {
+): Promise<Asked> {
   return new Promise((resolve) => {
     let phase: 'unsent' | 'sent' | 'refused' = 'unsent';
     const { pid } = replica;

@@ -8,13 +8,13 @@ import { createServer } from 'node:net';
  */
 const LOWEST = 20_000;
 const HIGHEST = 32_000;
-const ATTEMPTS = 200;
+const TRIES = 200;
 
 const given = new Set<number>();
 
 /** A port of 127.0.0.1 that nobody listens on, and that this process did not give before. */
 export async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+  for (let tries = 0; tries < TRIES; tries++) {
     const port = randomInt(LOWEST, HIGHEST);
     if (given.has(port) || !(await canListen(port))) continue;
     given.add(port);

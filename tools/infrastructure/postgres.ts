@@ -70,7 +70,7 @@ async function initialise(
 ): Promise<void> {
   const done = path.join(path.dirname(cluster), 'initialised');
   if (existsSync(done)) return;
-  // Without the mark an earlier attempt was broken off half-way.
+  // Without the mark an earlier start was broken off half-way.
   await rm(cluster, { recursive: true, force: true });
   await mkdir(cluster);
   if (user !== undefined) await chown(cluster, user.uid, user.gid);

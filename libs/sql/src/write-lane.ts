@@ -111,7 +111,7 @@ export class WriteLane {
   }
 
   private async runAlone(runner: QueryRunner, group: Job[], outcomes: Outcome[]): Promise<boolean> {
-    const outcome = await attempt(runner, this.take(group));
+    const outcome = await runJob(runner, this.take(group));
     outcomes.push(outcome);
     return outcome.type === 'done';
   }
@@ -124,7 +124,7 @@ export class WriteLane {
   ): Promise<boolean> {
     await runner.startTransaction();
     const first = this.take(group);
-    const outcome = await attempt(runner, first);
+    const outcome = await runJob(runner, first);
     outcomes.push(outcome);
     if (outcome.type === 'failed') {
       await runner.rollbackTransaction();
@@ -134,7 +134,7 @@ export class WriteLane {
     // Jobs that come while the group runs join it.
     while (group.length < MAX_GROUP && this.waiting[0]?.durable === first.durable) {
       const job = this.take(group);
-      outcomes.push(await (job.single ? attempt(runner, job) : runInSavepoint(runner, job)));
+      outcomes.push(await (job.single ? runJob(runner, job) : runInSavepoint(runner, job)));
       this.mustBeInTransaction();
     }
     await runner.commitTransaction();
@@ -156,7 +156,7 @@ export class WriteLane {
   }
 }
 
-async function attempt(runner: QueryRunner, job: Job): Promise<Outcome> {
+async function runJob(runner: QueryRunner, job: Job): Promise<Outcome> {
   try {
     return { type: 'done', value: await job.run(runner.manager) };
   } catch (error) {
@@ -167,7 +167,7 @@ async function attempt(runner: QueryRunner, job: Job): Promise<Outcome> {
 /** Throws only if the savepoint cannot be ended: SQLite has then dropped the whole transaction. */
 async function runInSavepoint(runner: QueryRunner, job: Job): Promise<Outcome> {
   await runner.startTransaction();
-  const outcome = await attempt(runner, job);
+  const outcome = await runJob(runner, job);
   if (outcome.type === 'done') await runner.commitTransaction();
   else await runner.rollbackTransaction();
   return outcome;

@@ -87,7 +87,9 @@ export function acknowledgeInput(
         : state;
     case 'stayed':
     case 'closed-cleanly':
-      return mayStandIn(state) ? settle({ ...state, unponged: state.unponged + 1 }) : state;
+      return mayStandIn(state)
+        ? acknowledgeHorizon({ ...state, unponged: state.unponged + 1 })
+        : state;
   }
 }
 
@@ -97,10 +99,12 @@ export function needsPing(state: Acknowledgement): boolean {
 }
 
 function ponged(state: Acknowledgement): Acknowledgement {
-  return state.unponged > 0 ? { ...state, unponged: state.unponged - 1 } : settle(state);
+  return state.unponged > 0
+    ? { ...state, unponged: state.unponged - 1 }
+    : acknowledgeHorizon(state);
 }
 
-function settle(state: Acknowledgement): Acknowledgement {
+function acknowledgeHorizon(state: Acknowledgement): Acknowledgement {
   if (state.ping.type === 'none') return state;
   return {
     ...state,

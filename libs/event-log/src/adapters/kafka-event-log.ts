@@ -46,7 +46,7 @@ export interface KafkaEventLogOptions {
 
 const ENDS_MS = 5000;
 const CLOSE_MS = 5000;
-const READ_ATTEMPTS = 10;
+const READ_TRIES = 10;
 
 /** The topic of the turn log as these settings want it. */
 export function turnsTopic(options: Omit<KafkaEventLogOptions, 'kafka'>): TopicSpec {
@@ -199,7 +199,7 @@ export class KafkaEventLog extends EventLog {
           client?.abandon();
           client = null;
           failures += 1;
-          if (failures === READ_ATTEMPTS || protocolErrorType(error) === 'OFFSET_OUT_OF_RANGE')
+          if (failures === READ_TRIES || protocolErrorType(error) === 'OFFSET_OUT_OF_RANGE')
             throw error;
           await backOff(failures);
           continue;

@@ -110,7 +110,7 @@ export class SqliteAppender {
       } catch (error) {
         this.fault = error as Error;
         if (this.closing.signal.aborted) throw error;
-        // Ends early when the log is being closed: one more attempt, at once.
+        // Ends early when the log is being closed: one more try, at once.
         await backOff(failures, this.closing.signal);
       }
     }

@@ -1,7 +1,7 @@
 /** No response head could be had from the model. The call may have reached it all the same. */
 export class UpstreamUnavailable extends Error {
   override readonly name = 'UpstreamUnavailable';
-  /** How long to wait before another attempt, in milliseconds, where that is known. */
+  /** How long to wait before another try, in milliseconds, where that is known. */
   readonly retryAfterMs?: number;
 
   constructor(

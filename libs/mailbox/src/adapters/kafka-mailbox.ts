@@ -16,7 +16,7 @@ export interface KafkaMailboxOptions {
 
 /** Nobody reads an old message: long enough for a reader that is slow, and no longer. */
 const RETENTION_MS = 10 * 60 * 1000;
-const OPEN_ATTEMPTS = 10;
+const OPEN_TRIES = 10;
 
 /**
  * A message as it stands in a topic: the key names the incarnation, so that others drop it without
@@ -118,12 +118,12 @@ async function openTail(
   topic: string,
   onMessages: (messages: readonly Received[]) => void,
 ): Promise<PartitionTail> {
-  for (let attempt = 1; ; attempt += 1) {
+  for (let tries = 1; ; tries += 1) {
     try {
       return await PartitionTail.open(kafka, topic, 0, onMessages);
     } catch (error) {
-      if (attempt === OPEN_ATTEMPTS) throw error;
-      await backOff(attempt);
+      if (tries === OPEN_TRIES) throw error;
+      await backOff(tries);
     }
   }
 }

@@ -22,7 +22,7 @@ export interface ReportedEvent {
  * How the read models stand to the log: `same` is the fold of what the projector has read, and all
  * is read; `behind`, what it has read is right; `different`, a defect or a change by hand.
  */
-export type ReadModelsVerdict = 'same' | 'behind' | 'different';
+type ReadModelsVerdict = 'same' | 'behind' | 'different';
 
 /** One session as the log and the database have it. */
 export interface SessionReport {

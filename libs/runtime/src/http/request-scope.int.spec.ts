@@ -68,6 +68,7 @@ async function echo(headers: Record<string, string>, body: string | Uint8Array =
   };
 }
 
+// [SBP-ERR-07]
 describe('a request has an id', () => {
   it('its own, on its answer, for its handler, and in each of its log lines', async () => {
     const bodies = ['x', new Uint8Array(300_000)];
@@ -207,6 +208,7 @@ const OUTAGES: Readonly<Record<string, () => Promise<void>>> = {
   syntax: () => statement('SELEC'),
 };
 
+// [SBP-ERR-08]
 describe('a storage that is away', () => {
   const lasting = ['fault conflict', 'fault statement', 'syntax'];
 

@@ -100,12 +100,12 @@ const VARIABLE_OF_FLAG: Readonly<Record<string, SettingName>> = {
  */
 export function parseSettings(environment: Environment, argv: readonly string[] = []): Settings {
   const problems: string[] = [];
-  const flags = attempt(problems, () => parseFlags(argv, SERVER_FLAGS)) ?? {};
+  const flags = tryParse(problems, () => parseFlags(argv, SERVER_FLAGS)) ?? {};
   const written = writtenValues(environment, flags);
   const values = readSchema(problems, written, flags);
   const backend = readBackend(problems, written, values);
-  const demo = attempt(problems, () => parseDemoOptions(environment));
-  const prices = attempt(problems, () =>
+  const demo = tryParse(problems, () => parseDemoOptions(environment));
+  const prices = tryParse(problems, () =>
     parsePrices(present(environment['SBP_MODEL_PRICES']) ?? '{}'),
   );
   if (
@@ -150,9 +150,9 @@ export function parseDemoModelSettings(
 ): DemoModelSettings {
   const problems: string[] = [];
   const flags =
-    attempt(problems, () => parseFlags(argv, { ...ADDRESS_FLAGS, ...DEMO_FLAGS })) ?? {};
+    tryParse(problems, () => parseFlags(argv, { ...ADDRESS_FLAGS, ...DEMO_FLAGS })) ?? {};
   const values = readSchema(problems, writtenValues(environment, flags), flags);
-  const demo = attempt(problems, () => parseDemoOptions(environment, flags));
+  const demo = tryParse(problems, () => parseDemoOptions(environment, flags));
   if (problems.length > 0 || values === undefined || demo === undefined)
     throw new InvalidSettings(problems);
   return { host: values.SBP_HOST, port: values.SBP_PORT, demo, logLevel: values.SBP_LOG_LEVEL };
@@ -226,7 +226,7 @@ function present(text: string | undefined): string | undefined {
   return text === undefined || text.trim() === '' ? undefined : text.trim();
 }
 
-function attempt<T>(problems: string[], parse: () => T): T | undefined {
+function tryParse<T>(problems: string[], parse: () => T): T | undefined {
   try {
     return parse();
   } catch (error) {
