@@ -15,12 +15,12 @@ export const EMBEDDED_SETTINGS = {
 } as const;
 
 /** `sbp-server start` as a process of its own, on a data directory; not started yet. */
-export function embeddedProgram(dataDir: string): SupervisedProcess {
+export function embeddedProgram(dataDir: string, port = '0'): SupervisedProcess {
   return new SupervisedProcess({
     name: 'sbp-server',
     launch: () => ({
       command: process.execPath,
-      args: ['--enable-source-maps', PROGRAM, 'start', '--port', '0', '--data-dir', dataDir],
+      args: ['--enable-source-maps', PROGRAM, 'start', '--port', port, '--data-dir', dataDir],
       env: { ...process.env, ...EMBEDDED_SETTINGS },
     }),
     ready: listeningLine,
