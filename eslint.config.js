@@ -1,6 +1,20 @@
 import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
+/** One way to hide a member: `private`, which constructor parameters need anyway. */
+const PRIVATE = {
+  selector: 'PrivateIdentifier',
+  message: 'Write `private name`, not `#name`.',
+};
+
+/** One way to wait: what libs/timing gives ends early when it is told to. */
+const DELAY = 'Wait by `pause`, `backOff` or `PeriodicTask` of #libs/timing.';
+const PROMISED_TIMER = "NewExpression[callee.name='Promise'] > ArrowFunctionExpression";
+const DELAYS = [
+  `${PROMISED_TIMER} > CallExpression[callee.name='setTimeout']`,
+  `${PROMISED_TIMER} > BlockStatement[body.length=1] > * > CallExpression[callee.name='setTimeout']`,
+].map((selector) => ({ selector, message: DELAY }));
+
 export default tseslint.config(
   // The two examples are of clients that are no dependencies of this project.
   {
@@ -35,11 +49,7 @@ export default tseslint.config(
         { fixStyle: 'separate-type-imports', disallowTypeAnnotations: false },
       ],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
-      // One way to hide a member: `private`, which constructor parameters need anyway.
-      'no-restricted-syntax': [
-        'error',
-        { selector: 'PrivateIdentifier', message: 'Write `private name`, not `#name`.' },
-      ],
+      'no-restricted-syntax': ['error', PRIVATE],
       // The formatter leaves comments alone.
       'max-len': [
         'error',
@@ -50,6 +60,21 @@ export default tseslint.config(
           ignoreRegExpLiterals: true,
           ignorePattern: 'eslint-disable',
         },
+      ],
+    },
+  },
+  {
+    files: ['apps/**/*.ts', 'libs/**/*.ts'],
+    ignores: ['libs/timing/**', '**/*.spec.ts'],
+    rules: {
+      'no-restricted-syntax': ['error', PRIVATE, ...DELAYS],
+      'no-restricted-imports': [
+        'error',
+        ...['node:timers/promises', 'timers/promises'].map((name) => ({
+          name,
+          importNames: ['setTimeout', 'setInterval', 'scheduler'],
+          message: DELAY,
+        })),
       ],
     },
   },

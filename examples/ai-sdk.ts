@@ -9,6 +9,7 @@ const statebridge = createOpenAICompatible({
 });
 const model = statebridge('gpt-4o');
 
+// #region session
 // What stands under the provider's name goes into the body as it is.
 const first = await generateText({
   model,
@@ -16,6 +17,7 @@ const first = await generateText({
   providerOptions: { statebridge: { sbp: { force_new_session: true } } },
 });
 const session_id = first.response.headers?.['x-sbp-session-id'] ?? null;
+// #endregion
 console.log(first.text);
 
 const second = streamText({

@@ -1,6 +1,7 @@
 // LangChain: npm install @langchain/openai
 import { ChatOpenAI } from '@langchain/openai';
 
+// #region session
 let session_id: string | null = null;
 
 const chat = (sbp: object) =>
@@ -19,6 +20,7 @@ const chat = (sbp: object) =>
       },
     },
   });
+// #endregion
 
 const first = await chat({ force_new_session: true }).invoke('My name is Ada.');
 console.log(first.content);

@@ -1,6 +1,7 @@
 // OpenAI's own client, unmodified: a session of two turns, the second one streamed.
 import OpenAI from 'openai';
 
+// #region session
 const client = new OpenAI({
   baseURL: `${process.env['SBP_URL'] ?? 'http://localhost:8080'}/v1`,
   apiKey: 'unused',
@@ -31,6 +32,7 @@ const stream = await client.chat.completions.create({
   stream: true,
 });
 for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta.content ?? '');
+// #endregion
 
 // What the other examples take.
 console.log(`\n${session_id} ${response.headers.get('X-Session-Token')}`);

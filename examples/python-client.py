@@ -9,12 +9,14 @@ client = OpenAI(
     default_headers={"X-Agent-ID": "python-client"},
 )
 
+# #region session
 first = client.chat.completions.with_raw_response.create(
     model="gpt-4o",
     messages=[{"role": "user", "content": "My name is Ada."}],
     extra_body={"sbp": {"force_new_session": True}},
 )
 session_id = first.headers["X-SBP-Session-ID"]
+# #endregion
 print(first.parse().choices[0].message.content)
 
 stream = client.chat.completions.create(

@@ -43,6 +43,13 @@ describe('docs/settings.md', () => {
     expect(missingIn(text, used)).toEqual([]);
   });
 
+  it('is about variables that become settings', () => {
+    const place = 'libs/runtime/src/settings';
+    const variables = names(textOf(`${place}/settings-schema.ts`));
+    const read = names(textOf(`${place}/settings.ts`));
+    expect(variables.filter((name) => !read.includes(name))).toEqual([]);
+  });
+
   it('describes no variable that the code does not know', () => {
     expect(names(text).filter((name) => !used.includes(name))).toEqual([]);
   });

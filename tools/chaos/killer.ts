@@ -25,7 +25,7 @@ const DRAIN_MS = 6_000;
 const MARGIN_MS = 1_500;
 
 /** What is known of the turns that run. */
-export interface RunningCalls {
+interface RunningCalls {
   /** How long the session's running turn will take from now on, in ms; null if that is unknown. */
   remainingMs(sessionId: string): number | null;
 }

@@ -1,4 +1,5 @@
-import type { Command, Decision } from './command.js';
+import type { Command } from './command.js';
+import type { Decision } from './issued.js';
 import { decideRoaming } from './roaming/decide-roaming.js';
 import type { SessionState } from './session-state.js';
 import { decideSurface } from './surfaces/decide-surfaces.js';

@@ -1,6 +1,7 @@
 export * from './session-state.js';
 export * from './changes.js';
-export type { Command, Decision, Issued, PlainCommand, PlainCommandOf } from './command.js';
+export type { Command, PlainCommand, PlainCommandOf } from './command.js';
+export type { Decision, Issued } from './issued.js';
 export * from './decide.js';
 export * from './evolve.js';
 export * from './surfaces/acknowledgement.js';

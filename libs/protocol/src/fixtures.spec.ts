@@ -164,6 +164,13 @@ describe('a record of the log', () => {
   });
 });
 
+describe('the frames from the client', () => {
+  it('are known by type, because others are ignored, and TOOL_RESULT will be one', () => {
+    const types = ClientFrame.options.map(({ shape }) => shape.type.value);
+    expect(new Set(protocol.CLIENT_FRAME_TYPES)).toEqual(new Set([...types, 'TOOL_RESULT']));
+  });
+});
+
 describe('a surface context', () => {
   it('that is absent, null or empty is accepted', () => {
     for (const context of [undefined, null, {}]) {

@@ -14,7 +14,7 @@ type FrameOf<T extends ServerFrame['type']> = Extract<ServerFrame, { type: T }>;
 
 export const SESSION = 'session-1';
 
-export function answered(name: string, begunAt: number, stepCount: number): Call {
+function answered(name: string, begunAt: number, stepCount: number): Call {
   const outcome = {
     type: 'answered',
     sessionId: SESSION,

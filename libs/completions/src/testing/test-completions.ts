@@ -13,7 +13,7 @@ import type { RequestDetails } from './test-request.js';
 import { trackedRequest } from './test-request.js';
 
 /** A part of the process that a test puts its own in the place of. */
-export interface Replacement {
+interface Replacement {
   readonly part: Type | (abstract new (...parameters: never[]) => object);
   readonly by: (process: TestProcess) => object;
 }

@@ -1,6 +1,6 @@
 import type { LogEventOf } from '#libs/protocol';
-import type { Decision, Issued } from '../command.js';
-import { decided, envelope } from '../command.js';
+import type { Decision, Issued } from '../issued.js';
+import { decided, envelope } from '../issued.js';
 
 export interface RoamingCommand {
   readonly type: 'ExportSession';

@@ -1,6 +1,6 @@
 import type { LogEventOf, ProcessAddress, SurfaceContext } from '#libs/protocol';
-import type { Decision, Issued } from '../command.js';
-import { decided, envelope } from '../command.js';
+import type { Decision, Issued } from '../issued.js';
+import { decided, envelope } from '../issued.js';
 import type { SessionState } from '../session-state.js';
 import { TAKEOVER_LIMIT, TAKEOVER_WINDOW_MS } from '../session-state.js';
 

@@ -6,8 +6,8 @@ import type {
   TurnError,
   Usage,
 } from '#libs/protocol';
-import type { Decision, Issued } from '../command.js';
-import { decided, envelope } from '../command.js';
+import type { Decision, Issued } from '../issued.js';
+import { decided, envelope } from '../issued.js';
 import type { OpenTurn, SessionState } from '../session-state.js';
 import { messageBytes } from '../transcript/message-bytes.js';
 import type { TranscriptUpdate } from '../transcript/transcript.js';

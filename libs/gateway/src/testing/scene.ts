@@ -1,5 +1,6 @@
 import { afterEach, beforeEach } from 'vitest';
 import type { LogEvent } from '#libs/protocol';
+import { pause } from '#libs/timing';
 import type { SurfaceTimings } from '../surface-timings.js';
 import type { TestAgent } from './test-agent.js';
 import { TestBackend } from './test-backend.js';
@@ -62,7 +63,7 @@ export async function visit(gateway: TestGateway, agent: TestAgent): Promise<voi
 }
 
 export async function eventually(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10));
+  while (!(await condition())) await pause(10);
 }
 
 /**

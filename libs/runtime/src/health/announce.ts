@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '#libs/timing';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Readiness } from './readiness.js';
 
@@ -29,6 +29,6 @@ export async function announceWhenReady(
       write(`${JSON.stringify({ listening: addressOf(app) })}\n`);
       return;
     }
-    await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+    await pause(RETRY_MS, signal);
   }
 }

@@ -54,7 +54,7 @@ export interface Settings {
 }
 
 /** What one process carries before it turns requests away. */
-export interface LimitSettings {
+interface LimitSettings {
   /** Of one session's conversation, in bytes of its JSON. */
   readonly sessionBytes: number;
   /** Turns at once. */

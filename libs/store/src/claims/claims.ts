@@ -26,7 +26,7 @@ export interface ClaimRequest {
 }
 
 /** A session as the same statement saw it that tried to claim it. */
-export interface SeenSession {
+interface SeenSession {
   readonly state: SessionState;
   /** The fold's next offset in the session's partition then. */
   readonly foldedTo: number;

@@ -17,7 +17,7 @@ interface Position {
 }
 
 /** How long a read waits for the read models to catch up, in ms. */
-export const FRESHNESS_TIMEOUT_MS = 15_000;
+const FRESHNESS_TIMEOUT_MS = 15_000;
 /** How often a session that is claimed but not in the log yet is looked for, in ms. */
 const UNFOLDED_POLL_MS = 20;
 

@@ -9,5 +9,5 @@ export {
   runningSession,
   turnOf,
 } from './sessions.js';
-export { DIALECTS, PARTITION, costOf, openTestStore } from './test-store.js';
+export { DIALECTS, costOf, openTestStore } from './test-store.js';
 export type { TestStore } from './test-store.js';

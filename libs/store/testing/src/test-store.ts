@@ -30,7 +30,7 @@ const TABLES = [
 type Table = (typeof TABLES)[number];
 
 /** The partition of the log that all sessions of a test store are in. */
-export const PARTITION = 0;
+const PARTITION = 0;
 
 /** A database of its own with the store's tables. */
 export interface TestStore {
