@@ -105,7 +105,7 @@ describe('the examples', () => {
     const { port } = new URL(program.url);
     await program.stop();
     await surface.prints(/closed with 1012: back in 0 ms/);
-    program = embeddedProgram(dataDir, port);
+    program = embeddedProgram(dataDir, Number(port));
     await program.start();
     await surface.prints(/attached[^]*attached/);
     await agent.turn('You are back.');
