@@ -1,4 +1,4 @@
-/** Lets a bounded number of things happen at once; the others wait their turn, first in, first out. */
+/** Lets a bounded number of things happen at once; the others wait, first in, first out. */
 export class Limit {
   private free: number;
   private readonly waiting: (() => void)[] = [];
