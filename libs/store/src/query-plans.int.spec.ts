@@ -31,8 +31,8 @@ const IDLE = 20_000;
 const LONG = 1;
 const LAST = IDLE + 1;
 
-/** Indexes that hold live rows only: all of one may be read. */
-const LIVE = ['sessions_open_turn', 'sessions_attached', 'claims_held', 'claims_unconfirmed'];
+/** Indexes that hold live rows only, and of which all is asked for. */
+const LIVE = ['sessions_open_turn', 'claims_unconfirmed'];
 /** By the name or the alias that the statements give them. */
 const GROWING = ['sessions', 'claims', 'turns', 's', 'c'];
 
