@@ -7,8 +7,8 @@ import type { TestStore } from '#libs/store/testing';
 import { Projection } from './projection.js';
 
 /** Anonymous sessions of one agent are in all partitions, and share one row of `live_sessions`. */
-const AGENTS = Array.from({ length: 30 }, (_, number) => `agent ${number}`);
-const ROUNDS = 12;
+const AGENTS = Array.from({ length: 150 }, (_, number) => `agent ${number}`);
+const ROUNDS = 8;
 
 let store: TestStore;
 
@@ -31,7 +31,7 @@ function opened(agents: readonly string[], first: number, epoch: number): readon
 }
 
 it('projectors of several partitions that open sessions of the same agents do not deadlock', async () => {
-  const orders = [AGENTS, AGENTS.toReversed(), [...AGENTS.slice(15), ...AGENTS.slice(0, 15)]];
+  const orders = [AGENTS, AGENTS.toReversed(), [...AGENTS.slice(75), ...AGENTS.slice(0, 75)]];
   const projection = new Projection();
   await Promise.all(
     orders.map(async (agents, partition) => {

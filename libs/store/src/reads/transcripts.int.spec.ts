@@ -246,6 +246,13 @@ describe.each(DIALECTS)('transcripts on %s', (dialect) => {
       expect(await rowsReadBy(() => transcripts.load(SESSION, state))).toEqual([]);
     });
 
+    it('all turns once more after an edit that only cut', async () => {
+      await loaded();
+      const told = { turn: turn(41), after: 40, keeps: 3 };
+      await store.fold(turnStarted(410, { ...told, messages: [] }), turnFailed(410, told));
+      expect(await loaded()).toEqual(['one', '1', 'question 2']);
+    });
+
     it('a page what it holds, wherever it begins', async () => {
       for (const from of [0, 40, 70]) {
         const [rows = Number.NaN, ...more] = await rowsReadBy(() =>
