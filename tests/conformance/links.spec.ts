@@ -6,6 +6,8 @@ import { ROOT, filesBelow, textOf } from './repository.js';
 const documents = [
   'README.md',
   'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  'examples/README.md',
   ...filesBelow(['docs'], (file) => file.endsWith('.md')),
 ];
 
