@@ -12,7 +12,7 @@ import {
 } from '../../tools/chaos/index.js';
 
 /** Readers at a time. */
-const READERS = 6;
+const READERS = 12;
 /** Words of an answer: as a stream more than the connections of a reader hold. */
 const WORDS = 60_000;
 const MIB = 1024 * 1024;
@@ -65,13 +65,16 @@ describe('answers that are read slowly', () => {
   it(
     'are not kept in memory for callers that stop reading; their turns are owed',
     async () => {
+      // Twice, because a process holds more after its first work anyway.
+      const first = await stream('first', 'eagerly');
       const eager = await stream('eager', 'eagerly');
+      const usual = Math.max(first.most, eager.most);
       expect(eager.results.map(({ outcome }) => outcome.type)).toEqual(
         Array.from({ length: READERS }, () => 'answered'),
       );
       const stalling = await stream('stalling', 'stalling');
       // Had the server kept what these did not read, it would hold all of it.
-      expect(stalling.most).toBeLessThan(eager.most + (READERS * STREAM_BYTES) / 2);
+      expect(stalling.most).toBeLessThan(usual + (READERS * STREAM_BYTES) / 2);
       for (const { outcome, session } of stalling.results) {
         expect(outcome.type).toBe('broken');
         if (session === null) throw new Error('the answer did not name its session');
