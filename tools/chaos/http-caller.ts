@@ -93,19 +93,24 @@ function outcomeOf(
 
 /** A stalling reader stops for so long: longer than a server waits for a reader, in ms. */
 const STALL_MS = 40_000;
-/** A steady one reads again so often, in ms, and each time what a socket holds. */
-const STEADY_MS = 20;
+/** A steady one reads so many characters, and rests so long, in ms. */
+const STEADY = { read: 32 * 1024, restMs: 50 };
 
 /** Slows the reading of an answer down. */
 function readAs(reading: Reading, incoming: IncomingMessage): void {
-  if (reading === 'eagerly') return;
-  const breakMs = reading === 'stalling' ? STALL_MS : STEADY_MS;
-  const rest = (): void => {
+  const rest = (ms: number): void => {
     incoming.pause();
-    setTimeout(() => incoming.resume(), breakMs).unref();
+    setTimeout(() => incoming.resume(), ms).unref();
   };
-  if (reading === 'stalling') incoming.once('data', rest);
-  else incoming.on('data', rest);
+  if (reading === 'stalling') incoming.once('data', () => rest(STALL_MS));
+  if (reading !== 'steadily') return;
+  let read = 0;
+  incoming.on('data', (text: string) => {
+    read += text.length;
+    if (read < STEADY.read) return;
+    read = 0;
+    rest(STEADY.restMs);
+  });
 }
 
 /** An answer as it comes in. */
