@@ -1,6 +1,14 @@
 import { parseArgs } from 'node:util';
 
-export const BENCHES = ['start', 'completions', 'appends', 'live', 'adoption'] as const;
+export const BENCHES = [
+  'start',
+  'completions',
+  'history',
+  'idle',
+  'appends',
+  'live',
+  'adoption',
+] as const;
 export type BenchName = (typeof BENCHES)[number];
 
 export interface BenchOptions {

@@ -3,6 +3,8 @@ import { appendsBench } from './appends-bench.js';
 import { BENCHES, USAGE, benchOptions } from './command-line.js';
 import type { BenchName, BenchOptions } from './command-line.js';
 import { completionsBench } from './completions-bench.js';
+import { historyBench } from './history-bench.js';
+import { idleBench } from './idle-bench.js';
 import { liveBench } from './live-bench.js';
 import { machine } from './machine.js';
 import { print } from './report.js';
@@ -13,6 +15,8 @@ import { startBench } from './start-bench.js';
 const RUN: Readonly<Record<BenchName, (rig: Rig, seconds: number) => Promise<Report>>> = {
   start: startBench,
   completions: completionsBench,
+  history: historyBench,
+  idle: idleBench,
   appends: appendsBench,
   live: liveBench,
   adoption: adoptionBench,

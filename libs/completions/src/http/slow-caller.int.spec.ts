@@ -57,6 +57,7 @@ function flood(isWanted: () => boolean): Promise<ModelResponse> {
   return Promise.resolve({ status: 200, headers, body: body() });
 }
 
+// [SBP-L1-42]
 it('a turn whose caller reads too slowly runs to its end, and is owed to a surface', async () => {
   const response = await silentClient();
   const caller = new HttpCaller(response, {});
