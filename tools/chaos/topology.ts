@@ -61,8 +61,11 @@ function entry(name: ServiceName | 'sbp-server'): string {
   return path.join(dist, 'tests', 'chaos', 'entry', `${name}.js`);
 }
 
-/** Everything in one process. */
-export async function startEmbedded(dataDir: string): Promise<Topology> {
+/** Everything in one process. `settings`: more of its environment. */
+export async function startEmbedded(
+  dataDir: string,
+  settings: NodeJS.ProcessEnv = {},
+): Promise<Topology> {
   const port = await freePort();
   const server = new SupervisedProcess({
     name: 'sbp-server',
@@ -76,7 +79,7 @@ export async function startEmbedded(dataDir: string): Promise<Topology> {
         '--data-dir',
         path.join(dataDir, 'data'),
       ],
-      env: { ...process.env, ...environment(dataDir) },
+      env: { ...process.env, ...environment(dataDir), ...settings },
       ipc: true,
     }),
     ready: listeningLine,
