@@ -2,13 +2,8 @@ import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { Kafka, Partitioners, logLevel } from 'kafkajs';
 import type { Producer } from 'kafkajs';
-import {
-  KafkaEventLog,
-  SqliteEventLog,
-  eventLogEntities,
-  eventLogMigrations,
-  turnsTopic,
-} from '#libs/event-log';
+import { SqliteEventLog, eventLogEntities, eventLogMigrations } from '#libs/event-log';
+import { KafkaEventLog, turnsTopic } from '#libs/event-log/kafka';
 import type { EventLog } from '#libs/event-log';
 import { createTopic } from '#libs/kafka';
 import type { LogEventOf } from '#libs/protocol';

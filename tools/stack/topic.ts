@@ -1,4 +1,4 @@
-import { turnsTopic } from '#libs/event-log';
+import { turnsTopic } from '#libs/event-log/kafka';
 import { createTopic } from '#libs/kafka';
 
 export interface TurnsTopic {

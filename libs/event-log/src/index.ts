@@ -16,5 +16,3 @@ export type { EventLogTransportOptions } from './transport/event-log-transport.j
 export { BatchContext } from './transport/batch-context.js';
 export { HandlerErrors } from './transport/handler-errors.js';
 export { LogConsumer } from './transport/log-consumer.js';
-export { KafkaEventLog, turnsTopic } from './adapters/kafka-event-log.js';
-export type { KafkaEventLogOptions } from './adapters/kafka-event-log.js';

@@ -3,5 +3,3 @@ export type { MailboxMessageOf } from './messages.js';
 export { Mailbox, MAX_WAITING } from './ports/mailbox.js';
 export type { Inbox } from './ports/mailbox.js';
 export { InProcessMailbox } from './adapters/in-process-mailbox.js';
-export { KafkaMailbox } from './adapters/kafka-mailbox.js';
-export type { KafkaMailboxOptions } from './adapters/kafka-mailbox.js';

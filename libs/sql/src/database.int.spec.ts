@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Database } from './database.js';
-import { openPostgres } from './postgres.js';
+import { openPostgres } from './postgres/postgres.js';
 import { raw, sql, tuples } from './statement.js';
 import type { Place, SqlitePlace } from './testing/places.js';
 import {

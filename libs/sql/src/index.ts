@@ -7,14 +7,14 @@ export type {
   Schema,
   WriteOptions,
 } from './database.js';
-export { DirectoryInUse, lockDirectory } from './directory-lock.js';
-export type { DirectoryLock } from './directory-lock.js';
-export { isOutage } from './outage.js';
-export { openPostgres } from './postgres.js';
-export type { PostgresOptions } from './postgres.js';
-export { openSqlite } from './sqlite.js';
-export type { SqliteOptions } from './sqlite.js';
+export { DirectoryInUse, lockDirectory } from './sqlite/directory-lock.js';
+export type { DirectoryLock } from './sqlite/directory-lock.js';
+export { isOutage } from './faults/outage.js';
+export { openPostgres } from './postgres/postgres.js';
+export type { PostgresOptions } from './postgres/postgres.js';
+export { openSqlite } from './sqlite/sqlite.js';
+export type { SqliteOptions } from './sqlite/sqlite.js';
 export { part, raw, sql, tuples } from './statement.js';
 export type { SqlPart, SqlResult, SqlValue } from './statement.js';
-export { StorageFault } from './storage-fault.js';
-export type { StorageFaultKind } from './storage-fault.js';
+export { StorageFault } from './faults/storage-fault.js';
+export type { StorageFaultKind } from './faults/storage-fault.js';

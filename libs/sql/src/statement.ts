@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import { storageFault } from './driver-errors.js';
+import { storageFault } from './faults/driver-errors.js';
 
 type Scalar = string | number | bigint | boolean | null | Buffer;
 

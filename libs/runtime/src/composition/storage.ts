@@ -1,14 +1,9 @@
 import { join } from 'node:path';
 import type { EventLog } from '#libs/event-log';
-import {
-  KafkaEventLog,
-  SqliteEventLog,
-  eventLogEntities,
-  eventLogMigrations,
-} from '#libs/event-log';
+import { SqliteEventLog, eventLogEntities, eventLogMigrations } from '#libs/event-log';
 import type { KafkaOptions } from '#libs/kafka';
 import type { Mailbox } from '#libs/mailbox';
-import { InProcessMailbox, KafkaMailbox } from '#libs/mailbox';
+import { InProcessMailbox } from '#libs/mailbox';
 import type { Database, Dialect } from '#libs/sql';
 import { lockDirectory, openPostgres, openSqlite } from '#libs/sql';
 import { storeEntities, storeMigrations } from '#libs/store';
@@ -75,6 +70,11 @@ async function openKafka(
     replication,
     minIsr: minInsyncReplicas,
   } = backend;
+  // Only here: Kafka's client takes 20 MB, which an embedded server can do without.
+  const [{ KafkaEventLog }, { KafkaMailbox }] = await Promise.all([
+    import('#libs/event-log/kafka'),
+    import('#libs/mailbox/kafka'),
+  ]);
   const onProblem = (problem: string, error?: unknown): void =>
     logger.warn({ err: error }, problem);
   const kafka: KafkaOptions = { brokers, clientId: `statebridge-${name}`, onProblem };

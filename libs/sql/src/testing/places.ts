@@ -7,8 +7,8 @@ import type { EntityManager, MigrationInterface, QueryRunner } from 'typeorm';
 import { Column, Entity, PrimaryColumn, Table } from 'typeorm';
 import { inject } from 'vitest';
 import type { Database } from '../database.js';
-import { openPostgres } from '../postgres.js';
-import { openSqlite } from '../sqlite.js';
+import { openPostgres } from '../postgres/postgres.js';
+import { openSqlite } from '../sqlite/sqlite.js';
 import { sql } from '../statement.js';
 
 @Entity('notes')

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EntityManager, QueryRunner } from 'typeorm';
-import { storageFault, thrownByWork } from './driver-errors.js';
-import { StorageFault } from './storage-fault.js';
+import { storageFault, thrownByWork } from '../faults/driver-errors.js';
+import { StorageFault } from '../faults/storage-fault.js';
 
 /** What the lane needs of the one connection that writes. */
 export interface WriterConnection {

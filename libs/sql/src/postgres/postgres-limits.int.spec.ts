@@ -1,12 +1,12 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Database } from './database.js';
+import type { Database } from '../database.js';
 import { openPostgres } from './postgres.js';
-import { sql } from './statement.js';
-import { StorageFault } from './storage-fault.js';
-import { FaultyNetwork } from './testing/faulty-network.js';
-import type { PostgresPlace } from './testing/places.js';
-import { insert, noteIds, postgresPlace, schema } from './testing/places.js';
+import { sql } from '../statement.js';
+import { StorageFault } from '../faults/storage-fault.js';
+import { FaultyNetwork } from '../testing/faulty-network.js';
+import type { PostgresPlace } from '../testing/places.js';
+import { insert, noteIds, postgresPlace, schema } from '../testing/places.js';
 
 const POOL = 4;
 /** Nothing takes longer, whatever the network does; in ms. */

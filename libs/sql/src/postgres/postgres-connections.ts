@@ -1,8 +1,8 @@
 import type { Client, Pool } from 'pg';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { within } from '#libs/timing';
-import { storageFault, thrownByWork } from './driver-errors.js';
-import { StorageFault } from './storage-fault.js';
+import { storageFault, thrownByWork } from '../faults/driver-errors.js';
+import { StorageFault } from '../faults/storage-fault.js';
 
 /** In ms. A socket that was destroyed says so at once; if not, it is not waited for longer. */
 const DESTROY_WAIT = 1_000;

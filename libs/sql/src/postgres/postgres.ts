@@ -1,13 +1,13 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { within } from '#libs/timing';
-import { Counter } from './counter.js';
-import { dropTables, openDataSource, runMigrations } from './data-source.js';
-import type { DatabaseCounts, Schema } from './database.js';
-import { Database } from './database.js';
-import { storageFault } from './driver-errors.js';
+import { Counter } from '../counter.js';
+import { dropTables, openDataSource, runMigrations } from '../data-source.js';
+import type { DatabaseCounts, Schema } from '../database.js';
+import { Database } from '../database.js';
+import { storageFault } from '../faults/driver-errors.js';
 import { PostgresConnections } from './postgres-connections.js';
-import { raw, sql } from './statement.js';
-import { StorageFault } from './storage-fault.js';
+import { raw, sql } from '../statement.js';
+import { StorageFault } from '../faults/storage-fault.js';
 
 /** Names the advisory lock under which the schema is changed. */
 const SCHEMA_LOCK = 0x5b9;

@@ -1,11 +1,11 @@
 import { inspect } from 'node:util';
 import type { EntityManager } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Database } from './database.js';
-import { raw, sql } from './statement.js';
+import type { Database } from '../database.js';
+import { raw, sql } from '../statement.js';
 import { StorageFault } from './storage-fault.js';
-import type { Place } from './testing/places.js';
-import { NoteRow, insert, noteIds, postgresPlace, sqlitePlace } from './testing/places.js';
+import type { Place } from '../testing/places.js';
+import { NoteRow, insert, noteIds, postgresPlace, sqlitePlace } from '../testing/places.js';
 
 const MARKER = 'what-a-person-wrote';
 
