@@ -16,24 +16,30 @@ export function adoptionsAfter(
   notes: readonly WorkNote[],
 ): readonly Adoption[] {
   const ends = [
-    ...kills.map(({ at, hand }) => ({ at, left: hand.claims, after: 'kill' as const })),
+    ...kills.map(({ at, hand }) => ({
+      at,
+      left: hand.claims,
+      after: 'kill' as const,
+      // An adopter may be killed itself at once, and that is not what it adopted after.
+      lateMs: 0,
+    })),
     ...restarts.map(({ endedAt, handedOver }) => ({
       at: endedAt,
       left: handedOver,
       after: 'hand-over' as const,
+      lateMs: LEFT_MS,
     })),
   ].sort((one, other) => one.at - other.at);
   return notes.flatMap((note) => {
     if (note.note !== 'adopted') return [];
     const { session, turn, at } = note;
-    // An end is seen a little after it was, and an adopter may be quicker.
     const end = ends.findLast(
-      (each) => each.at <= at + SEEN_MS && each.left.includes(`${session} ${turn}`),
+      (each) => each.at <= at + each.lateMs && each.left.includes(`${session} ${turn}`),
     );
     if (end === undefined) return [];
     return [{ session, turn, after: end.after, afterMs: Math.max(0, at - end.at) }];
   });
 }
 
-/** How late the end of a process may be seen, in ms. */
-const SEEN_MS = 1_000;
+/** So long before its end is seen a process has said that it has left, at the most, in ms. */
+const LEFT_MS = 1_000;

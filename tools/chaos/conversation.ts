@@ -11,9 +11,9 @@ const CALLS = { least: 10, most: 18 };
 const TURN = { least: 300, most: 2_000 };
 /** Of those that last longer than a process that is asked to stop lets its turns go on, in ms. */
 const LONG_TURN = { least: 8_000, most: 11_000 };
-const LONG_SHARE = 0.12;
+const LONG_SHARE = 0.06;
 /** Callers that stop reading, and those that read slowly. */
-const STALLING_SHARE = 0.006;
+const STALLING_SHARE = 0.004;
 const STEADY_SHARE = 0.02;
 /** Words of an answer that no connection holds, as a model says them that pauses for nothing. */
 const HUGE = 60_000;
@@ -27,6 +27,12 @@ const STAY = { least: 300, most: 4_000 };
 const LONG_STAY = { least: 6_000, most: 14_000 };
 const AWAY = { least: 200, most: 3_500 };
 const ATTACH_PATIENCE_MS = 30_000;
+
+/** What a run needs of its conversations besides what they do at random. */
+export interface Wishes {
+  /** How many of the next turns are to last longer than a stopping process waits. */
+  long: number;
+}
 
 /**
  * One agent with its session: its callers one after the other, sometimes two at once, and a surface
@@ -52,6 +58,7 @@ export class Conversation {
     private readonly random: Random,
     /** Without: its first surface comes when all is over. */
     private readonly hasSurface: boolean,
+    private readonly wishes: Wishes,
   ) {}
 
   get session(): { readonly id: string; readonly token: string } | null {
@@ -146,12 +153,14 @@ export class Conversation {
   } {
     const { random } = this;
     const kind = random.next();
-    if (kind < STALLING_SHARE + STEADY_SHARE) {
+    const isWanted = this.wishes.long > 0 && this.current !== null;
+    if (isWanted) this.wishes.long--;
+    else if (kind < STALLING_SHARE + STEADY_SHARE) {
       const reading = kind < STALLING_SHARE ? 'stalling' : 'steadily';
       const tokens = reading === 'stalling' ? HUGE : LARGE;
       return { how: `ttft=10 tokens=${tokens} interval=0`, length: 0, reading, stream: true };
     }
-    const range = random.chance(LONG_SHARE) ? LONG_TURN : TURN;
+    const range = isWanted || random.chance(LONG_SHARE) ? LONG_TURN : TURN;
     const length = random.between(range.least, range.most);
     const ttft = random.between(10, 120);
     const tokens = random.between(8, 40);

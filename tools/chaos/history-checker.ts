@@ -10,10 +10,11 @@ import { checkTranscript } from './history-transcript.js';
  * outcome may have run, at most once each. A process that is asked to stop fails nothing, and tells
  * everybody whom it leaves. Nothing found: the history is allowed.
  */
-export function checkHistory({ conversations, killedAt }: History): readonly Violation[] {
+export function checkHistory(history: History): readonly Violation[] {
+  const { conversations, killedAt } = history;
   return conversations.flatMap((conversation) => [
     ...checkTranscript(conversation),
     ...checkTether(conversation, killedAt),
-    ...checkStops(conversation, killedAt),
+    ...checkStops(conversation, history),
   ]);
 }

@@ -168,6 +168,25 @@ describe('where processes are only asked to stop, the checker refuses', () => {
   });
 });
 
+describe('a connection that comes to a server at its end', () => {
+  const reset = (begun: boolean): Partial<Call> => ({
+    outcome: { type: 'broken', told: null, begun },
+  });
+
+  it('may be reset before anything has begun, where no front takes it', () => {
+    expect(violations(told({ 'm-f': reset(false) }), NO_KILLS, false)).toEqual([]);
+  });
+
+  it.each<[string, ConversationHistory, boolean]>([
+    ['where a front takes it', told({ 'm-f': reset(false) }), true],
+    ['when an answer has begun', told({ 'm-f': reset(true) }), false],
+    ['when its turn has begun', told({ 'm-b': reset(false) }), false],
+  ])('is not reset %s', (_title, history, alwaysTaken) => {
+    const rules = violations(history, NO_KILLS, alwaysTaken).map(({ rule }) => rule);
+    expect(rules).toContain('silent');
+  });
+});
+
 describe('where processes are killed, the checker accepts', () => {
   it('a stream that breaks off without a word', () => {
     const history = told({ 'm-b': { outcome: { type: 'broken', told: null, begun: true } } });

@@ -1,4 +1,4 @@
-import type { Call, Connection, ConversationHistory, Rule, Violation } from './history.js';
+import type { Call, Connection, ConversationHistory, History, Rule, Violation } from './history.js';
 import type { FoundTurn } from './history-transcript.js';
 import { foundTurns } from './history-transcript.js';
 
@@ -16,7 +16,7 @@ type Report = (rule: Rule, detail: string) => void;
  */
 export function checkStops(
   conversation: ConversationHistory,
-  killedAt: readonly number[],
+  { killedAt, alwaysTaken }: Pick<History, 'killedAt' | 'alwaysTaken'>,
 ): readonly Violation[] {
   const violations: Violation[] = [];
   const report = (rule: Rule, detail: string): void => {
@@ -26,7 +26,8 @@ export function checkStops(
   for (const call of conversation.calls) {
     const turn = turns.find((each) => each.call?.marker === call.marker) ?? null;
     checkTold(call, turn, report);
-    checkSilence(call, killedAt, report);
+    const isUntaken = turn === null && !alwaysTaken;
+    checkSilence(call, isUntaken, killedAt, report);
   }
   checkRedelivered(conversation, turns, killedAt, report);
   return violations;
@@ -54,14 +55,19 @@ function checkTold({ marker, outcome }: Call, turn: FoundTurn | null, report: Re
   }
 }
 
-/** Nobody is cut off without a word, unless a process was killed or it stopped reading itself. */
+/**
+ * Nobody is cut off without a word, unless a process was killed or it stopped reading itself.
+ * `isUntaken`: nothing has begun for it, and its connection may have come to nobody.
+ */
 function checkSilence(
   { marker, outcome, reading, begunAt, endedAt }: Call,
+  isUntaken: boolean,
   killedAt: readonly number[],
   report: Report,
 ): void {
   if (outcome.type !== 'broken' && outcome.type !== 'finished') return;
   if (outcome.told !== null || reading === 'stalling') return;
+  if (outcome.type === 'broken' && !outcome.begun && isUntaken) return;
   const hadReason = killedAt.some((at) => at > begunAt - NOTICED_MS && at < endedAt + NOTICED_MS);
   if (!hadReason) report('silent', `${marker} was cut off without a word; nothing was killed then`);
 }

@@ -5,6 +5,11 @@ export interface History {
   readonly conversations: readonly ConversationHistory[];
   /** When a process died by SIGKILL. Those that were asked to stop are not among them. */
   readonly killedAt: readonly number[];
+  /**
+   * Whether the one address takes connections all the time, as a front does. A single server that
+   * ends resets those that it has not looked at.
+   */
+  readonly alwaysTaken: boolean;
 }
 
 /** All that happened around one agent's session. */

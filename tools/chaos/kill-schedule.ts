@@ -1,6 +1,6 @@
 import type { Random } from './random.js';
 import type { Step } from './steps.js';
-import { STEP_NAMES, isSlow } from './steps.js';
+import { STEP_NAMES, isSent, isSlow } from './steps.js';
 
 /** What a process is doing when it is asked to stop. */
 export type RestartMoment =
@@ -31,7 +31,7 @@ export type PlannedBlow = {
 );
 
 export interface Schedule {
-  /** How often each named step is hit; those that take long once less, but once. */
+  /** How often a named step is hit at the most; see `timesOf`. */
   readonly each: number;
   readonly random: number;
   /** How often each kind of process is restarted at each of its moments. */
@@ -56,9 +56,13 @@ export interface Kind {
  */
 const SENT_FOR_MS = [0, 1, 3];
 
-/** How often a run is to hit a step. */
+/**
+ * How often a run is to hit a step: those that can be hit in several ways `each` times, others once
+ * less, those that take long twice less; but all of them once.
+ */
 export function timesOf(step: Step, each: number): number {
-  return isSlow(step) ? Math.max(1, each - 1) : each;
+  if (isSent(step)) return each;
+  return Math.max(1, each - (isSlow(step) ? 2 : 1));
 }
 
 /** The blows of a run, in an order that follows from the seed. */

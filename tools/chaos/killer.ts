@@ -21,13 +21,17 @@ const POLL_MS = 20;
 
 /** How long a process that is asked to stop lets its turns go on, in ms. */
 const DRAIN_MS = 6_000;
-/** What may pass between the choice of a process and its signal, in ms. */
+/** What a turn may last longer, or shorter, than it was asked to, in ms. */
 const MARGIN_MS = 1_500;
+/** A short turn runs at least so long after the signal, in ms. */
+const SHORT_MS = 300;
 
 /** What is known of the turns that run. */
 interface RunningCalls {
   /** How long the session's running turn will take from now on, in ms; null if that is unknown. */
   remainingMs(sessionId: string): number | null;
+  /** The next turns are to last longer than a stopping process waits. */
+  askForLong(): void;
 }
 
 export interface KillerOptions {
@@ -174,6 +178,7 @@ export class Killer {
     moment: RestartMoment,
   ): Promise<SupervisedProcess | null> {
     const patience = this.patience(STEP_PATIENCE_MS);
+    if (moment === 'long turn') this.options.calls.askForLong();
     while (!patience.aborted) {
       const suiting = candidates.filter(
         (each) => each.isReady && !this.stopping.has(each.name) && this.suits(each, moment),
@@ -193,7 +198,7 @@ export class Killer {
       if (remaining === null) return false;
       return moment === 'long turn'
         ? remaining > DRAIN_MS + MARGIN_MS
-        : remaining > MARGIN_MS && remaining < DRAIN_MS - MARGIN_MS;
+        : remaining > SHORT_MS && remaining < DRAIN_MS - MARGIN_MS;
     });
   }
 

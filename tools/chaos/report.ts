@@ -10,7 +10,7 @@ import { isBusy } from './work-ledger.js';
 /** What a run must have done so that its success means something. */
 export interface Demands {
   readonly kills: number;
-  /** Of each named step, on each topology; less of the slow ones. */
+  /** Of each named step, on each topology, as `timesOf` counts. */
   readonly eachStep: number;
   /** Of each kind of process, at each of its moments. */
   readonly eachRestart: number;

@@ -29,6 +29,11 @@ export function ownerOf(step: Step): 'completions' | 'gateway' {
   return step.startsWith('A') || step.startsWith('K') ? 'gateway' : 'completions';
 }
 
+/** Steps at which an append is on its way, for more or less long: each is hit in several ways. */
+export function isSent(step: Step): boolean {
+  return ['T2', 'T5', 'A1', 'K1'].includes(step);
+}
+
 /** Steps that a process passes only after it was made to, which takes some seconds. */
 export function isSlow(step: Step): boolean {
   return needsOrphan(step) || step === 'H1';

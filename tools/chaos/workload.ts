@@ -1,5 +1,6 @@
 import { close } from './closing.js';
 import { Conversation } from './conversation.js';
+import type { Wishes } from './conversation.js';
 import type { ConversationHistory } from './history.js';
 import type { Random } from './random.js';
 import { durableAcknowledgements, readAllLedgers } from './work-ledger.js';
@@ -10,6 +11,8 @@ import type { Topology } from './topology.js';
  * over.
  */
 const SURFACE_SHARE = 0.65;
+/** How many turns are made long when one is wanted: it may not run where it is looked for. */
+const LONG_AT_ONCE = 3;
 /** Conversations brought to rest at a time. */
 const CLOSED_AT_ONCE = 6;
 
@@ -20,6 +23,7 @@ const CLOSED_AT_ONCE = 6;
 export class Workload {
   readonly conversations: Conversation[] = [];
   private readonly stop = new AbortController();
+  private readonly wishes: Wishes = { long: 0 };
   private readonly lanes: readonly Promise<void>[];
 
   constructor(
@@ -41,6 +45,10 @@ export class Workload {
   /** How long the session's running turn will still take, in ms; null where that is unknown. */
   remainingMs(sessionId: string): number | null {
     return this.conversations.find(({ session }) => session?.id === sessionId)?.remainingMs ?? null;
+  }
+
+  askForLong(): void {
+    this.wishes.long = LONG_AT_ONCE;
   }
 
   /** Begins nothing new, waits for what is under way, and finds what is there in the end. */
@@ -71,6 +79,7 @@ export class Workload {
         this.topology.url,
         random.fork(name),
         random.chance(SURFACE_SHARE),
+        this.wishes,
       );
       this.conversations.push(conversation);
       await conversation.run(this.stop.signal);

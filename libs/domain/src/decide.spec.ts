@@ -217,8 +217,13 @@ describe('commands that become one event each', () => {
   const exported = sessionExported(id(5)).data;
   it.each<[PlainCommand, object]>([
     [
-      { type: 'AdoptTurn', claim, runner: RUNNER },
-      { type: 'turn.adopted', turn_id: TURN, epoch: 10, data: { runner: RUNNER } },
+      { type: 'AdoptTurn', claim, runner: RUNNER, handedOver: true },
+      {
+        type: 'turn.adopted',
+        turn_id: TURN,
+        epoch: 10,
+        data: { runner: RUNNER, handed_over: true },
+      },
     ],
     [
       {
@@ -332,5 +337,14 @@ describe('a turn whose runners die', () => {
     });
     expect(verdicts).toEqual([false, false, false, false, true]);
     expect(MAX_ADOPTIONS).toBe(3);
+  });
+
+  it('is not given up however often they only handed it over', () => {
+    const handOvers = Array.from({ length: 2 * MAX_ADOPTIONS }, (_, index) =>
+      turnAdopted(20 + index, { handedOver: true }),
+    );
+    const { turn } = given(...opened, ...handOvers).session;
+    expect(turn?.adoptions).toBe(0);
+    expect(turn !== null && mustGiveUp(turn)).toBe(false);
   });
 });

@@ -8,7 +8,7 @@ export interface OpenTurn {
   /** The epoch of the attempt that runs it now: of its start, or of its last adoption. */
   readonly epoch: number;
   readonly runner: ProcessAddress;
-  /** How often another process took it over. */
+  /** How often another process took it over because its runner had died. */
   readonly adoptions: number;
   /** Messages that it brought. */
   readonly brought: number;

@@ -199,8 +199,9 @@ export const KILLED_AT: readonly number[] = [2_030, 7_030];
 export function violations(
   conversation: ConversationHistory,
   killedAt = KILLED_AT,
+  alwaysTaken = true,
 ): readonly Violation[] {
-  return checkHistory({ conversations: [conversation], killedAt });
+  return checkHistory({ conversations: [conversation], killedAt, alwaysTaken });
 }
 
 export function rulesBroken(

@@ -72,7 +72,7 @@ describe('a turn whose runner died', () => {
     expect(await stage.backend.events()).toContainEqual(
       expect.objectContaining({
         type: 'turn.adopted',
-        data: { runner: completions.process.address },
+        data: { runner: completions.process.address, handed_over: false },
         by: { principal: null, via: 'system' },
       }),
     );
@@ -151,6 +151,24 @@ describe('a turn whose runner died', () => {
       type: 'turn.failed',
       data: { code: 'SBP_TURN_ABANDONED', caller: 'gone' },
     });
+  });
+
+  it('is not given up where its last runner only handed it over', async () => {
+    const dead = await DeadProcess.on(stage.backend);
+    const epoch = await dead.start(SESSION, TURN);
+    const { address: runner, heartbeat } = dead.process;
+    const adopted = (more: number) => turnAdopted(epoch + more, { runner });
+    await stage.backend.append(adopted(1), adopted(2), adopted(3));
+    await heartbeat.leave();
+    const { completions } = await survivor();
+    await folded({ turn: null, steps: 1 });
+    expect(completions.adoptions).toEqual([TURN]);
+    expect(await stage.backend.events()).toContainEqual(
+      expect.objectContaining({
+        type: 'turn.adopted',
+        data: { runner: completions.process.address, handed_over: true },
+      }),
+    );
   });
 
   it('is not left to a living process that failed to go on with it', async () => {

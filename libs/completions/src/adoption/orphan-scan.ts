@@ -45,6 +45,8 @@ const nobody: RunReader = {
 export class OrphanScan implements OnModuleInit {
   private readonly watch = new ProcessWatch();
   private readonly task: PeriodicTask;
+  /** Processes that ended on purpose, as the last scan saw them. */
+  private left: ReadonlySet<string> = new Set();
   /** Sessions whose turn is being taken over. */
   private readonly takeovers = new Map<string, Promise<void>>();
 
@@ -92,6 +94,9 @@ export class OrphanScan implements OnModuleInit {
   private async scan(): Promise<void> {
     const signs = await this.processes.signs();
     this.watch.observe(signs, performance.now());
+    this.left = new Set(
+      signs.filter(({ hasLeft }) => hasLeft).map(({ incarnation }) => incarnation),
+    );
     if (!this.options.othersDead && !this.watch.isSteady) return;
     const dead = (await this.orphans.runners()).filter((runner) => this.isDead(runner));
     const held = await this.orphans.heldBy(dead, 2 * MAX_TAKEOVERS);
@@ -132,13 +137,14 @@ export class OrphanScan implements OnModuleInit {
 
   /** The attempt to run; null where there is nothing to go on with. */
   private async takeOver(orphan: Orphan): Promise<TurnAttempt | null> {
-    const { sessionId, turnId } = orphan;
+    const { sessionId, turnId, claim } = orphan;
+    const handedOver = claim !== null && this.left.has(claim.incarnation);
     const { othersDead } = this.options;
     const judgedBy = othersDead ? null : (runner: string) => this.watch.beatOf(runner);
     const epoch = await this.orphans.adopt(orphan, this.identity.address, judgedBy);
     if (epoch === null) return null;
     try {
-      return await this.adopt(sessionId, turnId, epoch);
+      return await this.adopt(orphan, epoch, handedOver);
     } catch (error) {
       // The claim of a living process is nobody's orphan: it is let go, so that the next scan finds
       // the turn again.
@@ -148,11 +154,11 @@ export class OrphanScan implements OnModuleInit {
   }
 
   private async adopt(
-    sessionId: string,
-    turnId: string,
+    { sessionId, turnId }: Orphan,
     epoch: number,
+    handedOver: boolean,
   ): Promise<TurnAttempt | null> {
-    const adopted = await this.events.adopt(sessionId, turnId, epoch);
+    const adopted = await this.events.adopt({ sessionId, turnId }, epoch, handedOver);
     const head = headOf(adopted);
     if (adopted.type === 'appended') await this.freshness.untilFolded(adopted.position);
     const state = await this.reads.state(sessionId);

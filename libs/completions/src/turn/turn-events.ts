@@ -42,11 +42,17 @@ export class TurnEvents {
     );
   }
 
-  async adopt(sessionId: string, turnId: string, epoch: number): Promise<TurnAppend> {
+  /** `handedOver`: its last runner ended on purpose; else it died. */
+  async adopt(
+    { sessionId, turnId }: { readonly sessionId: string; readonly turnId: string },
+    epoch: number,
+    handedOver: boolean,
+  ): Promise<TurnAppend> {
     const command: PlainCommand = {
       type: 'AdoptTurn',
       claim: { turnId, epoch },
       runner: this.identity.address,
+      handedOver,
     };
     const execution = { sessionId, state: initialState, by: SYSTEM, command };
     return notRefused(await this.sessionLog.insist(execution));

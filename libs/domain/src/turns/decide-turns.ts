@@ -50,7 +50,13 @@ export type TurnCommand =
       /** Who opens the session, if it is not open yet. */
       readonly opener: { readonly principal: string; readonly agentId: string };
     }
-  | { readonly type: 'AdoptTurn'; readonly claim: TurnClaim; readonly runner: ProcessAddress }
+  | {
+      readonly type: 'AdoptTurn';
+      readonly claim: TurnClaim;
+      readonly runner: ProcessAddress;
+      /** Whether its last runner ended on purpose; else it died. */
+      readonly handedOver: boolean;
+    }
   | {
       readonly type: 'CompleteTurn';
       readonly claim: TurnClaim;
@@ -82,7 +88,7 @@ export function decideTurn(command: Issued & TurnCommand, state: SessionState): 
     case 'StartTurn':
       return start(command, state);
     case 'AdoptTurn': {
-      const data = { runner: command.runner };
+      const data = { runner: command.runner, handed_over: command.handedOver };
       return decided({ ...ofTurn(command), type: 'turn.adopted', data });
     }
     case 'CompleteTurn':
@@ -185,12 +191,12 @@ function ofTurn(command: Issued & { readonly claim: TurnClaim }) {
 }
 
 /**
- * How often a turn is run again; the adopter after that fails it, so that one that kills its runner
- * does not kill them all [A6].
+ * How often a turn is run again whose runner died; the adopter after that fails it, so that one
+ * that kills its runner does not kill them all [A6].
  */
 export const MAX_ADOPTIONS = 3;
 
-/** Whether the turn was taken over so often that it must fail now. */
+/** Whether so many runners died of the turn, as it seems, that it must fail now. */
 export function mustGiveUp(turn: OpenTurn): boolean {
   return turn.adoptions > MAX_ADOPTIONS;
 }

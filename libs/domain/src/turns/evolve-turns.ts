@@ -72,8 +72,9 @@ export function adopted(
   if (turn?.turnId !== event.turn_id) {
     return { state: { ...session, epoch }, changes: [], poke: [] };
   }
-  const { runner } = event.data;
-  const adoptions = turn.adoptions + 1;
+  const { runner, handed_over: handedOver } = event.data;
+  // A runner that ended on purpose says nothing about the turn, however often that happens.
+  const adoptions = turn.adoptions + (handedOver ? 0 : 1);
   return {
     state: { ...session, epoch, turn: { ...turn, epoch, runner, adoptions } },
     changes: [{ type: 'turn-adopted', turnId: turn.turnId, number: turn.number, epoch, runner }],

@@ -118,10 +118,15 @@ export function turnStarted(
 
 export function turnAdopted(
   epoch: number,
-  details: Told & { readonly turn?: string; readonly runner?: ProcessAddress } = {},
+  details: Told & {
+    readonly turn?: string;
+    readonly runner?: ProcessAddress;
+    readonly handedOver?: boolean;
+  } = {},
 ): LogEventOf<'turn.adopted'> {
-  const { turn = TURN, runner = processAt(9) } = details;
-  return { ...envelope(details), type: 'turn.adopted', turn_id: turn, epoch, data: { runner } };
+  const { turn = TURN, runner = processAt(9), handedOver = false } = details;
+  const data = { runner, handed_over: handedOver };
+  return { ...envelope(details), type: 'turn.adopted', turn_id: turn, epoch, data };
 }
 
 export interface EndedDetails extends Told {

@@ -69,7 +69,7 @@ export class TestAgent {
   /** Another runner takes the turn over. */
   async adopt({ turnId, runner }: AgentTurn): Promise<AgentTurn> {
     const adopted = { turnId, epoch: ++this.lastEpoch, runner };
-    await this.state({ type: 'AdoptTurn', claim: adopted, runner });
+    await this.state({ type: 'AdoptTurn', claim: adopted, runner, handedOver: false });
     return adopted;
   }
 

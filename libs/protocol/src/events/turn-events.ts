@@ -55,7 +55,14 @@ export const TurnStarted = ownedTurn(
   }),
 });
 
-export const TurnAdopted = ownedTurn('turn.adopted', z.object({ runner: ProcessAddress }));
+export const TurnAdopted = ownedTurn(
+  'turn.adopted',
+  z.object({
+    runner: ProcessAddress,
+    /** Whether its runner ended on purpose and left it to others; else it died. */
+    handed_over: z.boolean(),
+  }),
+);
 
 export const TurnCompleted = ownedTurn(
   'turn.completed',
