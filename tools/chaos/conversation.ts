@@ -65,9 +65,13 @@ export class Conversation {
     return this.current;
   }
 
-  /** How long the session's turns will still take, in ms; null where none is known to run. */
+  /**
+   * How long the turn that runs will take from now on, in ms; null where none runs, or where it may
+   * be either of two.
+   */
   get remainingMs(): number | null {
-    return this.running.size === 0 ? null : Math.max(...this.running.values()) - Date.now();
+    const [end, other] = this.running.values();
+    return end === undefined || other !== undefined ? null : end - Date.now();
   }
 
   /** Talks until it is done or told to stop. */

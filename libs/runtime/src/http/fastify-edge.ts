@@ -1,10 +1,12 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
+import { Server as NetServer } from 'node:net';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { HEADERS, LIMITS, SbpError } from '#libs/protocol';
 import { requestIdOf } from '#libs/telemetry';
-import { pause } from '#libs/timing';
+import { pause, within } from '#libs/timing';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { ErrorFilter } from './error-filter.js';
 import { foreignRequest } from './http-guard.js';
@@ -99,9 +101,26 @@ export class FastifyEdge extends FastifyAdapter {
   override async close(): Promise<void> {
     const leftMs = this.closingSince + this.refusingMs - performance.now();
     if (leftMs > 0) await pause(leftMs);
+    await this.answerTheLast();
     await super.close();
   }
+
+  /**
+   * Takes no more connections, and gives those that were taken a moment to be answered, so that
+   * none is broken off without a word. Node's own `close` would at once end a connection whose
+   * request is still on its way.
+   */
+  private async answerTheLast(): Promise<void> {
+    const server: HttpServer = this.getHttpServer();
+    if (!server.listening) return;
+    const closed = once(server, 'close');
+    NetServer.prototype.close.call(server);
+    await within(closed, LAST_ANSWERS_MS);
+  }
 }
+
+/** How long connections that were taken last may go on, in ms. */
+const LAST_ANSWERS_MS = 250;
 
 function shuttingDown(): SbpError {
   return new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The server is shutting down.', {

@@ -46,6 +46,7 @@ export class Freshness {
     private readonly database: Database,
     private readonly log: LogEnds,
     private readonly progress: ProjectionProgress,
+    private readonly timeoutMs = FRESHNESS_TIMEOUT_MS,
   ) {}
 
   /**
@@ -54,7 +55,7 @@ export class Freshness {
    * @throws SbpError SBP_UPSTREAM_UNAVAILABLE after 15 s
    */
   async presence(sessionId: string): Promise<'present' | 'absent'> {
-    const deadline = performance.now() + FRESHNESS_TIMEOUT_MS;
+    const deadline = performance.now() + this.timeoutMs;
     for (;;) {
       const { phase, head } = await this.look(sessionId);
       if (head === null) {
@@ -80,7 +81,7 @@ export class Freshness {
    * it.
    */
   async latest(sessionId: string): Promise<'present' | 'absent'> {
-    const deadline = performance.now() + FRESHNESS_TIMEOUT_MS;
+    const deadline = performance.now() + this.timeoutMs;
     await this.waitForEnd(sessionId, deadline);
     return this.presence(sessionId);
   }
@@ -88,11 +89,11 @@ export class Freshness {
   /** Waits until a log head of the session is folded; -1 is no head. @throws as `presence` */
   async foldedUpTo(sessionId: string, head: number): Promise<void> {
     if (head < 0) return;
-    await this.waitFor(this.positionOf(sessionId, head), performance.now() + FRESHNESS_TIMEOUT_MS);
+    await this.waitFor(this.positionOf(sessionId, head), performance.now() + this.timeoutMs);
   }
 
   /** Waits until the fold has passed a position; false after `timeoutMs`. */
-  async reached(position: Position, timeoutMs = FRESHNESS_TIMEOUT_MS): Promise<boolean> {
+  async reached(position: Position, timeoutMs = this.timeoutMs): Promise<boolean> {
     return this.progress.reached(position.partition, position.offset, timeoutMs);
   }
 
