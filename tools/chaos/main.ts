@@ -28,7 +28,7 @@ const LEAST_TURNS = 200;
 const GAP = { least: 1_500, most: 4_000 };
 const LANES = 6;
 /** Of a topology's time, kept for bringing it to rest, in ms. */
-const CLOSING_MS = 60_000;
+const CLOSING_MS = 30_000;
 const TOPOLOGIES = ['embedded', 'stack'] as const;
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
