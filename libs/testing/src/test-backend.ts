@@ -12,6 +12,7 @@ import {
 } from '#libs/event-log';
 import { InProcessMailbox } from '#libs/mailbox';
 import type { LogEvent } from '#libs/protocol';
+import { SessionLog } from '#libs/session-log';
 import type { Database } from '#libs/sql';
 import { openSqlite } from '#libs/sql';
 import type { PokeTarget } from '#libs/store';
@@ -45,6 +46,7 @@ export class TestBackend {
   readonly sessions: SessionReads;
   readonly surfaces: SurfaceReads;
   readonly freshness: Freshness;
+  readonly sessionLog: SessionLog;
   /** Whether the projector tells gateways of what it folded. */
   pokes = true;
   private readonly positions: ConsumerPositions;
@@ -64,6 +66,7 @@ export class TestBackend {
     this.positions = new ConsumerPositions(database);
     this.progress = new ProjectionProgress(() => this.positions.loadAll(PROJECTOR));
     this.freshness = new Freshness(database, this.log, this.progress);
+    this.sessionLog = new SessionLog(this.log, this.freshness);
   }
 
   static async open(): Promise<TestBackend> {

@@ -1,9 +1,9 @@
 import { describe, expect, it, vi } from 'vitest';
 import { LogOverloaded } from '#libs/event-log';
 import { SbpError } from '#libs/protocol';
+import type { TestBackend } from '#libs/testing';
 import { attach, eventually, hold, sdk, visit, useScene } from '../testing/scene.js';
 import { TestAgent } from '../testing/test-agent.js';
-import type { TestBackend } from '../testing/test-backend.js';
 import { TestGateway } from '../testing/test-gateway.js';
 
 const scene = useScene();
@@ -230,7 +230,7 @@ const PARTS: readonly [string, (backend: TestBackend, answer: () => Promise<neve
     'the fold',
     ({ freshness }, answer) => vi.spyOn(freshness, 'reached').mockImplementation(answer),
   ],
-  ['the turns', ({ reads }, answer) => vi.spyOn(reads, 'view').mockImplementation(answer)],
+  ['the turns', ({ surfaces }, answer) => vi.spyOn(surfaces, 'view').mockImplementation(answer)],
 ];
 
 describe('when the storage is in trouble', () => {
@@ -273,7 +273,7 @@ describe('when the storage is in trouble', () => {
     const agent = await TestAgent.withTurns(scene.backend);
     await visit(gateway, agent);
     for (let turn = 0; turn < 101; turn++) await agent.run(`turn ${turn}`);
-    vi.spyOn(scene.backend.reads, 'owed').mockImplementation(() => never);
+    vi.spyOn(scene.backend.surfaces, 'owed').mockImplementation(() => never);
     const surface = await attach(gateway, agent, sdk);
     expect(await surface.closed).toMatchObject({ code: 1013 });
     expect(surface.of('TETHER_TURN')).toHaveLength(100);
@@ -284,7 +284,7 @@ describe('when the storage is in trouble', () => {
     const agent = await TestAgent.withTurns(scene.backend);
     const surface = await attach(gateway, agent, sdk);
     await surface.next('SESSION_ATTACHED');
-    const hung = vi.spyOn(scene.backend.reads, 'view').mockImplementation(() => never);
+    const hung = vi.spyOn(scene.backend.surfaces, 'view').mockImplementation(() => never);
     const turn = await agent.start();
     await vi.waitUntil(() => hung.mock.calls.length > 0);
     hung.mockRestore();

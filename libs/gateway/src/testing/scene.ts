@@ -1,9 +1,9 @@
 import { afterEach, beforeEach } from 'vitest';
 import type { LogEvent } from '#libs/protocol';
+import { TestBackend } from '#libs/testing';
 import { pause } from '#libs/timing';
 import type { SurfaceTimings } from '../surface-timings.js';
 import type { TestAgent } from './test-agent.js';
-import { TestBackend } from './test-backend.js';
 import { TestGateway } from './test-gateway.js';
 import type { TestSurface } from './test-surface.js';
 

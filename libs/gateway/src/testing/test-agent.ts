@@ -3,7 +3,7 @@ import type { PlainCommand } from '#libs/domain';
 import type { MailboxMessageOf } from '#libs/mailbox';
 import type { CallerPresence, LogEvent, ProcessAddress } from '#libs/protocol';
 import { SYSTEM } from '#libs/session-log';
-import type { TestBackend } from './test-backend.js';
+import type { TestBackend } from '#libs/testing';
 
 /** One turn as its runner knows it. */
 export interface AgentTurn {

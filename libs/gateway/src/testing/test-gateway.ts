@@ -7,6 +7,7 @@ import { SessionLog } from '#libs/session-log';
 import { Mailbox } from '#libs/mailbox';
 import type { ProcessAddress } from '#libs/protocol';
 import { Freshness, ProcessIdentity, SessionReads, SurfaceReads } from '#libs/store';
+import type { TestBackend } from '#libs/testing';
 import type { DynamicModule } from '@nestjs/common';
 import { Controller, Get, Global, Module, Post } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -18,7 +19,6 @@ import { SurfaceTimings } from '../surface-timings.js';
 import { SurfaceGateway } from '../socket/surface.gateway.js';
 import { SurfaceWsAdapter } from '../socket/surface-ws-adapter.js';
 import { Sweep } from '../sync/sweep.js';
-import type { TestBackend } from './test-backend.js';
 import { TestSurface } from './test-surface.js';
 
 /** Another module of the same application. */
@@ -43,7 +43,7 @@ class BackendModule {
       { provide: EventLog, useValue: backend.log },
       { provide: SessionLog, useValue: backend.sessionLog },
       { provide: Mailbox, useValue: backend.mailbox },
-      { provide: SurfaceReads, useValue: backend.reads },
+      { provide: SurfaceReads, useValue: backend.surfaces },
       { provide: SessionReads, useValue: backend.sessions },
       { provide: Freshness, useValue: backend.freshness },
       { provide: SessionTokens, useValue: backend.tokens },
