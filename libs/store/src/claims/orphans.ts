@@ -1,6 +1,7 @@
 import type { ProcessAddress } from '#libs/protocol';
 import type { Database } from '#libs/sql';
 import { part, raw } from '#libs/sql';
+import { distinct } from '../distinct.js';
 import { PROJECTOR } from '../projection/projection.js';
 import { integer, rows } from '../statement.js';
 import type { ClaimsInUse } from './claims-in-use.js';
@@ -28,19 +29,12 @@ export class Orphans {
   }
 
   /** The processes that hold claims: one look-up in an index for each. */
-  async runners(): Promise<readonly string[]> {
-    const found = await this.database.read(
-      (reader) => rows(reader)<{ incarnation: string }>`
-        WITH RECURSIVE found (incarnation) AS (
-          SELECT MIN(runner_incarnation) FROM claims WHERE turn_id IS NOT NULL
-          UNION ALL
-          SELECT (SELECT MIN(runner_incarnation) FROM claims
-            WHERE turn_id IS NOT NULL AND runner_incarnation > found.incarnation)
-          FROM found WHERE found.incarnation IS NOT NULL
-        )
-        SELECT incarnation FROM found WHERE incarnation IS NOT NULL`,
-    );
-    return found.map(({ incarnation }) => incarnation);
+  runners(): Promise<readonly string[]> {
+    return distinct(this.database, {
+      table: 'claims',
+      column: 'runner_incarnation',
+      where: 'turn_id IS NOT NULL',
+    });
   }
 
   /** Claims that these dead processes hold. */

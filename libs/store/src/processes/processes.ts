@@ -1,6 +1,7 @@
 import type { ProcessAddress } from '#libs/protocol';
 import type { Database } from '#libs/sql';
 import { raw } from '#libs/sql';
+import { distinct } from '../distinct.js';
 import { integer, rows } from '../statement.js';
 
 /** After this long without a heartbeat a process counts as dead, in ms. */
@@ -103,19 +104,12 @@ export class Processes {
   }
 
   /** The processes that hold surfaces: one look-up in an index for each [A11]. */
-  async gateways(): Promise<readonly string[]> {
-    const found = await this.database.read(
-      (reader) => rows(reader)<{ incarnation: string }>`
-        WITH RECURSIVE found (incarnation) AS (
-          SELECT MIN(gateway_incarnation) FROM sessions WHERE attach_id IS NOT NULL
-          UNION ALL
-          SELECT (SELECT MIN(gateway_incarnation) FROM sessions
-            WHERE attach_id IS NOT NULL AND gateway_incarnation > found.incarnation)
-          FROM found WHERE found.incarnation IS NOT NULL
-        )
-        SELECT incarnation FROM found WHERE incarnation IS NOT NULL`,
-    );
-    return found.map(({ incarnation }) => incarnation);
+  gateways(): Promise<readonly string[]> {
+    return distinct(this.database, {
+      table: 'sessions',
+      column: 'gateway_incarnation',
+      where: 'attach_id IS NOT NULL',
+    });
   }
 
   /** Sessions whose surface these processes hold. */
