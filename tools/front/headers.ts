@@ -1,23 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import { HEADERS } from '#libs/protocol';
+import { HEADERS, HOP_BY_HOP } from '#libs/protocol';
 
 /**
  * Raw headers: names and values in turn, as Node gives and takes them, in their order and with
  * repeats.
  */
 type RawHeaders = readonly string[];
-
-const HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
 
 /** The headers of a message without those that belong to one connection only (RFC 9110, 7.6.1). */
 export function endToEnd(message: IncomingMessage): string[] {

@@ -1,15 +1,4 @@
-/** Headers of one connection, which end at each hop (RFC 9110, section 7.6.1). */
-const HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
+import { HOP_BY_HOP } from '#libs/protocol';
 
 /**
  * Credentials for this server, and what describes the caller's body and connection rather than

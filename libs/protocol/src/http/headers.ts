@@ -9,6 +9,19 @@ export const HEADERS = {
   draining: 'x-sbp-draining',
 } as const;
 
+/** Headers of one connection, which end at each hop (RFC 9110, section 7.6.1). */
+export const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
 /** The agent of a request that names none. */
 export const DEFAULT_AGENT_ID = 'anonymous';
 
