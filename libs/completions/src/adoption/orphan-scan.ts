@@ -45,8 +45,6 @@ const nobody: RunReader = {
 export class OrphanScan implements OnModuleInit {
   private readonly watch = new ProcessWatch();
   private readonly task: PeriodicTask;
-  /** Processes that ended on purpose, as the last scan saw them. */
-  private left: ReadonlySet<string> = new Set();
   /** Sessions whose turn is being taken over. */
   private readonly takeovers = new Map<string, Promise<void>>();
 
@@ -94,14 +92,17 @@ export class OrphanScan implements OnModuleInit {
   private async scan(): Promise<void> {
     const signs = await this.processes.signs();
     this.watch.observe(signs, performance.now());
-    this.left = new Set(
-      signs.filter(({ hasLeft }) => hasLeft).map(({ incarnation }) => incarnation),
-    );
     if (!this.options.othersDead && !this.watch.isSteady) return;
     const dead = (await this.orphans.runners()).filter((runner) => this.isDead(runner));
     const held = await this.orphans.heldBy(dead, 2 * MAX_TAKEOVERS);
     const unclaimed = await this.orphans.unclaimed(2 * MAX_TAKEOVERS);
-    for (const orphan of [...held, ...unclaimed]) this.begin(orphan);
+    const left = new Set(
+      signs.filter(({ hasLeft }) => hasLeft).map(({ incarnation }) => incarnation),
+    );
+    for (const orphan of [...held, ...unclaimed]) {
+      const { claim } = orphan;
+      this.begin(orphan, claim !== null && left.has(claim.incarnation));
+    }
     await this.lostAnswers.report(
       signs.filter(({ incarnation, reaped }) => !reaped && this.isDead(incarnation)),
       new Set(dead),
@@ -113,10 +114,11 @@ export class OrphanScan implements OnModuleInit {
     return this.watch.isSilent(incarnation);
   }
 
-  private begin(orphan: Orphan): void {
+  /** `handedOver`: its last runner ended on purpose; else it died. */
+  private begin(orphan: Orphan, handedOver: boolean): void {
     const { sessionId } = orphan;
     if (this.takeovers.size >= MAX_TAKEOVERS || this.takeovers.has(sessionId)) return;
-    const takeover = this.takeOver(orphan)
+    const takeover = this.takeOver(orphan, handedOver)
       .then((attempt) => {
         if (attempt !== null) this.run(attempt);
       })
@@ -136,9 +138,8 @@ export class OrphanScan implements OnModuleInit {
   }
 
   /** The attempt to run; null where there is nothing to go on with. */
-  private async takeOver(orphan: Orphan): Promise<TurnAttempt | null> {
-    const { sessionId, turnId, claim } = orphan;
-    const handedOver = claim !== null && this.left.has(claim.incarnation);
+  private async takeOver(orphan: Orphan, handedOver: boolean): Promise<TurnAttempt | null> {
+    const { sessionId, turnId } = orphan;
     const { othersDead } = this.options;
     const judgedBy = othersDead ? null : (runner: string) => this.watch.beatOf(runner);
     const epoch = await this.orphans.adopt(orphan, this.identity.address, judgedBy);
