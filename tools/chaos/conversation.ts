@@ -34,6 +34,13 @@ export interface Wishes {
   long: number;
 }
 
+/** A call that has not been answered yet; in `Date.now()`. */
+export interface WaitingCall {
+  readonly begunAt: number;
+  /** When its answer will have been said, if its turn runs at once. */
+  readonly endsAt: number;
+}
+
 /**
  * One agent with its session: its callers one after the other, sometimes two at once, and a surface
  * that comes and goes.
@@ -46,8 +53,8 @@ export class Conversation {
   firstAttachedAt = Infinity;
   private current: { readonly id: string; readonly token: string } | null = null;
   private readonly surfaces = new Set<Surface>();
-  /** When the turns that callers wait for will have been said, by their markers. */
-  private readonly running = new Map<string, number>();
+  /** The calls that callers wait for, by their markers. */
+  private readonly waiting = new Map<string, WaitingCall>();
   private made = 0;
   /** Calls that a server took. */
   private reached = 0;
@@ -65,13 +72,10 @@ export class Conversation {
     return this.current;
   }
 
-  /**
-   * How long the turn that runs will take from now on, in ms; null where none runs, or where it may
-   * be either of two.
-   */
-  get remainingMs(): number | null {
-    const [end, other] = this.running.values();
-    return end === undefined || other !== undefined ? null : end - Date.now();
+  /** The call that its caller waits for; null where there is none, or more than one. */
+  get waitingCall(): WaitingCall | null {
+    const [call, other] = this.waiting.values();
+    return call === undefined || other !== undefined ? null : call;
   }
 
   /** Talks until it is done or told to stop. */
@@ -103,7 +107,7 @@ export class Conversation {
     const marker = `${this.name}-${++this.made}`;
     const { how, length, reading, stream } = this.drawTurn();
     const begunAt = Date.now();
-    this.running.set(marker, begunAt + length);
+    this.waiting.set(marker, { begunAt, endsAt: begunAt + length });
     const { outcome, session } = await complete({
       url: this.url,
       agentId: this.name,
@@ -113,7 +117,7 @@ export class Conversation {
       reading,
       vanishAfterMs: vanishes && reading === 'eagerly' ? random.between(20, length) : null,
     });
-    this.running.delete(marker);
+    this.waiting.delete(marker);
     if (outcome.type !== 'unreached') this.reached++;
     // The first answer that is whole says which session it is; a broken one may be of a session
     // that was never opened.

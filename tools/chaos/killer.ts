@@ -1,13 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ProcessExit, SupervisedProcess } from '../supervise/index.js';
 import type { Blows, Kill, Restart } from './blows.js';
+import type { WaitingCall } from './conversation.js';
 import type { PlannedBlow, RestartMoment } from './kill-schedule.js';
 import { orderNextStart, withdrawStartOrder } from './start-order.js';
 import type { Arming, Step } from './steps.js';
 import { needsOrphan } from './steps.js';
 import type { Topology } from './topology.js';
 import { kindOf } from './topology.js';
-import { inHand, readLedger } from './work-ledger.js';
+import { claimsIn, inHand, readLedger } from './work-ledger.js';
 
 /** How long a moment or a step is waited for, in ms; then it is tried again later. */
 const STEP_PATIENCE_MS = 15_000;
@@ -28,8 +29,8 @@ const SHORT_MS = 300;
 
 /** What is known of the turns that run. */
 interface RunningCalls {
-  /** How long the session's running turn will take from now on, in ms; null if that is unknown. */
-  remainingMs(sessionId: string): number | null;
+  /** The one call that is waited for in a session; null if that is unknown. */
+  waitingCall(sessionId: string): WaitingCall | null;
   /** The next turns are to last longer than a stopping process waits. */
   askForLong(): void;
 }
@@ -192,10 +193,12 @@ export class Killer {
 
   private suits({ pid }: SupervisedProcess, moment: RestartMoment): boolean {
     if (moment === 'any') return true;
-    return this.handOf(pid).claims.some((claim) => {
-      const [session = ''] = claim.split(' ');
-      const remaining = this.options.calls.remainingMs(session);
-      if (remaining === null) return false;
+    return claimsIn(readLedger(this.topology.ledgers, pid)).some(({ note, session, at }) => {
+      const call = this.options.calls.waitingCall(session);
+      // A claim from before the call, or of an adopter, is that of an earlier turn, which a caller
+      // left or lost: it may end at any moment.
+      if (call === null || note === 'adopted' || at < call.begunAt) return false;
+      const remaining = call.endsAt - Date.now();
       return moment === 'long turn'
         ? remaining > DRAIN_MS + MARGIN_MS
         : remaining > SHORT_MS && remaining < DRAIN_MS - MARGIN_MS;

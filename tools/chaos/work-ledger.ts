@@ -73,20 +73,28 @@ function parse(lines: string): WorkNote[] {
     .map((line) => JSON.parse(line) as WorkNote);
 }
 
+type ClaimNote = Extract<WorkNote, { readonly turn: string }>;
+
+/** How each claim came about that a process held at its last note. */
+export function claimsIn(notes: readonly WorkNote[]): readonly ClaimNote[] {
+  const claims = new Map<string, ClaimNote>();
+  for (const note of notes) {
+    if (note.note === 'claimed' || note.note === 'adopted') claims.set(note.session, note);
+    else if (note.note === 'released') claims.delete(note.session);
+  }
+  return [...claims.values()];
+}
+
 export function inHand(notes: readonly WorkNote[]): InHand {
-  const claims = new Map<string, string>();
   const work = { surface: 0, append: 0, fold: 0 };
   let step: Step | null = null;
   for (const note of notes) {
-    if (note.note === 'claimed' || note.note === 'adopted')
-      claims.set(note.session, `${note.session} ${note.turn}`);
-    else if (note.note === 'released') claims.delete(note.session);
-    else if (note.note === 'begun') work[note.work]++;
+    if (note.note === 'begun') work[note.work]++;
     else if (note.note === 'done') work[note.work]--;
     else if (note.note === 'step') step = note.step;
   }
   return {
-    claims: [...claims.values()],
+    claims: claimsIn(notes).map(({ session, turn }) => `${session} ${turn}`),
     surfaces: work.surface,
     appends: work.append,
     folds: work.fold,

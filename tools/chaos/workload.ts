@@ -1,6 +1,6 @@
 import { close } from './closing.js';
 import { Conversation } from './conversation.js';
-import type { Wishes } from './conversation.js';
+import type { WaitingCall, Wishes } from './conversation.js';
 import type { ConversationHistory } from './history.js';
 import type { Random } from './random.js';
 import { durableAcknowledgements, readAllLedgers } from './work-ledger.js';
@@ -42,9 +42,9 @@ export class Workload {
     return this.conversations.reduce((sum, { calls }) => sum + calls.length, 0);
   }
 
-  /** How long the session's running turn will still take, in ms; null where that is unknown. */
-  remainingMs(sessionId: string): number | null {
-    return this.conversations.find(({ session }) => session?.id === sessionId)?.remainingMs ?? null;
+  /** The one call that is waited for in a session; null where that is unknown. */
+  waitingCall(sessionId: string): WaitingCall | null {
+    return this.conversations.find(({ session }) => session?.id === sessionId)?.waitingCall ?? null;
   }
 
   askForLong(): void {
