@@ -128,6 +128,17 @@ describe.each(DIALECTS)('claims on %s', (dialect) => {
       expect(await claim(randomUUID(), runner, target)).toMatchObject({ type: 'claimed', head: 3 });
     });
 
+    it('is won while the fold has an open turn but is behind what its release left', async () => {
+      await store.fold(...idleSession(1));
+      const claimed = await won();
+      await store.fold(...nextTurn(1, claimed));
+      // Its end is the log's record 4, which nobody has folded yet.
+      await release(claimed, 4);
+      const { head, seen } = await won();
+      expect({ head, foldedTo: seen.foldedTo }).toEqual({ head: 4, foldedTo: 4 });
+      expect(seen.state).toMatchObject({ turn: { turnId: claimed.turnId } });
+    });
+
     it('is refused of a session that is another’s, and says so by what it saw', async () => {
       await store.fold(...idleSession(1));
       expect(await claim(randomUUID(), runner, ofSession(session, 'somebody'))).toMatchObject({

@@ -111,7 +111,10 @@ export class Claims {
     this.greatest = database.dialect === 'postgres' ? 'GREATEST' : 'MAX';
   }
 
-  /** Claims an existing session, and says what the read models show of it. */
+  /**
+   * Claims an existing session, and says what the read models show of it. Where these are behind
+   * the head, they may still show an open turn: whoever wins waits for the head, and looks again.
+   */
   async claim(request: ClaimRequest): Promise<ClaimOutcome> {
     return this.inUse.during<ClaimOutcome>(request.turnId, async () => {
       const { claimed, seen } = await this.tryClaim(request);
@@ -220,7 +223,8 @@ export class Claims {
       SELECT s.session_id, ${turnId}, ${raw(this.greatest)}(s.epoch + 1, ${raw(this.database.nowMs)}),
         ${raw(integer(runner.slot))}, ${runner.incarnation}, -1, ''
       FROM sessions s
-      WHERE s.session_id = ${targetId(target)} AND s.open_turn_id IS NULL AND ${mayUse}
+      WHERE s.session_id = ${targetId(target)} AND ${mayUse}
+        AND (s.open_turn_id IS NULL OR ${isBehind})
       ON CONFLICT (session_id) DO UPDATE SET turn_id = excluded.turn_id,
         epoch = ${raw(this.greatest)}(claims.epoch + 1, excluded.epoch),
         runner_slot = excluded.runner_slot, runner_incarnation = excluded.runner_incarnation
@@ -265,6 +269,15 @@ export class Claims {
       RETURNING opened_epoch`;
   }
 }
+
+/**
+ * The fold has not reached what the last release left of the session, so the turn that is open in
+ * it may have ended.
+ */
+const isBehind = part`EXISTS (
+  SELECT 1 FROM claims c JOIN consumer_positions p
+    ON p.consumer = ${PROJECTOR} AND p."partition" = s.log_partition
+  WHERE c.session_id = s.session_id AND c.head_offset >= p.next_offset)`;
 
 const COLUMNS = `session_id, turn_id, epoch, runner_slot, runner_incarnation, head_offset,
   unconfirmed`;
