@@ -1,7 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type SqliteFile from 'better-sqlite3';
-import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import { Counter } from '../counter.js';
 import { dropTables, openDataSource, runMigrations } from '../data-source.js';
 import type { DatabaseCounts, Schema, WriteOptions } from '../database.js';
@@ -9,8 +8,9 @@ import { Database } from '../database.js';
 import { thrownByWork } from '../faults/driver-errors.js';
 import { sql } from '../statement.js';
 import { StorageFault } from '../faults/storage-fault.js';
-import type { JobKind, WriterConnection } from './write-lane.js';
+import type { JobKind } from './write-lane.js';
 import { WriteLane } from './write-lane.js';
+import { Writer } from './writer.js';
 
 /**
  * How long a statement waits for a lock: only another program that looks into the file can hold
@@ -45,7 +45,7 @@ export async function openSqlite({ file, entities, migrations }: SqliteOptions):
   let database: SqliteDatabase;
   try {
     const reader = await openDataSource({ ...shared, readonly: true });
-    database = new SqliteDatabase(new Writer(writer, counter), reader, counter);
+    database = new SqliteDatabase(new Writer(writer, file), reader, counter);
   } catch (error) {
     await writer.destroy();
     throw error;
@@ -71,7 +71,7 @@ class SqliteDatabase extends Database {
     private readonly counter: Counter,
   ) {
     super();
-    this.lane = new WriteLane(writer);
+    this.lane = new WriteLane(writer, (durable) => counter.committed(durable));
   }
 
   async read<T>(work: (reader: EntityManager) => Promise<T>): Promise<T> {
@@ -129,53 +129,5 @@ class SqliteDatabase extends Database {
     return this.closed
       ? Promise.reject(new StorageFault('unavailable', 'The database is closed.'))
       : this.lane.run(kind, work);
-  }
-}
-
-/**
- * The one connection that writes. One, and not one for each durability, because each of two would
- * throw its page cache away whenever the other has written.
- */
-class Writer implements WriterConnection {
-  /** What `synchronous` is set to; null if it is not known. */
-  private durable: boolean | null = null;
-
-  constructor(
-    private readonly dataSource: DataSource,
-    private readonly counter: Counter,
-  ) {}
-
-  async prepare(durable: boolean): Promise<QueryRunner> {
-    if (!this.dataSource.isInitialized) await this.dataSource.initialize();
-    const runner = this.dataSource.createQueryRunner();
-    if (this.durable !== durable) {
-      // [A2]: FULL syncs the log at each commit, NORMAL only at a checkpoint.
-      this.connection.pragma(`synchronous = ${durable ? 'FULL' : 'NORMAL'}`);
-      this.durable = durable;
-    }
-    return runner;
-  }
-
-  inTransaction(): boolean {
-    return this.connection.inTransaction;
-  }
-
-  async reset(): Promise<void> {
-    await this.close();
-    await this.dataSource.initialize();
-  }
-
-  committed(durable: boolean): void {
-    this.counter.committed(durable);
-  }
-
-  async close(): Promise<void> {
-    this.durable = null;
-    if (this.dataSource.isInitialized) await this.dataSource.destroy();
-  }
-
-  private get connection(): SqliteFile.Database {
-    const driver = this.dataSource.driver as unknown as { databaseConnection: SqliteFile.Database };
-    return driver.databaseConnection;
   }
 }

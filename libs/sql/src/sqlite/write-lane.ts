@@ -5,12 +5,13 @@ import { StorageFault } from '../faults/storage-fault.js';
 
 /** What the lane needs of the one connection that writes. */
 export interface WriterConnection {
-  /** Its runner, with every commit from now on durable or relaxed; opens it if it is closed. */
-  prepare(durable: boolean): Promise<QueryRunner>;
+  /** Opens it if it is closed. */
+  runner(): Promise<QueryRunner>;
   inTransaction(): boolean;
+  /** Resolves when all that was committed before the call is on the disk. */
+  sync(): Promise<void>;
   /** Opens it anew: the one way to be rid of a transaction that cannot be ended. */
   reset(): Promise<void>;
-  committed(durable: boolean): void;
 }
 
 export interface JobKind {
@@ -36,20 +37,25 @@ const MAX_GROUP = 500;
 
 /**
  * The one writer of a SQLite file: jobs run one after another, in the order in which they came.
- * Those of one durability that wait are committed together, so that the disk is waited for once; a
- * durable job never shares a transaction with relaxed ones, because these would wait for its sync.
+ * Those that wait are committed together. A relaxed job is settled after the commit; a durable one
+ * after a sync that began then, while the lane goes on, so that the disk is waited for once and by
+ * nobody else [A2]. If the commit fails, so does every job of the group.
  *
  * A statement that waits alone runs without a transaction around it. In a transaction the first job
  * has no savepoint: if it throws, the transaction is rolled back with nothing else in it. Nor has a
  * single statement, which SQLite undoes by itself. Each other job has one, so that it is undone
- * alone. A job is settled after the commit, never before [A2]; if the commit fails, so does every
- * job of the group.
+ * alone.
  */
 export class WriteLane {
   private readonly waiting: Job[] = [];
   private running: Promise<void> | undefined;
+  private readonly syncing = new Set<Promise<void>>();
 
-  constructor(private readonly connection: WriterConnection) {}
+  /** @param committed called after each commit: whether it was a durable one */
+  constructor(
+    private readonly connection: WriterConnection,
+    private readonly committed: (durable: boolean) => void,
+  ) {}
 
   run<T>(kind: JobKind, work: (transaction: EntityManager) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -65,14 +71,15 @@ export class WriteLane {
     });
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when nothing waits any more, also not for the disk. */
   async idle(): Promise<void> {
     while (this.running !== undefined) await this.running;
+    await Promise.all(this.syncing);
   }
 
   private async drain(): Promise<void> {
-    for (let head = this.waiting[0]; head !== undefined; head = this.waiting[0]) {
-      await this.runGroup(head);
+    while (this.waiting.length > 0) {
+      await this.runGroup();
       // SQLite answers synchronously: without this, a lane that never empties would leave no turn
       // to the rest of the process.
       await nextTurn();
@@ -80,15 +87,17 @@ export class WriteLane {
     this.running = undefined;
   }
 
-  private async runGroup({ durable }: JobKind): Promise<void> {
+  private async runGroup(): Promise<void> {
     const group: Job[] = [];
     const outcomes: Outcome[] = [];
     try {
-      const runner = await this.connection.prepare(durable);
-      const kept = this.standsAlone()
-        ? await this.runAlone(runner, group, outcomes)
-        : await this.runTogether(runner, group, outcomes);
-      if (kept) this.connection.committed(durable);
+      const runner = await this.connection.runner();
+      const [first, second] = this.waiting;
+      const isCommitted =
+        first?.single === true && second === undefined
+          ? await this.runAlone(runner, group, outcomes)
+          : await this.runTogether(runner, group, outcomes);
+      this.settle(group, outcomes, isCommitted);
     } catch (error) {
       const fault = storageFault(error);
       // Where not even a transaction can be begun, nothing that waits can be written.
@@ -100,14 +109,29 @@ export class WriteLane {
         const outcome = outcomes[index];
         job.settle(outcome?.type === 'failed' ? outcome : { type: 'failed', error: fault });
       }
-      return;
     }
-    for (const [index, outcome] of outcomes.entries()) group[index]?.settle(outcome);
   }
 
-  private standsAlone(): boolean {
-    const [first, second] = this.waiting;
-    return first?.single === true && first.durable !== second?.durable;
+  private settle(group: readonly Job[], outcomes: readonly Outcome[], isCommitted: boolean): void {
+    const durable: { readonly job: Job; readonly outcome: Outcome }[] = [];
+    for (const [index, outcome] of outcomes.entries()) {
+      const job = group[index];
+      if (job === undefined) continue;
+      if (job.durable && outcome.type === 'done') durable.push({ job, outcome });
+      else job.settle(outcome);
+    }
+    if (isCommitted) this.committed(durable.length > 0);
+    if (durable.length === 0) return;
+    const synced = this.connection.sync().then(
+      () => {
+        for (const { job, outcome } of durable) job.settle(outcome);
+      },
+      (error: unknown) => {
+        for (const { job } of durable) job.settle({ type: 'failed', error: storageFault(error) });
+      },
+    );
+    this.syncing.add(synced);
+    void synced.then(() => this.syncing.delete(synced));
   }
 
   private async runAlone(runner: QueryRunner, group: Job[], outcomes: Outcome[]): Promise<boolean> {
@@ -123,8 +147,7 @@ export class WriteLane {
     outcomes: Outcome[],
   ): Promise<boolean> {
     await runner.startTransaction();
-    const first = this.take(group);
-    const outcome = await runJob(runner, first);
+    const outcome = await runJob(runner, this.take(group));
     outcomes.push(outcome);
     if (outcome.type === 'failed') {
       await runner.rollbackTransaction();
@@ -132,7 +155,7 @@ export class WriteLane {
     }
     this.mustBeInTransaction();
     // Jobs that come while the group runs join it.
-    while (group.length < MAX_GROUP && this.waiting[0]?.durable === first.durable) {
+    while (group.length < MAX_GROUP && this.waiting.length > 0) {
       const job = this.take(group);
       outcomes.push(await (job.single ? runJob(runner, job) : runInSavepoint(runner, job)));
       this.mustBeInTransaction();

@@ -84,7 +84,7 @@ export async function filesAsNow<T>(
   }
 }
 
-export async function asAdministrator(statement: string): Promise<void> {
+async function asAdministrator(statement: string): Promise<void> {
   const client = new Client({ connectionString: inject('SBP_TEST_POSTGRES_URL') });
   await client.connect();
   await client.query(statement);
@@ -93,6 +93,8 @@ export async function asAdministrator(statement: string): Promise<void> {
 
 export interface PostgresPlace extends Place {
   readonly url: string;
+  /** Ends every connection to it, as an administrator does. */
+  endConnections(): Promise<void>;
 }
 
 export async function postgresPlace(): Promise<PostgresPlace> {
@@ -103,6 +105,10 @@ export async function postgresPlace(): Promise<PostgresPlace> {
   return {
     url: url.href,
     open: () => openPostgres({ ...schema, url: url.href, poolSize: 4 }),
+    endConnections: () =>
+      asAdministrator(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`,
+      ),
     remove: () => asAdministrator(`DROP DATABASE ${name} WITH (FORCE)`),
   };
 }

@@ -193,8 +193,10 @@ export class Claims {
   ): Promise<{ readonly claimed: ClaimedRow | undefined; readonly seen: SeenRow | undefined }> {
     if (this.database.dialect === 'sqlite') {
       const [claimed] = await this.database.writeOne(
-        (writer) => rows(writer)<ClaimedRow>`${this.claimStatement(request)}`,
+        (writer) => rows(writer)<ClaimedRow & SeenRow>`
+          ${this.claimStatement(request)}, ${seenOfClaimed}`,
       );
+      if (claimed !== undefined) return { claimed, seen: claimed };
       const [seen] = await this.database.read(
         (reader) => rows(reader)<SeenRow>`${seenStatement(request.target)}`,
       );
@@ -270,13 +272,23 @@ export class Claims {
   }
 }
 
+/** No parameter: SQLite plans a statement anew at each run where one decides about the plan. */
+const projector = raw(`'${PROJECTOR}'`);
+
+/** What `seenStatement` says, of a row that was claimed. */
+const seenOfClaimed = part`
+  (SELECT state FROM sessions s WHERE s.session_id = claims.session_id) AS state,
+  (SELECT next_offset FROM sessions s JOIN consumer_positions p
+      ON p.consumer = ${projector} AND p."partition" = s.log_partition
+    WHERE s.session_id = claims.session_id) AS "foldedTo"`;
+
 /**
  * The fold has not reached what the last release left of the session, so the turn that is open in
  * it may have ended.
  */
 const isBehind = part`EXISTS (
   SELECT 1 FROM claims c JOIN consumer_positions p
-    ON p.consumer = ${PROJECTOR} AND p."partition" = s.log_partition
+    ON p.consumer = ${projector} AND p."partition" = s.log_partition
   WHERE c.session_id = s.session_id AND c.head_offset >= p.next_offset)`;
 
 const COLUMNS = `session_id, turn_id, epoch, runner_slot, runner_incarnation, head_offset,
@@ -296,6 +308,6 @@ function seenStatement(target: ClaimTarget): SqlPart {
     FROM (SELECT CAST(${targetId(target)} AS varchar(36)) AS id) t
     LEFT JOIN sessions s ON s.session_id = t.id
     LEFT JOIN consumer_positions p
-      ON p.consumer = ${PROJECTOR} AND p."partition" = s.log_partition
+      ON p.consumer = ${projector} AND p."partition" = s.log_partition
     WHERE t.id IS NOT NULL`;
 }
