@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 export const BENCHES = [
   'start',
   'completions',
+  'pace',
   'history',
   'idle',
   'appends',
@@ -20,7 +21,7 @@ export interface BenchOptions {
 export const USAGE = `usage: npm run bench -- [options]
 
   --only LIST    some of ${BENCHES.join(', ')}, separated by commas (default: all)
-  --seconds N    how long \`completions\`, the longest, measures (default 90); \`appends\` and \`live\` in proportion
+  --seconds N    how long \`completions\`, the longest, measures (default 90); the others in proportion
 `;
 
 const MAX_SECONDS = 120;

@@ -23,7 +23,7 @@ export interface Target {
 }
 
 /** What is asked, request by request; it sees each answer's headers. */
-interface Conversation {
+export interface Conversation {
   next(): {
     readonly headers: Readonly<Record<string, string>>;
     readonly sbp: object | null;
@@ -76,7 +76,7 @@ async function idleShare(cpu: () => number): Promise<number> {
   return (cpu() - before) / (performance.now() - since);
 }
 
-function untracked(): Conversation {
+export function untracked(): Conversation {
   return { next: () => ({ headers: {}, sbp: null, counts: true }), answered: () => undefined };
 }
 
@@ -88,7 +88,7 @@ function newSessions(): Conversation {
 }
 
 /** The turn that opens a session does not count. */
-function oneSession(): Conversation {
+export function oneSession(): Conversation {
   let token: string | null = null;
   let turns = 0;
   return {

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { Client } from 'undici';
 import { WebSocket } from 'ws';
 import type { ServerFrame } from '#libs/protocol';
+import type { SupervisedProcess } from '../supervise/index.js';
 import { CompletionClient } from './completion-client.js';
-import { EchoModel } from './echo-model.js';
 import type { Report } from './report.js';
 import { digits, rounded } from './report.js';
 import type { Rig } from './rig.js';
@@ -13,7 +13,7 @@ import { median } from './statistics.js';
 
 const ROUNDS = 7;
 const HISTORIES = [10, 1_000, 10_000] as const;
-/** Requests of one slot, at least. */
+/** Turns of one slot, at least; and so many pages and attaches, at most. */
 const SAMPLES = 15;
 const QUESTION = 'And what about the next thing that one could ask in this conversation?';
 
@@ -35,7 +35,7 @@ interface Slot {
 
 /** What a turn, a page and an attach cost after 10, 1,000 and 10,000 turns, embedded [A11]. */
 export async function historyBench(rig: Rig, seconds: number): Promise<Report> {
-  const model = await EchoModel.start();
+  const model = await rig.echoModel();
   const server = await rig.embedded('embedded-history', model.url);
   rig.say('Making sessions of up to 10,000 turns …');
   const sessions: Session[] = [];
@@ -44,7 +44,6 @@ export async function historyBench(rig: Rig, seconds: number): Promise<Report> {
   const contenders = sessions.map((session) => contenderOf(session, server.url, model));
   const slotMs = (seconds * 1000) / 2 / (contenders.length * (ROUNDS + 1));
   const slots = await interleaved(contenders, ROUNDS, slotMs);
-  await model.close();
   return reportOf(slots);
 }
 
@@ -62,7 +61,7 @@ async function makeSession(url: string, turns: number): Promise<Session> {
 function contenderOf(
   { turns, id, token }: Session,
   url: string,
-  model: EchoModel,
+  model: SupervisedProcess,
 ): Contender<Slot> {
   const headers = { 'x-session-token': token };
   return {
@@ -72,12 +71,14 @@ function contenderOf(
       const reader = new Client(url);
       const times: Record<keyof Slot, number[]> = { turn: [], direct: [], page: [], attach: [] };
       do {
-        times.turn.push((await server.complete(turn({}), headers)).total);
-        const body = model.lastBody;
-        times.direct.push(await timed(() => call(direct, '/v1/chat/completions', {}, body)));
         const page = `/v1/sbp/sessions/${id}/messages?limit=20&after=5`;
         times.page.push(await timed(() => call(reader, page, headers)));
         times.attach.push(await attach(url, id, token));
+      } while (!until() && times.page.length < SAMPLES);
+      do {
+        times.turn.push((await server.complete(turn({}), headers)).total);
+        const body = await lastRequest(direct);
+        times.direct.push(await timed(() => call(direct, '/v1/chat/completions', {}, body)));
       } while (!until() || times.turn.length < SAMPLES);
       await Promise.all([server.close(), direct.close(), reader.close()]);
       return {
@@ -104,6 +105,12 @@ async function call(
   });
   if (answer.statusCode !== 200) throw new Error(`${path} answered ${answer.statusCode}`);
   await answer.body.dump({ limit: 100_000_000 });
+}
+
+/** What the model was asked last. */
+async function lastRequest(model: Client): Promise<Buffer> {
+  const { body } = await model.request({ path: '/last-request', method: 'GET' });
+  return Buffer.from(await body.arrayBuffer());
 }
 
 /** The ms until a surface is attached; then it reads the turn that it is owed, and leaves. */

@@ -4,7 +4,6 @@ import SqliteFile from 'better-sqlite3';
 import type { SupervisedProcess } from '../supervise/index.js';
 import { CompletionClient } from './completion-client.js';
 import { cpuTime } from './cpu-time.js';
-import { EchoModel } from './echo-model.js';
 import type { Report } from './report.js';
 import { digits, rounded } from './report.js';
 import type { Rig } from './rig.js';
@@ -28,7 +27,7 @@ interface Slot {
 
 /** What a million idle sessions cost, and how much memory a server holds, embedded [A11]. */
 export async function idleBench(rig: Rig): Promise<Report> {
-  const model = await EchoModel.start();
+  const model = await rig.echoModel();
   rig.say('Making a million idle sessions …');
   const full = await serverWith(rig, model, 'idle-full', IDLE_SESSIONS);
   const empty = await serverWith(rig, model, 'idle-empty', 0);
@@ -38,13 +37,12 @@ export async function idleBench(rig: Rig): Promise<Report> {
   const slots = await interleaved(contenders, ROUNDS, 0);
   await load(empty.url);
   const loadedMemory = memoryOf(empty.pid);
-  await model.close();
   return reportOf(slots, idleMemory, loadedMemory);
 }
 
 async function serverWith(
   rig: Rig,
-  model: EchoModel,
+  model: SupervisedProcess,
   name: string,
   sessions: number,
 ): Promise<SupervisedProcess> {

@@ -7,6 +7,7 @@ import { historyBench } from './history-bench.js';
 import { idleBench } from './idle-bench.js';
 import { liveBench } from './live-bench.js';
 import { machine } from './machine.js';
+import { paceBench } from './pace-bench.js';
 import { print } from './report.js';
 import type { Report } from './report.js';
 import { Rig } from './rig.js';
@@ -15,6 +16,7 @@ import { startBench } from './start-bench.js';
 const RUN: Readonly<Record<BenchName, (rig: Rig, seconds: number) => Promise<Report>>> = {
   start: startBench,
   completions: completionsBench,
+  pace: paceBench,
   history: historyBench,
   idle: idleBench,
   appends: appendsBench,

@@ -44,6 +44,7 @@ export async function startProgram(options: ProgramOptions): Promise<SupervisedP
 }
 
 export const BARE_PASS_THROUGH = fileURLToPath(import.meta.resolve('./bare-pass-through.js'));
+export const ECHO_MODEL = fileURLToPath(import.meta.resolve('./echo-model.js'));
 
 /** This module lies in `dist/tools/bench`. */
 const BUILD = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');

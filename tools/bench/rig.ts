@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { guardFolder } from '../supervise/index.js';
 import type { SupervisedProcess } from '../supervise/index.js';
-import { BARE_PASS_THROUGH, startProgram } from './program.js';
+import { BARE_PASS_THROUGH, ECHO_MODEL, startProgram } from './program.js';
 import { startStackProgram } from './stack-program.js';
 import type { StackProgram } from './stack-program.js';
 import { StampingModel } from './stamping-model.js';
@@ -19,6 +19,7 @@ export class Rig {
   private readonly programs: SupervisedProcess[] = [];
   private runningStack: { readonly upstream: string; readonly program: StackProgram } | null = null;
   private demo: Promise<SupervisedProcess> | null = null;
+  private echo: Promise<SupervisedProcess> | null = null;
   private stamping: Promise<StampingModel> | null = null;
 
   private constructor(
@@ -41,6 +42,12 @@ export class Rig {
       ...['--tokens', String(DEMO_TOKENS), '--interval', '0'],
     ]);
     return this.demo;
+  }
+
+  /** A model that answers at once and does nothing else, as a process of its own. */
+  echoModel(): Promise<SupervisedProcess> {
+    this.echo ??= this.program('echo-model', ECHO_MODEL, []);
+    return this.echo;
   }
 
   /** The model of this process, whose deltas are the times at which it said them. */

@@ -47,7 +47,10 @@ export class SqliteEventLog extends EventLog {
     super();
     this.appender = new SqliteAppender(database, (records) => {
       this.tail.add(records);
-      for (const subscription of this.subscriptions) subscription.wake();
+      // Whoever appended goes first: what it does next is on the way to its caller, a fold is not.
+      setImmediate(() => {
+        for (const subscription of this.subscriptions) subscription.wake();
+      });
     });
   }
 
