@@ -113,16 +113,20 @@ async function lastRequest(model: Client): Promise<Buffer> {
   return Buffer.from(await body.arrayBuffer());
 }
 
-/** The ms until a surface is attached; then it reads the turn that it is owed, and leaves. */
+/** The ms until a surface is attached; then it reads what it is owed, and leaves. */
 async function attach(url: string, sessionId: string, token: string): Promise<number> {
   const since = performance.now();
   const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/sbp/ws/${sessionId}`);
   const attached = Promise.withResolvers<number>();
   socket.on('error', (error) => attached.reject(error));
   socket.on('message', (data: Buffer) => {
-    const { type } = JSON.parse(data.toString()) as ServerFrame;
-    if (type === 'SESSION_ATTACHED') attached.resolve(performance.now() - since);
-    if (type !== 'PING') return;
+    const frame = JSON.parse(data.toString()) as ServerFrame;
+    if (frame.type === 'SESSION_ATTACHED') {
+      attached.resolve(performance.now() - since);
+      // Where it is owed nothing, no PING comes for a while.
+      if (frame.queued_turns === 0) socket.close(1000);
+    }
+    if (frame.type !== 'PING') return;
     socket.send('{"type":"PONG"}');
     socket.close(1000);
   });

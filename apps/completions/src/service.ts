@@ -1,4 +1,4 @@
-import { CompletionsModule } from '#libs/completions';
+import { Cancellation, CompletionsModule } from '#libs/completions';
 import { LiveTurns } from '#libs/live';
 import type { ServiceSpec, Settings } from '#libs/runtime';
 
@@ -28,7 +28,11 @@ export function completionsService(settings: Settings): ServiceSpec {
     ],
     onMessage: (app) => {
       const live = app.get(LiveTurns, { strict: false });
-      return (message) => live.accept(message);
+      const cancellation = app.get(Cancellation, { strict: false });
+      return (message) => {
+        live.accept(message);
+        cancellation.accept(message);
+      };
     },
   };
 }

@@ -9,11 +9,13 @@ import { SessionResolver } from './claim/session-resolver.js';
 import { TurnClaimer } from './claim/turn-claimer.js';
 import { CompletionsOptions } from './completions-options.js';
 import { CompletionsController } from './http/completions.controller.js';
+import { CancelController } from './http/cancel.controller.js';
 import { PassThrough } from './http/pass-through.js';
 import { RequestReader } from './http/request-reader.js';
 import { TurnAnswer } from './http/turn-answer.js';
 import { ModelAnswerReader } from './model/model-answer.js';
 import { Shutdown } from './shutdown.js';
+import { Cancellation } from './turn/cancellation.js';
 import { RunningTurns } from './turn/running-turns.js';
 import { TurnEvents } from './turn/turn-events.js';
 import { TurnRunner } from './turn/turn-runner.js';
@@ -23,17 +25,19 @@ import { Verdict } from './turn/verdict.js';
 /**
  * Completions. From global modules it takes EventLog, SessionLog, Mailbox, ChatModel, PriceList,
  * SessionAccess, SessionTokens and the store's parts. Whoever holds the process's mailbox passes
- * its messages to `LiveTurns`.
+ * its messages to `LiveTurns` and
+ * `Cancellation`.
  */
 @Module({})
 export class CompletionsModule {
   static register(options: CompletionsOptions): DynamicModule {
     return {
       module: CompletionsModule,
-      controllers: [CompletionsController],
+      controllers: [CompletionsController, CancelController],
       providers: [
         { provide: CompletionsOptions, useValue: options },
         Admission,
+        Cancellation,
         LiveTurns,
         LostAnswers,
         ModelAnswerReader,
@@ -51,7 +55,7 @@ export class CompletionsModule {
         TurnService,
         Verdict,
       ],
-      exports: [LiveTurns],
+      exports: [Cancellation, LiveTurns],
     };
   }
 }

@@ -1,2 +1,3 @@
+export { Cancellation } from './turn/cancellation.js';
 export { CompletionsModule } from './completions.module.js';
 export { CompletionsOptions } from './completions-options.js';

@@ -41,6 +41,8 @@ export type Change =
       readonly type: 'turn-ended';
       readonly turnId: string;
       readonly number: number;
+      /** Of the attempt that ended it, or of whoever stopped it. */
+      readonly epoch: number;
       readonly status: TurnStatus;
       readonly endedAt: string;
       /** Its place in the Tether, or null if no surface is owed it. */

@@ -243,12 +243,12 @@ describe('commands that become one event each', () => {
       },
     ],
     [
-      { type: 'CancelTurn', claim, error: FAILURE, caller: 'connected' },
+      { type: 'CancelTurn', claim, error: FAILURE, caller: 'connected', usage: null },
       {
         type: 'turn.cancelled',
         turn_id: TURN,
         epoch: 10,
-        data: { code: FAILURE.code, caller: 'connected' },
+        data: { code: FAILURE.code, caller: 'connected', usage: null },
         content: { message: FAILURE.message },
       },
     ],

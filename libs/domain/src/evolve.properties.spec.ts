@@ -24,6 +24,10 @@ const move: fc.Arbitrary<Move> = fc.oneof(
     3,
   ),
   often(
+    fc.record({ type: fc.constant('stop' as const), stale: fc.boolean(), attempt: fc.nat(5) }),
+    1,
+  ),
+  often(
     fc.record({ type: fc.constant('adopt' as const), stale: fc.boolean(), known: fc.boolean() }),
     2,
   ),

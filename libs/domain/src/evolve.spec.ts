@@ -55,7 +55,6 @@ describe('a session', () => {
     turnStarted(10),
     turnCompleted(10),
     turnFailed(10),
-    turnCancelled(10),
     turnUndelivered(),
     surfaceAttached(),
     surfaceDetached(),
@@ -69,11 +68,14 @@ describe('a session', () => {
     });
   });
 
-  it('that an adopter gave up before it was opened is not opened by the late opener [A6]', () => {
-    const { state, changes } = given(turnAdopted(20)).whenLogged(...opened);
-    expect(state).toEqual({ phase: 'unopened', epoch: 20 });
-    expect(changes).toEqual([]);
-  });
+  it.each([turnAdopted(20), turnCancelled(20)])(
+    'that was given up by $type before it was opened is not opened by the late opener [A6]',
+    (event) => {
+      const { state, changes } = given(event).whenLogged(...opened);
+      expect(state).toEqual({ phase: 'unopened', epoch: 20 });
+      expect(changes).toEqual([]);
+    },
+  );
 
   it('that was opened just before its adopter came goes on with him', () => {
     const { session } = given(...opened).whenLogged(turnAdopted(20));
@@ -121,6 +123,30 @@ describe('owned events [A3]', () => {
     expect(log.session.turn).toMatchObject({ turnId: TURN, epoch: 10 });
     expect(log.whenLogged(turnCompleted(10)).state).toEqual(log.state);
     expect(log.whenLogged(turnAdopted(30), turnCompleted(30)).session.steps).toBe(1);
+  });
+});
+
+describe('a cancellation by whoever took the claim [A13]', () => {
+  it('ends the open turn, at its own epoch: what its runner states then does not count', () => {
+    const log = given(...opened).whenLogged(turnCancelled(20, { caller: 'gone' }));
+    expect(log.session).toMatchObject({ epoch: 20, turn: null, steps: 0, unanswered: 1 });
+    expect(log.changes).toMatchObject([
+      { type: 'turn-ended', turnId: TURN, epoch: 20, status: 'cancelled' },
+    ]);
+    const state = given(...opened, turnCancelled(20));
+    expect(state.whenLogged(turnCompleted(10))).toMatchObject({ state: state.state, changes: [] });
+  });
+
+  it('of a turn that has ended changes no end, and raises the epoch', () => {
+    const log = given(...completed).whenLogged(turnCancelled(20));
+    expect(log.session).toMatchObject({ epoch: 20, steps: 1 });
+    expect(log.changes).toEqual([]);
+  });
+
+  it('leaves another open turn alone, but for the epoch', () => {
+    const log = given(...opened).whenLogged(turnCancelled(20, { turn: OTHER_TURN }));
+    expect(log.session).toMatchObject({ epoch: 20, turn: { turnId: TURN, epoch: 10 } });
+    expect(log.changes).toEqual([]);
   });
 });
 

@@ -4,7 +4,7 @@ import { exported } from './roaming/evolve-roaming.js';
 import { opened } from './session/evolve-session.js';
 import type { OpenSession, SessionState } from './session-state.js';
 import { acknowledged, attached, detached } from './surfaces/evolve-surfaces.js';
-import { adopted, ended, started, undelivered } from './turns/evolve-turns.js';
+import { adopted, ended, started, stopped, undelivered } from './turns/evolve-turns.js';
 
 /**
  * The fold: what one event makes of a session [A4]. It decides every race by log order alone [A3]:
@@ -33,13 +33,13 @@ function evolveUnopened(state: SessionState, event: FoldedEvent): Evolution<Sess
     // It raises the epoch even where nothing was opened, because a late opening by the process that
     // was given up must not count.
     case 'turn.adopted':
+    case 'turn.cancelled':
       return event.epoch > state.epoch
         ? nothing({ phase: 'unopened', epoch: event.epoch })
         : nothing(state);
     case 'turn.started':
     case 'turn.completed':
     case 'turn.failed':
-    case 'turn.cancelled':
     case 'turn.undelivered':
     case 'surface.attached':
     case 'surface.detached':
@@ -60,8 +60,9 @@ function evolveOpen(session: OpenSession, event: FoldedEvent): Evolution<OpenSes
       return event.epoch > session.epoch ? adopted(session, event) : null;
     case 'turn.completed':
     case 'turn.failed':
-    case 'turn.cancelled':
       return ended(session, event);
+    case 'turn.cancelled':
+      return event.epoch > session.epoch ? stopped(session, event) : ended(session, event);
     case 'turn.undelivered':
       return undelivered(session, event.turn_id);
     case 'surface.attached':

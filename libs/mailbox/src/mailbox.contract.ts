@@ -167,6 +167,6 @@ function live(n: number, text = `piece ${n}`): MailboxMessage {
 }
 
 function numberOf(message: MailboxMessage): number {
-  if (message.type === 'poke') throw new Error('a poke has no number');
+  if (message.type !== 'live') throw new Error(`a ${message.type} has no number`);
   return message.epoch;
 }

@@ -11,4 +11,5 @@ export * from './frames/frames.js';
 export * from './events/index.js';
 export * from './http/roaming.js';
 export * from './http/sessions.js';
+export * from './http/turns.js';
 export * from './http/parse.js';

@@ -37,7 +37,7 @@ beforeAll(async () => {
     new ProjectionProgress(() => Promise.resolve(new Map())),
   );
   const access = new SessionAccess(tokens, freshness, reads);
-  controller = new SessionsController(access, new Transcripts(store.database));
+  controller = new SessionsController(access, new Transcripts(store.database), reads);
 });
 afterAll(() => store.close());
 beforeEach(() => store.clear());

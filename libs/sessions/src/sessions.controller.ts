@@ -2,17 +2,24 @@ import { Controller, Get, Param, Query, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { SessionAccess } from '#libs/access';
 import type { OpenSession } from '#libs/domain';
-import { queuedTurns } from '#libs/domain';
-import type { MessagesResponse, SessionResponse } from '#libs/protocol';
-import { MessagesQuery, parseQuery, requireUuid } from '#libs/protocol';
-import { Transcripts } from '#libs/store';
+import { queuedTurns, turnText } from '#libs/domain';
+import type {
+  MessagesResponse,
+  SessionResponse,
+  TurnResponse,
+  TurnsResponse,
+} from '#libs/protocol';
+import { MessagesQuery, SbpError, TurnsQuery, parseQuery, requireUuid } from '#libs/protocol';
+import type { TurnSummary } from '#libs/store';
+import { SessionReads, Transcripts } from '#libs/store';
 
-/** `GET /v1/sbp/sessions/{id}` and its messages. */
+/** `GET /v1/sbp/sessions/{id}`, its messages and its turns. */
 @Controller('v1/sbp/sessions/:session_id')
 export class SessionsController {
   constructor(
     private readonly access: SessionAccess,
     private readonly transcripts: Transcripts,
+    private readonly reads: SessionReads,
   ) {}
 
   @Get()
@@ -50,6 +57,42 @@ export class SessionsController {
     };
   }
 
+  @Get('turns')
+  async turns(
+    @Param('session_id') id: string,
+    @Query() query: unknown,
+    @Req() request: FastifyRequest,
+  ): Promise<TurnsResponse> {
+    const sessionId = requireUuid(id, 'session_id');
+    const { after, limit } = parseQuery(query, TurnsQuery);
+    const session = await this.authorise(sessionId, request);
+    const turns = await this.reads.turns(sessionId, after, limit);
+    const last = turns.at(-1)?.number ?? null;
+    return {
+      session_id: sessionId,
+      turns: turns.map(turnOf),
+      next_cursor: last !== null && last < session.turns ? last : null,
+    };
+  }
+
+  @Get('turns/:turn_id')
+  async turn(
+    @Param('session_id') id: string,
+    @Param('turn_id') turn: string,
+    @Req() request: FastifyRequest,
+  ): Promise<TurnResponse> {
+    const sessionId = requireUuid(id, 'session_id');
+    const turnId = requireUuid(turn, 'turn_id');
+    await this.authorise(sessionId, request);
+    const found = await this.reads.turn(sessionId, turnId);
+    if (found === null) {
+      const message = `The session has no turn with ID ${turnId}.`;
+      throw new SbpError('SBP_SESSION_NOT_FOUND', message, { param: 'turn_id' });
+    }
+    const content = found.status === 'completed' ? turnText(found.output) : null;
+    return { ...turnOf(found), content, error: found.error };
+  }
+
   private async authorise(sessionId: string, request: FastifyRequest): Promise<OpenSession> {
     return this.access.authorise(
       sessionId,
@@ -57,6 +100,20 @@ export class SessionsController {
       'session_id',
     );
   }
+}
+
+function turnOf(turn: TurnSummary): TurnsResponse['turns'][number] {
+  return {
+    turn_id: turn.turnId,
+    number: turn.number,
+    status: turn.status === 'open' ? 'running' : turn.status,
+    model_used: turn.modelUsed,
+    usage: turn.usage,
+    cost_usd: turn.costUsd,
+    snapshot_id: turn.snapshotId,
+    created_at: turn.startedAt,
+    ended_at: turn.endedAt,
+  };
 }
 
 function sessionResponse(sessionId: string, session: OpenSession): SessionResponse {

@@ -7,11 +7,14 @@ import { ACKNOWLEDGES, Surface } from '../clients/surface.js';
 import { worthlessTokens } from '../clients/tokens.js';
 import type { GetServer } from '../topology/server.js';
 
-/** The calls by session id, all with the same rules of who may. */
+/** The calls by session id, all with the same rules of who may; and what whoever may is told. */
 const CALLS = [
-  ['GET', ''],
-  ['GET', '/messages'],
-  ['POST', '/export'],
+  ['GET', '', 200],
+  ['GET', '/messages', 200],
+  ['GET', '/turns', 200],
+  // No turn runs.
+  ['POST', '/cancel', 409],
+  ['POST', '/export', 201],
 ] as const;
 
 export function readingSessions(server: GetServer): void {
@@ -181,7 +184,7 @@ export function readingSessions(server: GetServer): void {
           });
         }
         expect(await agent.session(sbp.session_id)).toEqual(before);
-        expect((await by(sbp.session_token)).status).toBe(each[0] === 'POST' ? 201 : 200);
+        expect((await by(sbp.session_token)).status).toBe(each[2]);
       },
     );
 

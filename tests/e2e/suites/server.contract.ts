@@ -11,6 +11,7 @@ import { liveOutput } from './live-output.contract.js';
 import { openaiClient } from './openai-client.contract.js';
 import { readingSessions } from './reading-sessions.contract.js';
 import { sessionResolution } from './session-resolution.contract.js';
+import { stopping } from './stopping.contract.js';
 import { streaming } from './streaming.contract.js';
 import { takeovers } from './takeovers.contract.js';
 import { theTether } from './tether.contract.js';
@@ -49,6 +50,7 @@ export function describeServer(topology: string, start: () => Promise<Server>): 
     frameRules(running);
     readingSessions(running);
     exporting(running);
+    stopping(running);
     healthAndOrigins(running);
   });
 }

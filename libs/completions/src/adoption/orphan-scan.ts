@@ -32,6 +32,7 @@ const MAX_TAKEOVERS = 64;
 const nobody: RunReader = {
   showUsage: false,
   presence: () => 'gone',
+  onLeft: () => undefined,
   begin: () => undefined,
   chunk: () => undefined,
 };

@@ -13,13 +13,20 @@ export interface Audience {
   readonly caller: Caller;
   readonly session: SessionHeaders;
   readonly showUsage: boolean;
+  /** Whether the turn is to be cancelled when the caller goes away. */
+  readonly endsWithCaller: boolean;
 }
 
 /** A run as its own caller reads it: the model's chunks as they come. */
-export function readerFor({ caller, session, showUsage }: Audience): RunReader {
+export function readerFor({ caller, session, showUsage, endsWithCaller }: Audience): RunReader {
   return {
     showUsage,
     presence: () => (caller.connected ? 'connected' : 'gone'),
+    onLeft: (listener) => {
+      if (!endsWithCaller) return;
+      if (caller.connected) caller.onGone(listener);
+      else listener();
+    },
     begin: (head) => caller.begin(head, session),
     chunk: (data) => caller.chunk(data),
   };
@@ -54,6 +61,9 @@ export class TurnAnswer {
         await this.account(attempt, outcome.caller, told);
         return;
       }
+      case 'cancelled':
+        await this.account(attempt, outcome.caller, await caller.fail(cancelled(), session));
+        return;
       case 'failed':
         await this.account(attempt, outcome.caller, await caller.fail(outcome.error, session));
     }
@@ -88,6 +98,10 @@ const REASONS = {
   'handed-over': 'This process ends',
   failed: 'This process cannot go on with the turn',
 } as const;
+
+function cancelled(): SbpError {
+  return new SbpError('SBP_TURN_CANCELLED', 'The turn was cancelled.', { begun: true });
+}
 
 /** Nothing here invites to ask again, because the turn goes on, or has ended, elsewhere. */
 function goesOnElsewhere(why: keyof typeof REASONS): SbpError {

@@ -57,6 +57,7 @@ async function read(parts: readonly string[], reading: Reading = {}): Promise<Mo
     delta: (text) => {
       if (text !== '') told.push(`delta ${text}`);
     },
+    usage: () => undefined,
   });
 }
 

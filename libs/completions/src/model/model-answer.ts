@@ -10,7 +10,7 @@ import {
   readCompletion,
   readSseEvents,
 } from '#libs/llm';
-import type { JsonObject, Message } from '#libs/protocol';
+import type { JsonObject, Message, Usage } from '#libs/protocol';
 import { LIMITS } from '#libs/protocol';
 
 /** What the model said, read to its end. */
@@ -45,6 +45,8 @@ export interface AnswerListener {
   chunk(data: string): void;
   /** New text of choice 0. */
   delta(text: string): void;
+  /** What the model says it has used, so far or in all. */
+  usage(usage: Usage): void;
 }
 
 /** Reads answers of the model, streamed or whole. */
@@ -114,6 +116,7 @@ export class ModelAnswerReader {
       const accepted = answer.accept(chunk);
       if (accepted.delta !== '') firstTextAt ??= performance.now();
       listener.delta(accepted.delta);
+      if (answer.usage !== null) listener.usage(answer.usage);
       finished ||= accepted.finished;
       if (accepted.usageOnly && !listener.showUsage) continue;
       const data =

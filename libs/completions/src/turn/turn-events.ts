@@ -5,6 +5,7 @@ import type { Executed } from '#libs/session-log';
 import { SYSTEM, SessionLog } from '#libs/session-log';
 import { ProcessIdentity } from '#libs/store';
 import { Injectable } from '@nestjs/common';
+import type { StoppedRun } from './running-turns.js';
 import type { TurnAttempt } from './turn-attempt.js';
 
 /** An append of a turn's event: no command about a turn is refused by the session's state. */
@@ -84,12 +85,13 @@ export class TurnEvents {
     return this.insist(attempt, { type: 'FailTurn', claim: attempt, ...failure });
   }
 
+  /** By its runner, or by whoever has taken its claim to stop it. */
   async cancel(
-    attempt: TurnAttempt,
+    attempt: Pick<TurnAttempt, 'sessionId' | 'turnId' | 'epoch' | 'state' | 'by'>,
     error: TurnError,
-    caller: CallerPresence,
+    { caller, usage }: StoppedRun,
   ): Promise<TurnAppend> {
-    return this.insist(attempt, { type: 'CancelTurn', claim: attempt, error, caller });
+    return this.insist(attempt, { type: 'CancelTurn', claim: attempt, error, caller, usage });
   }
 
   /** The caller of an ended turn did not get its answer after all: it is owed to a surface. */
@@ -100,7 +102,7 @@ export class TurnEvents {
   }
 
   private async insist(
-    { sessionId, state, by }: TurnAttempt,
+    { sessionId, state, by }: Pick<TurnAttempt, 'sessionId' | 'state' | 'by'>,
     command: PlainCommand,
   ): Promise<TurnAppend> {
     return notRefused(await this.sessionLog.insist({ sessionId, state, by, command }));
@@ -108,6 +110,11 @@ export class TurnEvents {
 }
 
 export type Completed = LogEventOf<'turn.completed'>;
+
+/** What is told of a turn that was stopped. */
+export function turnCancelled(message: string): TurnError {
+  return { code: 'SBP_TURN_CANCELLED', message };
+}
 
 /** The offset of the last event of an append, for the claim's release; null if there is none. */
 export function headOf(append: TurnAppend): number | null {

@@ -14,13 +14,13 @@ import type { ModelAnswer } from '../model/model-answer.js';
 import { ModelAnswerReader } from '../model/model-answer.js';
 import { modelUnavailable, mayHaveReached } from '../model/model-unavailable.js';
 import { upstreamRequest } from '../model/upstream-request.js';
-import type { RunningTurn } from './running-turns.js';
-import { ClaimLost, HandedOver, RunningTurns } from './running-turns.js';
+import { CallerLeft, ClaimLost, HandedOver, RunningTurns, TurnStopped } from './running-turns.js';
 import type { Settled } from './settled.js';
 import { settled } from './settled.js';
+import { SpentTokens } from './spent-tokens.js';
 import type { TurnAttempt } from './turn-attempt.js';
 import type { Completed, Failure, TurnAppend } from './turn-events.js';
-import { TurnEvents, headOf } from './turn-events.js';
+import { TurnEvents, headOf, turnCancelled } from './turn-events.js';
 import { Verdict } from './verdict.js';
 
 /*
@@ -46,6 +46,8 @@ const START_TIMEOUT_MS = 10_000;
 export interface RunReader {
   /** Whether the HTTP caller is there, at the turn's commit. */
   presence(): CallerPresence;
+  /** Calls back when the caller has left, and wants the turn to end with that. */
+  onLeft(listener: () => void): void;
   /** Whether a stream's client asked for usage. */
   readonly showUsage: boolean;
   /** The answer is a stream, and begins; its start is acknowledged [A2]. */
@@ -74,6 +76,11 @@ export type TurnOutcome =
     }
   | { readonly type: 'failed'; readonly caller: CallerPresence; readonly error: SbpError }
   /**
+   * Somebody stopped it, and its end may say that the caller was there; or its caller left and
+   * wanted it to end then.
+   */
+  | { readonly type: 'cancelled'; readonly caller: CallerPresence }
+  /**
    * Another process has the turn, or will have it: it won the claim, or this process ends, or
    * failed to go on.
    */
@@ -83,6 +90,7 @@ interface Run {
   readonly attempt: TurnAttempt;
   readonly reader: RunReader;
   readonly live: LiveTurn;
+  readonly spent: SpentTokens;
   readonly signal: AbortSignal;
 }
 
@@ -102,11 +110,15 @@ export class TurnRunner {
 
   /** Resolves when the turn has ended here. */
   async run(attempt: TurnAttempt, reader: RunReader): Promise<TurnOutcome> {
-    const running: RunningTurn = this.running.begin();
     const { sessionId, turnId, epoch } = attempt;
+    const spent = new SpentTokens();
+    const running = this.running.begin(turnId, () => {
+      return { caller: reader.presence(), usage: spent.usage() };
+    });
     const live = this.live.begin(sessionId, turnId, epoch, () => running.drop());
+    reader.onLeft(() => running.leave());
     try {
-      return await this.start({ attempt, reader, live, signal: running.signal });
+      return await this.start({ attempt, reader, live, spent, signal: running.signal });
     } catch (error) {
       this.claims.inUse.end(turnId);
       this.options.onProblem(`turn ${turnId} of session ${sessionId} was not finished`, error);
@@ -121,6 +133,7 @@ export class TurnRunner {
     const { attempt, signal } = run;
     const { model, options } = attempt.request;
     const body = upstreamRequest(model, attempt.prompt, options);
+    run.spent.asked(body);
     const calledAt = performance.now();
     const calling = settled(this.model.complete({ body, signal }));
     if (!attempt.adopted) {
@@ -157,8 +170,11 @@ export class TurnRunner {
       return;
     }
     const message = 'The log answered too late: the caller had been told 503.';
-    const error = { code: 'SBP_TURN_CANCELLED', message };
-    const cancelled = await this.events.cancel(attempt, error, 'connected');
+    const error = turnCancelled(message);
+    const cancelled = await this.events.cancel(attempt, error, {
+      caller: 'connected',
+      usage: null,
+    });
     await this.letGo(attempt, headOf(cancelled));
   }
 
@@ -168,13 +184,18 @@ export class TurnRunner {
     calledAt: number,
   ): Promise<TurnOutcome> {
     if (called.type === 'rejected') return this.broken(run, called.error);
-    const { reader, live, attempt } = run;
+    const { reader, live, spent, attempt } = run;
     const head = called.value;
+    spent.answered();
     const answer = await this.answers.read(head, attempt.request.model, calledAt, {
       showUsage: reader.showUsage,
       begin: () => reader.begin(head),
       chunk: (data) => reader.chunk(data),
-      delta: (text) => live.append(text),
+      delta: (text) => {
+        live.append(text);
+        spent.said(text);
+      },
+      usage: (usage) => spent.counted(usage),
     });
     switch (answer.type) {
       case 'broken':
@@ -202,8 +223,8 @@ export class TurnRunner {
         upstreamStatus: head.status,
       });
     }
-    const counted = await this.verdict.counted(attempt, appended.offset, caller);
-    if (!counted) return { type: 'elsewhere', why: 'lost' };
+    const end = { status: 'completed', head: appended.offset, caller } as const;
+    if (!(await this.verdict.counted(attempt, end))) return this.lost(attempt);
     return { type: 'completed', caller, head, answer, event: appended.event };
   }
 
@@ -220,21 +241,20 @@ export class TurnRunner {
       reachedModel: true,
       upstreamStatus: head.status,
     });
-    return counted
-      ? { type: 'refused', caller, head, body: answer.body }
-      : { type: 'elsewhere', why: 'lost' };
+    return counted ? { type: 'refused', caller, head, body: answer.body } : this.lost(run.attempt);
   }
 
   /**
-   * The model could not be reached, or broke off; or the run was ended, and leaves the turn to its
-   * adopter.
+   * The model could not be reached, or broke off; or the run was ended, and leaves the turn to
+   * whoever has it now.
    */
   private async broken(run: Run, cause: unknown): Promise<TurnOutcome> {
     const { reason } = run.signal as { readonly reason: unknown };
-    if (reason instanceof ClaimLost) {
+    if (reason instanceof ClaimLost || reason instanceof TurnStopped) {
       this.claims.inUse.end(run.attempt.turnId);
-      return { type: 'elsewhere', why: 'lost' };
+      return this.lost(run.attempt);
     }
+    if (reason instanceof CallerLeft) return this.cancel(run);
     // The claim stays in use: this process lets go of all by leaving.
     if (reason instanceof HandedOver) return { type: 'elsewhere', why: 'handed-over' };
     const how = { reachedModel: mayHaveReached(cause), upstreamStatus: null };
@@ -251,12 +271,31 @@ export class TurnRunner {
     const { code, message } = error;
     const failure = { error: { code, message }, caller, ...how };
     const counted = await this.commitFailure(attempt, failure);
-    return counted ? { type: 'failed', caller, error } : { type: 'elsewhere', why: 'lost' };
+    return counted ? { type: 'failed', caller, error } : this.lost(attempt);
+  }
+
+  /** Ends the turn because its caller has left. */
+  private async cancel({ attempt, spent }: Run): Promise<TurnOutcome> {
+    const message = 'The caller went away, and had asked for the turn to be cancelled then.';
+    const stopped = { caller: 'gone', usage: spent.usage() } as const;
+    const appended = await this.events.cancel(attempt, turnCancelled(message), stopped);
+    const end = { status: 'cancelled', head: headOf(appended), caller: 'gone' } as const;
+    return (await this.verdict.counted(attempt, end))
+      ? { type: 'cancelled', caller: 'gone' }
+      : this.lost(attempt);
+  }
+
+  private async lost(attempt: TurnAttempt): Promise<TurnOutcome> {
+    const fate = await this.verdict.withoutUs(attempt);
+    return fate === 'cancelled'
+      ? { type: 'cancelled', caller: 'connected' }
+      : { type: 'elsewhere', why: 'lost' };
   }
 
   private async commitFailure(attempt: TurnAttempt, failure: Failure): Promise<boolean> {
     const appended = await this.events.fail(attempt, failure);
-    return this.verdict.counted(attempt, headOf(appended), failure.caller);
+    const { caller } = failure;
+    return this.verdict.counted(attempt, { status: 'failed', head: headOf(appended), caller });
   }
 
   private async letGo(

@@ -61,7 +61,8 @@ export class TurnService {
       const session = { sessionId, sessionToken: token };
       // Last: a turn that begins after the process was asked to stop would be left to another one.
       this.admission.mustBeOpen();
-      return { caller, session, showUsage: wantsUsage(request) };
+      const endsWithCaller = request.sbp?.on_disconnect === 'cancel';
+      return { caller, session, showUsage: wantsUsage(request), endsWithCaller };
     } catch (error) {
       await this.releases.release({ sessionId, turnId, epoch, head: null, answeredBy: null });
       throw error instanceof SbpError

@@ -1,8 +1,20 @@
-import type { CallerPresence } from '#libs/protocol';
+import type { CallerPresence, TurnStatus } from '#libs/protocol';
 import { Freshness, ProcessIdentity, SessionReads } from '#libs/store';
+import { backOff } from '#libs/timing';
 import { Injectable } from '@nestjs/common';
 import { SessionReleases } from '../claim/session-releases.js';
 import type { TurnAttempt } from './turn-attempt.js';
+
+/** The end of a turn, as an attempt has stated it. */
+export interface StatedEnd {
+  readonly status: TurnStatus;
+  /** The event's offset; null where the log did not take it. */
+  readonly head: number | null;
+  readonly caller: CallerPresence;
+}
+
+/** Between looks for who has a turn, in ms. */
+const LOOKS = { firstMs: 5, longestMs: 200 };
 
 /** How many ms the fold may take to show whether an end counted. */
 const FOLD_MS = 15_000;
@@ -22,14 +34,10 @@ export class Verdict {
   ) {}
 
   /**
-   * Whether the end of this attempt is the turn's. `head`: the offset of the end; null where the
-   * log did not take it. A caller who is there is about to be answered, and the release says so.
+   * Whether the end of this attempt is the turn's. A caller who is there is about to be answered,
+   * and the release says so.
    */
-  async counted(
-    attempt: TurnAttempt,
-    head: number | null,
-    caller: CallerPresence,
-  ): Promise<boolean> {
+  async counted(attempt: TurnAttempt, { status, head, caller }: StatedEnd): Promise<boolean> {
     const { sessionId, turnId, epoch } = attempt;
     const { incarnation } = this.identity.address;
     const answeredBy = caller === 'connected' ? incarnation : null;
@@ -39,6 +47,18 @@ export class Verdict {
     const position = this.freshness.positionOf(sessionId, head);
     if (!(await this.freshness.reached(position, FOLD_MS))) return false;
     const turn = await this.reads.turn(sessionId, turnId);
-    return turn !== null && turn.status !== 'open' && turn.epoch === epoch;
+    return turn !== null && turn.status === status && turn.epoch === epoch;
+  }
+
+  /** What became of a turn whose claim was lost: waits until the fold shows who has it. */
+  async withoutUs({ sessionId, turnId, epoch }: TurnAttempt): Promise<'cancelled' | 'elsewhere'> {
+    const deadline = performance.now() + FOLD_MS;
+    for (let looks = 1; performance.now() < deadline; looks++) {
+      const turn = await this.reads.turn(sessionId, turnId);
+      if (turn?.status === 'cancelled') return 'cancelled';
+      if (turn === null || turn.status !== 'open' || turn.epoch > epoch) return 'elsewhere';
+      await backOff(looks, undefined, LOOKS);
+    }
+    return 'elsewhere';
   }
 }

@@ -77,6 +77,7 @@ describe('what is owed to surfaces', () => {
         type: 'turn-ended',
         turnId: TURN,
         number: 1,
+        epoch: 10,
         status: 'completed',
         endedAt: instant(3),
         seq: null,

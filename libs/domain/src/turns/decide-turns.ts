@@ -77,6 +77,7 @@ export type TurnCommand =
       readonly claim: TurnClaim;
       readonly error: TurnError;
       readonly caller: CallerPresence;
+      readonly usage: Usage | null;
     }
   | { readonly type: 'ReportUndelivered'; readonly turnId: string };
 
@@ -108,8 +109,8 @@ export function decideTurn(command: Issued & TurnCommand, state: SessionState): 
       });
     }
     case 'CancelTurn': {
-      const { caller, error } = command;
-      const data = { code: error.code, caller };
+      const { caller, error, usage } = command;
+      const data = { code: error.code, caller, usage };
       const content = { message: error.message };
       return decided({ ...ofTurn(command), type: 'turn.cancelled', data, content });
     }

@@ -1,4 +1,4 @@
-import type { CallerPresence, FoldedEventOf } from '#libs/protocol';
+import type { CallerPresence, FoldedEventOf, Usage } from '#libs/protocol';
 import type { Change, Evolution } from '../changes.js';
 import type { OpenSession, OpenTurn } from '../session-state.js';
 import { remember } from '../session-state.js';
@@ -92,6 +92,22 @@ export function ended(session: OpenSession, event: End): Evolution<OpenSession> 
   return close(session, turn, endingOf(event));
 }
 
+/**
+ * Somebody took the turn's claim to stop it [A13]. Its epoch is above the session's, and rises even
+ * where the turn has ended: of two ends the first wins, and what comes later of its attempt must
+ * not count.
+ */
+export function stopped(
+  session: OpenSession,
+  event: FoldedEventOf<'turn.cancelled'>,
+): Evolution<OpenSession> {
+  const { turn } = session;
+  const { epoch } = event;
+  const raised = { ...session, epoch };
+  if (turn?.turnId !== event.turn_id) return { state: raised, changes: [], poke: [] };
+  return close(raised, { ...turn, epoch }, endingOf(event));
+}
+
 /** Null where the turn is owed already, or was forgotten. */
 export function undelivered(session: OpenSession, turnId: string): Evolution<OpenSession> | null {
   const turn = session.unowed.find((unowed) => unowed.turnId === turnId);
@@ -108,6 +124,7 @@ type Ending = { readonly at: string; readonly caller: CallerPresence | 'unknown'
   | {
       readonly status: 'failed' | 'cancelled';
       readonly errorCode: string;
+      readonly usage: Usage | null;
       readonly superseded: boolean;
     }
   | { readonly status: 'completed'; readonly output: FoldedEventOf<'turn.completed'>['data'] }
@@ -119,10 +136,14 @@ function endingOf(event: End): Ending {
   switch (event.type) {
     case 'turn.completed':
       return { status: 'completed', caller, output: event.data, at };
-    case 'turn.failed':
-      return { status: 'failed', caller, errorCode: event.data.code, superseded: false, at };
-    case 'turn.cancelled':
-      return { status: 'cancelled', caller, errorCode: event.data.code, superseded: false, at };
+    case 'turn.failed': {
+      const { code: errorCode } = event.data;
+      return { status: 'failed', caller, errorCode, usage: null, superseded: false, at };
+    }
+    case 'turn.cancelled': {
+      const { code: errorCode, usage } = event.data;
+      return { status: 'cancelled', caller, errorCode, usage, superseded: false, at };
+    }
   }
 }
 
@@ -131,6 +152,7 @@ function superseded(event: FoldedEventOf<'turn.started'>): Ending {
     status: 'cancelled',
     caller: 'unknown',
     errorCode: 'SBP_TURN_CANCELLED',
+    usage: null,
     superseded: true,
     at: event.occurred_at,
   };
@@ -139,7 +161,7 @@ function superseded(event: FoldedEventOf<'turn.started'>): Ending {
 function close(session: OpenSession, turn: OpenTurn, ending: Ending): Evolution<OpenSession> {
   const owed = isOwed(session, ending.status, ending.caller);
   const seq = owed ? session.head + 1 : null;
-  const { number, turnId } = turn;
+  const { number, turnId, epoch } = turn;
   const output = ending.status === 'completed' ? ending.output : null;
   const steps = session.steps + (output === null ? 0 : 1);
   const costUsd = output === null ? session.costUsd : sum(session.costUsd, output.cost_usd);
@@ -149,12 +171,13 @@ function close(session: OpenSession, turn: OpenTurn, ending: Ending): Evolution<
     type: 'turn-ended',
     turnId,
     number,
+    epoch,
     status: ending.status,
     endedAt: ending.at,
     seq,
     endIndex: messages,
     modelUsed: output?.model_used ?? null,
-    usage: output?.usage ?? null,
+    usage: ending.status === 'completed' ? ending.output.usage : ending.usage,
     costUsd: output?.cost_usd ?? null,
     snapshotId,
     errorCode: ending.status === 'completed' ? null : ending.errorCode,

@@ -190,7 +190,7 @@ export function turnCancelled(
     type: 'turn.cancelled',
     turn_id: turn,
     epoch,
-    data: { code: FAILURE.code, caller },
+    data: { code: FAILURE.code, caller, usage: null },
     content: { message: FAILURE.message },
   };
 }

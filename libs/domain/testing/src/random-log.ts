@@ -22,6 +22,8 @@ export type Move =
       readonly caller: CallerPresence;
       readonly snapshot: boolean;
     }
+  /** Whoever took the claim to stop a turn states its end. */
+  | { readonly type: 'stop'; readonly stale: boolean; readonly attempt: number }
   | { readonly type: 'undelivered'; readonly turn: number }
   | { readonly type: 'attach'; readonly gateway: number }
   | { readonly type: 'detach'; readonly attach: number }
@@ -96,6 +98,12 @@ class History {
         const messages = [event.assistant(`Answer ${this.ids}.`)];
         const details = { ...told, turn: attempt.turn, caller: move.caller, snapshot, messages };
         this.append(endings[move.how](attempt.epoch, details));
+        return;
+      }
+      case 'stop': {
+        const attempt = fromEnd(this.attempts, move.attempt);
+        if (attempt === undefined) return;
+        this.append(event.turnCancelled(this.claim(move.stale), { ...told, turn: attempt.turn }));
         return;
       }
       case 'undelivered': {

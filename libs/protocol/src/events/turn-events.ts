@@ -99,6 +99,16 @@ export const TurnFailed = ownedTurn(
   }),
 ).extend({ content: told });
 
-export const TurnCancelled = ownedTurn('turn.cancelled', ending).extend({ content: told });
+/**
+ * Its epoch is that of the attempt that runs the turn, whose runner states it; or above it, of
+ * whoever took the claim to stop the turn.
+ */
+export const TurnCancelled = ownedTurn(
+  'turn.cancelled',
+  ending.extend({
+    /** What the model had used by then, estimated where it did not say; null if nobody knows. */
+    usage: Usage.nullable(),
+  }),
+).extend({ content: told });
 
 export const TurnUndelivered = freeTurn('turn.undelivered', z.object({}));

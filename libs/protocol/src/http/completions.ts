@@ -8,6 +8,8 @@ export const SbpRequest = z.object({
   session_id: Uuid.nullish(),
   force_new_session: z.boolean().default(false),
   checkpoint_every: z.int().min(1).max(1_000_000).default(1),
+  /** What becomes of the turn when its HTTP caller goes away. */
+  on_disconnect: z.enum(['continue', 'cancel']).default('continue'),
 });
 export type SbpRequest = Readonly<z.infer<typeof SbpRequest>>;
 

@@ -5,9 +5,11 @@
  */
 export class ClaimsInUse {
   private readonly turns = new Set<string>();
+  /** By turn, how many are about to stop it: each on a claim of its own. */
+  private readonly stops = new Map<string, number>();
 
   has(turnId: string): boolean {
-    return this.turns.has(turnId);
+    return this.turns.has(turnId) || this.stops.has(turnId);
   }
 
   /** From now on somebody looks after it. */
@@ -18,6 +20,18 @@ export class ClaimsInUse {
   /** Nobody looks after it any more: if it is still held it is let go. */
   end(turnId: string): void {
     this.turns.delete(turnId);
+  }
+
+  /** Keeps the turn while `work` stops it, whether or not it runs in this process. */
+  async whileStopping<T>(turnId: string, work: () => Promise<T>): Promise<T> {
+    this.stops.set(turnId, (this.stops.get(turnId) ?? 0) + 1);
+    try {
+      return await work();
+    } finally {
+      const left = (this.stops.get(turnId) ?? 1) - 1;
+      if (left === 0) this.stops.delete(turnId);
+      else this.stops.set(turnId, left);
+    }
   }
 
   /** Keeps the turn while a claim for it is tried, and further if it was won. */

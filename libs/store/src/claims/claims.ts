@@ -6,6 +6,7 @@ import { part, raw } from '#libs/sql';
 import { PROJECTOR } from '../projection/projection.js';
 import { integer, rows } from '../statement.js';
 import { ClaimsInUse } from './claims-in-use.js';
+import { takeOver } from './take-over.js';
 import { unconfirmedMark } from './unconfirmed-answers.js';
 
 /** Whose turn is to run next: the session itself, or the live session of an agent. */
@@ -169,6 +170,15 @@ export class Claims {
     );
     this.inUse.end(turnId);
     return released.length > 0;
+  }
+
+  /**
+   * Takes the claim of a turn that is to be stopped from whoever holds it, at the next epoch; null
+   * where the session is another turn's [A13]. Call it inside `inUse.whileStopping`.
+   */
+  async seize(sessionId: string, turnId: string, runner: ProcessAddress): Promise<number | null> {
+    const where = part`claims.turn_id IS NULL OR claims.turn_id = ${turnId}`;
+    return takeOver(this.database, { sessionId, turnId, runner, where });
   }
 
   /** Ends a claim of which only the turn is known. */

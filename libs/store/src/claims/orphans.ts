@@ -5,6 +5,7 @@ import { distinct } from '../distinct.js';
 import { PROJECTOR } from '../projection/projection.js';
 import { integer, rows } from '../statement.js';
 import type { ClaimsInUse } from './claims-in-use.js';
+import { takeOver } from './take-over.js';
 
 /** A claim whose runner is dead, or an open turn that nobody holds a claim for. */
 export interface Orphan {
@@ -19,14 +20,10 @@ export type Judgement = (incarnation: string) => number | null;
 
 /** Turns that nobody looks after, and their adoption [A6]; only live rows are read [A11]. */
 export class Orphans {
-  private readonly greatest: string;
-
   constructor(
     private readonly database: Database,
     private readonly inUse: ClaimsInUse,
-  ) {
-    this.greatest = database.dialect === 'postgres' ? 'GREATEST' : 'MAX';
-  }
+  ) {}
 
   /** The processes that hold claims: one look-up in an index for each. */
   runners(): Promise<readonly string[]> {
@@ -93,23 +90,9 @@ export class Orphans {
         : part`claims.epoch = ${claim.epoch} AND claims.turn_id IS NOT NULL
             AND ${judgedBy === null ? part`1 = 1` : stillSilent(claim.incarnation, judgedBy)}`;
     return this.inUse.during(turnId, async () => {
-      const [row] = await this.database.writeOne(
-        (writer) => rows(writer)<{ epoch: number }>`
-          INSERT INTO claims (session_id, turn_id, epoch, runner_slot, runner_incarnation,
-            head_offset, unconfirmed)
-          SELECT ${sessionId}, ${turnId},
-            ${raw(this.greatest)}(fold.folded + 1, ${raw(this.database.nowMs)}),
-            ${raw(integer(runner.slot))}, ${runner.incarnation}, -1, ''
-          FROM (SELECT COALESCE(MAX(epoch), 0) AS folded FROM sessions
-            WHERE session_id = ${sessionId}) AS fold
-          WHERE 1 = 1
-          ON CONFLICT (session_id) DO UPDATE SET turn_id = excluded.turn_id,
-            epoch = ${raw(this.greatest)}(claims.epoch + 1, excluded.epoch),
-            runner_slot = excluded.runner_slot, runner_incarnation = excluded.runner_incarnation
-          WHERE ${unchanged}
-          RETURNING epoch`,
-      );
-      return { outcome: row?.epoch ?? null, isHeld: row !== undefined };
+      const taking = { sessionId, turnId, runner, where: unchanged };
+      const epoch = await takeOver(this.database, taking);
+      return { outcome: epoch, isHeld: epoch !== null };
     });
   }
 }

@@ -182,6 +182,8 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
         costUsd: null,
         snapshotId: null,
         error: null,
+        startedAt: instant(1),
+        endedAt: null,
       });
       await store.fold(...answered.slice(2));
       expect(await sessions.turn(SESSION, turn(1))).toMatchObject({

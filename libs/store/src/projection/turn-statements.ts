@@ -51,15 +51,15 @@ async function adopt(transaction: EntityManager, { adopted }: TurnWrites): Promi
 
 async function end(transaction: EntityManager, { ended }: TurnWrites): Promise<void> {
   await rows(transaction)`
-    WITH ended (session_id, number, status, seq, end_index, output, model_used, usage, cost_usd,
+    WITH ended (session_id, number, epoch, status, seq, end_index, output, model_used, usage, cost_usd,
       snapshot_id, error_code, steps, session_cost_usd, ended_at) AS (VALUES ${tuples(
         [...ended.values()].map((turn) => [
-          ...[turn.sessionId, turn.number, turn.status, turn.seq, turn.endIndex, turn.output],
-          ...[turn.modelUsed, turn.usage, turn.costUsd, turn.snapshotId, turn.errorCode],
-          ...[turn.steps, turn.sessionCostUsd, turn.endedAt],
+          ...[turn.sessionId, turn.number, turn.epoch, turn.status, turn.seq, turn.endIndex],
+          ...[turn.output, turn.modelUsed, turn.usage, turn.costUsd, turn.snapshotId],
+          ...[turn.errorCode, turn.steps, turn.sessionCostUsd, turn.endedAt],
         ]),
       )})
-    UPDATE turns SET status = ended.status, seq = CAST(ended.seq AS integer),
+    UPDATE turns SET epoch = CAST(ended.epoch AS bigint), status = ended.status, seq = CAST(ended.seq AS integer),
       end_index = CAST(ended.end_index AS integer),
       visible_end = CAST(ended.end_index AS integer), output = ended.output,
       model_used = ended.model_used, usage = ended.usage,

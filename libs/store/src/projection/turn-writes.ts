@@ -16,6 +16,7 @@ interface TurnKey {
 
 type EndColumns = Pick<
   TurnColumns,
+  | 'epoch'
   | 'status'
   | 'seq'
   | 'endIndex'
@@ -140,6 +141,7 @@ function adoptionColumns({ epoch, runner }: ChangeOf<'turn-adopted'>): AdoptionC
 
 function endColumns(change: ChangeOf<'turn-ended'>, content: string | null): EndColumns {
   return {
+    epoch: change.epoch,
     status: change.status,
     seq: change.seq,
     endIndex: change.endIndex,

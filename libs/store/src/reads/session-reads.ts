@@ -2,7 +2,8 @@ import type { SessionState } from '#libs/domain';
 import { initialState } from '#libs/domain';
 import type { JsonObject, Message, TurnError, TurnStatus, Usage } from '#libs/protocol';
 import type { Database } from '#libs/sql';
-import { rows } from '../statement.js';
+import { raw } from '#libs/sql';
+import { integer, rows } from '../statement.js';
 import { readError, readOutput, readRequest } from './turn-content.js';
 
 /** A turn as folded: its request, and its end if it has one. */
@@ -24,6 +25,18 @@ export interface TurnRecord {
   readonly costUsd: number | null;
   readonly snapshotId: string | null;
   readonly error: TurnError | null;
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+}
+
+/** A turn without what people and models wrote. */
+export type TurnSummary = Omit<
+  TurnRecord,
+  'messages' | 'options' | 'output' | 'error' | 'model' | 'checkpointEvery' | 'firstIndex'
+>;
+
+interface TurnSummaryRow extends Omit<TurnSummary, 'usage'> {
+  readonly usage: string | null;
 }
 
 interface TurnRecordRow extends Omit<
@@ -53,7 +66,8 @@ export class SessionReads {
       (reader) => rows(reader)<TurnRecordRow>`
         SELECT turn_id AS "turnId", number, epoch, status, first_index AS "firstIndex", request,
           model, checkpoint_every AS "checkpointEvery", output, model_used AS "modelUsed", usage,
-          cost_usd AS "costUsd", snapshot_id AS "snapshotId", error_code AS "errorCode"
+          cost_usd AS "costUsd", snapshot_id AS "snapshotId", error_code AS "errorCode",
+          started_at AS "startedAt", ended_at AS "endedAt"
         FROM turns WHERE session_id = ${sessionId} AND turn_id = ${turnId}`,
     );
     if (row === undefined) return null;
@@ -64,8 +78,25 @@ export class SessionReads {
       messages,
       options,
       output: readOutput(output),
-      usage: usage === null ? null : (JSON.parse(usage) as Usage),
+      usage: readUsage(usage),
       error: readError(errorCode, output),
     };
   }
+
+  /** Turns behind the number `after`, oldest first, at most `limit`. */
+  async turns(sessionId: string, after: number, limit: number): Promise<readonly TurnSummary[]> {
+    const found = await this.database.read(
+      (reader) => rows(reader)<TurnSummaryRow>`
+        SELECT turn_id AS "turnId", number, epoch, status, model_used AS "modelUsed", usage,
+          cost_usd AS "costUsd", snapshot_id AS "snapshotId", started_at AS "startedAt",
+          ended_at AS "endedAt"
+        FROM turns WHERE session_id = ${sessionId} AND number > ${after}
+        ORDER BY number LIMIT ${raw(integer(limit))}`,
+    );
+    return found.map((row) => ({ ...row, usage: readUsage(row.usage) }));
+  }
+}
+
+function readUsage(text: string | null): Usage | null {
+  return text === null ? null : (JSON.parse(text) as Usage);
 }

@@ -30,6 +30,10 @@ export const move: fc.Arbitrary<Move> = fc.oneof(
   ),
   often(
     1,
+    fc.record({ type: fc.constant('stop' as const), stale: fc.boolean(), attempt: fc.nat(5) }),
+  ),
+  often(
+    1,
     fc.record({ type: fc.constant('adopt' as const), stale: fc.boolean(), known: fc.boolean() }),
   ),
   often(1, fc.record({ type: fc.constant('undelivered' as const), turn: fc.nat({ max: 4 }) })),

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { Usage } from '../events/turn-events.js';
+import { Instant, Uuid } from '../json.js';
+
+/** Where a turn stands, as a read shows it. */
+const TurnState = z.enum(['running', 'completed', 'failed', 'cancelled']);
+
+const Turn = z.object({
+  turn_id: Uuid,
+  /** Its place among the session's turns, from 1. */
+  number: z.int().min(1),
+  status: TurnState,
+  model_used: z.string().nullable(),
+  usage: Usage.nullable(),
+  cost_usd: z.number().nullable(),
+  snapshot_id: Uuid.nullable(),
+  created_at: Instant,
+  ended_at: Instant.nullable(),
+});
+
+/** Answer of `GET /v1/sbp/sessions/{id}/turns/{turn_id}`. */
+export const TurnResponse = Turn.extend({
+  /** The text of its answer; null unless it completed. */
+  content: z.string().nullable(),
+  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+});
+export type TurnResponse = Readonly<z.infer<typeof TurnResponse>>;
+
+/** Query of `GET /v1/sbp/sessions/{id}/turns`: turns behind the number `after`, oldest first. */
+export const TurnsQuery = z.object({
+  after: z.coerce.number().int().min(0).default(0),
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+});
+
+/** Answer of `GET /v1/sbp/sessions/{id}/turns`; `next_cursor` is the next `after`. */
+export const TurnsResponse = z.object({
+  session_id: Uuid,
+  turns: z.array(Turn),
+  next_cursor: z.int().nullable(),
+});
+export type TurnsResponse = Readonly<z.infer<typeof TurnsResponse>>;
+
+/** Body of `POST /v1/sbp/sessions/{id}/cancel`; without a turn it is the running one. */
+export const CancelRequest = z.object({ turn_id: Uuid.nullish() });
+
+/** Answer of `POST /v1/sbp/sessions/{id}/cancel`: what has become of the turn. */
+export const CancelResponse = z.object({
+  session_id: Uuid,
+  turn_id: Uuid,
+  status: z.enum(['completed', 'failed', 'cancelled']),
+});
+export type CancelResponse = Readonly<z.infer<typeof CancelResponse>>;

@@ -1,0 +1,40 @@
+import type { ProcessAddress } from '#libs/protocol';
+import type { Database, SqlPart } from '#libs/sql';
+import { raw } from '#libs/sql';
+import { integer, rows } from '../statement.js';
+
+/** A turn whose claim a process is to have, whoever holds it now. */
+export interface TakeOver {
+  readonly sessionId: string;
+  readonly turnId: string;
+  readonly runner: ProcessAddress;
+  /** Of the claim's row as it is, where there is one: whether it may be taken. */
+  readonly where: SqlPart;
+}
+
+/**
+ * Takes the claim of a turn at the next epoch, which is above the claim's, the folded one and the
+ * database's clock [A3]; null where the row may not be taken.
+ */
+export async function takeOver(
+  database: Database,
+  { sessionId, turnId, runner, where }: TakeOver,
+): Promise<number | null> {
+  const greatest = raw(database.dialect === 'postgres' ? 'GREATEST' : 'MAX');
+  const [row] = await database.writeOne(
+    (writer) => rows(writer)<{ epoch: number }>`
+      INSERT INTO claims (session_id, turn_id, epoch, runner_slot, runner_incarnation,
+        head_offset, unconfirmed)
+      SELECT ${sessionId}, ${turnId}, ${greatest}(fold.folded + 1, ${raw(database.nowMs)}),
+        ${raw(integer(runner.slot))}, ${runner.incarnation}, -1, ''
+      FROM (SELECT COALESCE(MAX(epoch), 0) AS folded FROM sessions
+        WHERE session_id = ${sessionId}) AS fold
+      WHERE 1 = 1
+      ON CONFLICT (session_id) DO UPDATE SET turn_id = excluded.turn_id,
+        epoch = ${greatest}(claims.epoch + 1, excluded.epoch),
+        runner_slot = excluded.runner_slot, runner_incarnation = excluded.runner_incarnation
+      WHERE ${where}
+      RETURNING epoch`,
+  );
+  return row?.epoch ?? null;
+}
