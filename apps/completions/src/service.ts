@@ -1,4 +1,4 @@
-import { Cancellation, CompletionsModule } from '#libs/completions';
+import { Cancellation, CompletionsModule, TurnStreams } from '#libs/completions';
 import { LiveTurns } from '#libs/live';
 import type { ServiceSpec, Settings } from '#libs/runtime';
 
@@ -29,9 +29,11 @@ export function completionsService(settings: Settings): ServiceSpec {
     onMessage: (app) => {
       const live = app.get(LiveTurns, { strict: false });
       const cancellation = app.get(Cancellation, { strict: false });
+      const streams = app.get(TurnStreams, { strict: false });
       return (message) => {
         live.accept(message);
         cancellation.accept(message);
+        streams.accept(message);
       };
     },
   };

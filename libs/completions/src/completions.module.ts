@@ -13,6 +13,8 @@ import { CancelController } from './http/cancel.controller.js';
 import { PassThrough } from './http/pass-through.js';
 import { RequestReader } from './http/request-reader.js';
 import { TurnAnswer } from './http/turn-answer.js';
+import { TurnStreamController } from './http/turn-stream.controller.js';
+import { TurnStreams } from './http/turn-streams.js';
 import { ModelAnswerReader } from './model/model-answer.js';
 import { Shutdown } from './shutdown.js';
 import { Cancellation } from './turn/cancellation.js';
@@ -25,15 +27,15 @@ import { Verdict } from './turn/verdict.js';
 /**
  * Completions. From global modules it takes EventLog, SessionLog, Mailbox, ChatModel, PriceList,
  * SessionAccess, SessionTokens and the store's parts. Whoever holds the process's mailbox passes
- * its messages to `LiveTurns` and
- * `Cancellation`.
+ * its messages to `LiveTurns`,
+ * `Cancellation` and `TurnStreams`.
  */
 @Module({})
 export class CompletionsModule {
   static register(options: CompletionsOptions): DynamicModule {
     return {
       module: CompletionsModule,
-      controllers: [CompletionsController, CancelController],
+      controllers: [CompletionsController, CancelController, TurnStreamController],
       providers: [
         { provide: CompletionsOptions, useValue: options },
         Admission,
@@ -53,9 +55,10 @@ export class CompletionsModule {
         TurnEvents,
         TurnRunner,
         TurnService,
+        TurnStreams,
         Verdict,
       ],
-      exports: [Cancellation, LiveTurns],
+      exports: [Cancellation, LiveTurns, TurnStreams],
     };
   }
 }

@@ -36,7 +36,7 @@ export function beginAttempt(
   epoch: number,
   earlier: ShownAttempt | null,
 ): ShownAttempt {
-  return attemptNamed(chunkId(turnId, String(epoch)), turnId, epoch, earlier);
+  return attemptNamed(attemptId(turnId, epoch), turnId, epoch, earlier);
 }
 
 /** The next piece of an attempt, and the attempt with it. */
@@ -95,6 +95,11 @@ function attemptNamed(
   const replaces =
     earlier === null || earlier.shown.units === 0 ? (earlier?.replaces ?? null) : earlier.chunkId;
   return { turnId, epoch, chunkId: id, shown: EMPTY_TEXT, replaces };
+}
+
+/** The `chunk_id` of the attempt at a turn that was begun at `epoch`: the same on every replica. */
+export function attemptId(turnId: string, epoch: number): string {
+  return chunkId(turnId, String(epoch));
 }
 
 function chunkId(turnId: string, attempt: string): string {

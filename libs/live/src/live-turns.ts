@@ -7,9 +7,10 @@ import { TurnText } from './turn-text.js';
 /** UTF-16 code units in one live message. */
 const MAX_SLICE = 256 * 1024;
 /**
- * Gateways that may watch one turn at a time: one surface, and those that are just being replaced.
+ * Readers that may watch one turn at a time: a surface, those that are just being replaced, and
+ * streams over HTTP. One that had to go asks again.
  */
-const MAX_WATCHERS = 4;
+const MAX_WATCHERS = 32;
 
 interface Watcher {
   readonly attachId: string;

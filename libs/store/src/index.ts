@@ -17,7 +17,7 @@ export { Freshness } from './reads/freshness.js';
 export { SessionInspection } from './reads/session-inspection.js';
 export type { InspectedClaim, InspectedSession } from './reads/session-inspection.js';
 export { SessionReads } from './reads/session-reads.js';
-export type { TurnRecord, TurnSummary } from './reads/session-reads.js';
+export type { TurnGlance, TurnRecord, TurnSummary } from './reads/session-reads.js';
 export { SurfaceReads } from './reads/surface-reads.js';
 export type { Glance, OwedTurn, SurfaceView } from './reads/surface-reads.js';
 export { Transcript, emptyTranscript, withCommas } from './reads/transcript.js';

@@ -4,6 +4,7 @@ import { Arrivals } from './waiting.js';
 
 export interface StreamEvent {
   readonly event: string | undefined;
+  readonly id: string | undefined;
   readonly data: string;
 }
 
@@ -64,8 +65,8 @@ export class CompletionStream {
 
   private async read({ body }: Response): Promise<'whole' | 'broken'> {
     const parser = createParser({
-      onEvent: ({ event, data }) => {
-        this.events.push({ event, data });
+      onEvent: ({ event, id, data }) => {
+        this.events.push({ event, id, data });
         this.arrivals.wake();
       },
     });

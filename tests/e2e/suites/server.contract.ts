@@ -9,6 +9,7 @@ import { gettingStarted } from './getting-started.contract.js';
 import { healthAndOrigins } from './health-and-origins.contract.js';
 import { liveOutput } from './live-output.contract.js';
 import { openaiClient } from './openai-client.contract.js';
+import { readingOn } from './reading-on.contract.js';
 import { readingSessions } from './reading-sessions.contract.js';
 import { sessionResolution } from './session-resolution.contract.js';
 import { stopping } from './stopping.contract.js';
@@ -51,6 +52,7 @@ export function describeServer(topology: string, start: () => Promise<Server>): 
     readingSessions(running);
     exporting(running);
     stopping(running);
+    readingOn(running);
     healthAndOrigins(running);
   });
 }

@@ -19,8 +19,8 @@ export interface Caller {
   onGone(listener: () => void): void;
   /** Sends the head of a stream. */
   begin(head: ModelResponse, session: SessionHeaders): void;
-  /** Sends one chunk of a stream, as JSON text. */
-  chunk(data: string): void;
+  /** Sends one chunk of a stream, as JSON text; `id`: the place in the turn's text behind it. */
+  chunk(data: string, id: string): void;
   /** Ends a stream, by `[DONE]`. */
   done(): Promise<boolean>;
   /** Sends a whole JSON answer. */

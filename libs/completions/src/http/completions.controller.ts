@@ -4,6 +4,7 @@ import { SbpError } from '#libs/protocol';
 import { isOutage } from '#libs/sql';
 import { HttpCaller } from './http-caller.js';
 import { PassThrough } from './pass-through.js';
+import { preparedHeaders } from './prepared-headers.js';
 import { RequestReader } from './request-reader.js';
 import { CompletionsOptions } from '../completions-options.js';
 import { TurnService } from '../turn/turn-service.js';
@@ -54,10 +55,4 @@ function toldOf(error: unknown): SbpError {
         cause: error,
       })
     : new SbpError('SBP_INTERNAL', 'The server failed.', { cause: error });
-}
-
-function preparedHeaders(reply: FastifyReply): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]),
-  );
 }

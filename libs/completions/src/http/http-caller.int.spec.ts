@@ -86,6 +86,9 @@ async function readAll(response: IncomingMessage, pauseMs: number): Promise<Rece
   return { status, headers, text: Buffer.concat(parts).toString(), ended };
 }
 
+/** An id of a stream's event. */
+const PLACE = 'chunk:1';
+
 describe('a whole answer', () => {
   it('goes out with the session’s headers, the prepared ones, and those of the model that are not about its own body', async () => {
     const { caller, received } = await exchange();
@@ -127,15 +130,17 @@ describe('a stream', () => {
       'x-sbp-session-id': 's1',
       'x-session-token': 'token',
     });
-    caller.chunk('{"n":1}');
+    caller.chunk('{"n":1}', PLACE);
     let text = '';
     response.on('data', (part: Buffer) => (text += part.toString()));
-    await vi.waitFor(() => expect(text).toBe('data: {"n":1}\n\n'));
-    caller.chunk('{"n":2}');
+    await vi.waitFor(() => expect(text).toBe('id: chunk:1\ndata: {"n":1}\n\n'));
+    caller.chunk('{"n":2}', PLACE);
     const ended = once(response, 'end');
     expect(await caller.done()).toBe(true);
     await ended;
-    expect(text).toBe('data: {"n":1}\n\ndata: {"n":2}\n\ndata: [DONE]\n\n');
+    expect(text).toBe(
+      'id: chunk:1\ndata: {"n":1}\n\nid: chunk:1\ndata: {"n":2}\n\ndata: [DONE]\n\n',
+    );
     expect(response.complete).toBe(true);
   });
 
@@ -148,19 +153,20 @@ describe('a stream', () => {
   it('carries data of several lines as several lines of one event', async () => {
     const { caller, received } = await exchange();
     caller.begin(head, session);
-    caller.chunk('{\n"n":1}');
+    caller.chunk('{\n"n":1}', PLACE);
     await caller.done();
-    expect((await received()).text).toBe('data: {\ndata: "n":1}\n\ndata: [DONE]\n\n');
+    expect((await received()).text).toBe('id: chunk:1\ndata: {\ndata: "n":1}\n\ndata: [DONE]\n\n');
   });
 
   it('that fails tells so and breaks off: it has no clean end', async () => {
     const { caller, received } = await exchange();
     caller.begin(head, session);
-    caller.chunk('{"n":1}');
+    caller.chunk('{"n":1}', PLACE);
     expect(await caller.fail(unavailable, session)).toBe(true);
     const { status, text, ended } = await received();
     expect({ status, ended }).toEqual({ status: 200, ended: 'broken' });
-    const [, event, data] = /^data: \{"n":1\}\n\nevent: (\w+)\ndata: (.*)\n\n$/.exec(text) ?? [];
+    const [, event, data] =
+      /^id: chunk:1\ndata: \{"n":1\}\n\nevent: (\w+)\ndata: (.*)\n\n$/.exec(text) ?? [];
     expect(event).toBe('error');
     expect(JSON.parse(data ?? '')).toMatchObject({
       error: { code: 'SBP_UPSTREAM_UNAVAILABLE', type: 'api_error' },
@@ -211,7 +217,7 @@ describe('a caller that goes away', () => {
     await vi.waitFor(() => expect(gone).toHaveBeenCalledTimes(1));
     expect(caller.connected).toBe(false);
     caller.begin(head, session);
-    caller.chunk('x');
+    caller.chunk('x', PLACE);
     expect(await caller.answer(head, session, {})).toBe(false);
     expect(await caller.done()).toBe(false);
     expect(await caller.fail(unavailable, session)).toBe(false);
@@ -223,7 +229,7 @@ describe('a caller that goes away', () => {
     await responded;
     client.destroy();
     await vi.waitFor(() => expect(caller.connected).toBe(false));
-    caller.chunk('x');
+    caller.chunk('x', PLACE);
     expect(await caller.done()).toBe(false);
     expect(await caller.fail(unavailable, session)).toBe(false);
   });
@@ -232,7 +238,7 @@ describe('a caller that goes away', () => {
     const { caller, client, responded } = await exchange();
     caller.begin(head, session);
     (await responded).pause();
-    caller.chunk('x'.repeat(32 * 1024 * 1024));
+    caller.chunk('x'.repeat(32 * 1024 * 1024), PLACE);
     const done = caller.done();
     client.destroy();
     expect(await done).toBe(false);
@@ -242,7 +248,7 @@ describe('a caller that goes away', () => {
     const { caller, client, responded } = await exchange();
     caller.begin(head, session);
     (await responded).pause();
-    caller.chunk('x'.repeat(32 * 1024 * 1024));
+    caller.chunk('x'.repeat(32 * 1024 * 1024), PLACE);
     const failed = caller.fail(unavailable, session);
     client.destroy();
     expect(await failed).toBe(false);
@@ -325,7 +331,7 @@ describe('a caller that reads slowly', () => {
   async function streamUntilGone(caller: HttpCaller, { socket }: ServerResponse): Promise<number> {
     let most = 0;
     for (let sent = 1; sent <= MORE && caller.connected; sent++) {
-      caller.chunk(text);
+      caller.chunk(text, PLACE);
       most = Math.max(most, sent * text.length - (socket?.bytesWritten ?? 0));
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -347,14 +353,14 @@ describe('a caller that reads slowly', () => {
 
   it('is cut off when nothing of what waits leaves for long', async () => {
     const { caller, response } = await stalled({ unsentBytes: Infinity, stillMs: 200 });
-    for (let sent = 0; sent < MORE; sent++) caller.chunk(text);
+    for (let sent = 0; sent < MORE; sent++) caller.chunk(text, PLACE);
     await vi.waitFor(() => expect(caller.connected).toBe(false), { timeout: 20_000 });
     await vi.waitFor(() => expect(response.destroyed).toBe(true));
   });
 
   it('is cut off while the end waits, and was not told it', async () => {
     const { caller } = await stalled({ unsentBytes: Infinity, stillMs: 200 });
-    for (let sent = 0; sent < MORE; sent++) caller.chunk(text);
+    for (let sent = 0; sent < MORE; sent++) caller.chunk(text, PLACE);
     expect(await caller.done()).toBe(false);
     expect(caller.connected).toBe(false);
   });
@@ -388,10 +394,10 @@ describe('a caller that reads slowly', () => {
     const response = await responded;
     let length = 0;
     response.on('data', (part: Buffer) => (length += part.length));
-    caller.chunk(text);
+    caller.chunk(text, PLACE);
     await vi.waitFor(() => expect(length).toBeGreaterThan(text.length));
     await new Promise((resolve) => setTimeout(resolve, 150));
-    caller.chunk(text);
+    caller.chunk(text, PLACE);
     expect(await caller.done()).toBe(true);
   });
 });

@@ -4,6 +4,7 @@ import type { JsonObject, SbpError } from '#libs/protocol';
 import { HEADERS } from '#libs/protocol';
 import { currentRequest } from '#libs/telemetry';
 import { beginResponse } from './begin-response.js';
+import { sseEvent } from './sse-event.js';
 import type { Caller, SessionHeaders } from './caller.js';
 import type { Patience } from './patient-writer.js';
 import { PATIENCE, PatientWriter } from './patient-writer.js';
@@ -60,9 +61,8 @@ export class HttpCaller implements Caller {
     });
   }
 
-  chunk(data: string): void {
-    // Only between the tokens of JSON can a line end.
-    if (!this.gone) this.writer.stream(`data: ${data.replaceAll('\n', '\ndata: ')}\n\n`);
+  chunk(data: string, id: string): void {
+    if (!this.gone) this.writer.stream(sseEvent(data, id));
   }
 
   async done(): Promise<boolean> {

@@ -28,7 +28,7 @@ export function readerFor({ caller, session, showUsage, endsWithCaller }: Audien
       else listener();
     },
     begin: (head) => caller.begin(head, session),
-    chunk: (data) => caller.chunk(data),
+    chunk: (data, id) => caller.chunk(data, id),
   };
 }
 
@@ -83,13 +83,13 @@ export class TurnAnswer {
 
 async function complete(
   attempt: TurnAttempt,
-  { head, answer, event }: Extract<TurnOutcome, { type: 'completed' }>,
+  { head, answer, event, place }: Extract<TurnOutcome, { type: 'completed' }>,
   { caller, session }: Audience,
 ): Promise<boolean> {
   const sbp = sbpAnswer(attempt, session, event);
   if (answer.type === 'json') return caller.answer(head, session, { ...answer.body, sbp });
-  for (const data of answer.held) caller.chunk(data);
-  caller.chunk(sbpChunk(answer.last, sbp));
+  for (const data of answer.held) caller.chunk(data, place);
+  caller.chunk(sbpChunk(answer.last, sbp), place);
   return caller.done();
 }
 

@@ -2,7 +2,7 @@ import type { ModelResponse } from '#libs/llm';
 import { ChatModel } from '#libs/llm';
 import { LogOverloaded } from '#libs/event-log';
 import type { LiveTurn } from '#libs/live';
-import { LiveTurns } from '#libs/live';
+import { AttemptPlace, LiveTurns } from '#libs/live';
 import type { CallerPresence } from '#libs/protocol';
 import { SbpError } from '#libs/protocol';
 import { Claims } from '#libs/store';
@@ -52,8 +52,8 @@ export interface RunReader {
   readonly showUsage: boolean;
   /** The answer is a stream, and begins; its start is acknowledged [A2]. */
   begin(head: ModelResponse): void;
-  /** A chunk that may be sent on at once, as JSON. */
-  chunk(data: string): void;
+  /** A chunk that may be sent on at once, as JSON; `id`: the place in the text behind it. */
+  chunk(data: string, id: string): void;
 }
 
 /** What came of a run. `caller`: whether the turn's end says that the caller was there. */
@@ -66,6 +66,8 @@ export type TurnOutcome =
       readonly head: ModelResponse;
       readonly answer: Extract<ModelAnswer, { type: 'json' | 'stream' }>;
       readonly event: Completed;
+      /** Where its text ended, as `RunReader.chunk` tells it. */
+      readonly place: string;
     }
   /** The model answered with an error, to be passed on as it is. */
   | {
@@ -91,6 +93,7 @@ interface Run {
   readonly reader: RunReader;
   readonly live: LiveTurn;
   readonly spent: SpentTokens;
+  readonly place: AttemptPlace;
   readonly signal: AbortSignal;
 }
 
@@ -118,7 +121,8 @@ export class TurnRunner {
     const live = this.live.begin(sessionId, turnId, epoch, () => running.drop());
     reader.onLeft(() => running.leave());
     try {
-      return await this.start({ attempt, reader, live, spent, signal: running.signal });
+      const place = new AttemptPlace(turnId, epoch);
+      return await this.start({ attempt, reader, live, spent, place, signal: running.signal });
     } catch (error) {
       this.claims.inUse.end(turnId);
       this.options.onProblem(`turn ${turnId} of session ${sessionId} was not finished`, error);
@@ -184,16 +188,17 @@ export class TurnRunner {
     calledAt: number,
   ): Promise<TurnOutcome> {
     if (called.type === 'rejected') return this.broken(run, called.error);
-    const { reader, live, spent, attempt } = run;
+    const { reader, live, spent, place, attempt } = run;
     const head = called.value;
     spent.answered();
     const answer = await this.answers.read(head, attempt.request.model, calledAt, {
       showUsage: reader.showUsage,
       begin: () => reader.begin(head),
-      chunk: (data) => reader.chunk(data),
+      chunk: (data) => reader.chunk(data, place.id),
       delta: (text) => {
         live.append(text);
         spent.said(text);
+        place.append(text);
       },
       usage: (usage) => spent.counted(usage),
     });
@@ -225,7 +230,8 @@ export class TurnRunner {
     }
     const end = { status: 'completed', head: appended.offset, caller } as const;
     if (!(await this.verdict.counted(attempt, end))) return this.lost(attempt);
-    return { type: 'completed', caller, head, answer, event: appended.event };
+    const { event } = appended;
+    return { type: 'completed', caller, head, answer, event, place: run.place.id };
   }
 
   private async refused(

@@ -20,6 +20,11 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/v1/sbp/sessions/{session_id}/messages', service: 'sessions' },
   { method: 'GET', path: '/v1/sbp/sessions/{session_id}/turns', service: 'sessions' },
   { method: 'GET', path: '/v1/sbp/sessions/{session_id}/turns/{turn_id}', service: 'sessions' },
+  {
+    method: 'GET',
+    path: '/v1/sbp/sessions/{session_id}/turns/{turn_id}/stream',
+    service: 'completions',
+  },
   { method: 'POST', path: '/v1/sbp/sessions/{session_id}/cancel', service: 'completions' },
   { method: 'POST', path: '/v1/sbp/sessions/{session_id}/export', service: 'roaming' },
   { method: 'GET', path: '/v1/sbp/ws/{session_id}', service: 'gateway' },

@@ -13,8 +13,8 @@ const CHECKPOINT_PAGES = 4_000;
 
 /**
  * The one connection that writes. Its commits do not sync (`synchronous=NORMAL`): they are in the
- * write-ahead log when they return, and `sync` brings that to the disk, in a thread beside the event
- * loop.
+ * write-ahead log when they return, and `sync` brings that to the disk, in a thread beside the
+ * event loop.
  */
 export class Writer implements WriterConnection {
   private wal: FileHandle | null = null;
@@ -68,8 +68,8 @@ export class Writer implements WriterConnection {
   }
 
   /**
-   * After a failed sync the kernel takes its pages for written, so the next sync may succeed without
-   * them. A checkpoint writes all of them to another file, and waits for the disk.
+   * After a failed sync the kernel takes its pages for written, so the next sync may succeed
+   * without them. A checkpoint writes all of them to another file, and waits for the disk.
    */
   private startLogAnew(): void {
     const [result] = this.connection.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];

@@ -1,6 +1,13 @@
 import type { SessionState } from '#libs/domain';
 import { initialState } from '#libs/domain';
-import type { JsonObject, Message, TurnError, TurnStatus, Usage } from '#libs/protocol';
+import type {
+  JsonObject,
+  Message,
+  ProcessAddress,
+  TurnError,
+  TurnStatus,
+  Usage,
+} from '#libs/protocol';
 import type { Database } from '#libs/sql';
 import { raw } from '#libs/sql';
 import { integer, rows } from '../statement.js';
@@ -13,6 +20,8 @@ export interface TurnRecord {
   /** The epoch of the attempt that runs it, or ended it. */
   readonly epoch: number;
   readonly status: 'open' | TurnStatus;
+  /** Of the attempt that runs it, or ran it last. */
+  readonly runner: ProcessAddress;
   /** Messages of the transcript before its own. */
   readonly firstIndex: number;
   readonly messages: readonly Message[];
@@ -32,17 +41,32 @@ export interface TurnRecord {
 /** A turn without what people and models wrote. */
 export type TurnSummary = Omit<
   TurnRecord,
-  'messages' | 'options' | 'output' | 'error' | 'model' | 'checkpointEvery' | 'firstIndex'
+  | 'messages'
+  | 'options'
+  | 'output'
+  | 'error'
+  | 'model'
+  | 'checkpointEvery'
+  | 'firstIndex'
+  | 'runner'
 >;
 
 interface TurnSummaryRow extends Omit<TurnSummary, 'usage'> {
   readonly usage: string | null;
 }
 
-interface TurnRecordRow extends Omit<
-  TurnRecord,
-  'messages' | 'options' | 'output' | 'usage' | 'error'
-> {
+/** Where a turn stands. */
+export type TurnGlance = Pick<TurnRecord, 'epoch' | 'status' | 'runner'>;
+
+interface RunnerColumns {
+  readonly slot: number;
+  readonly incarnation: string;
+}
+
+interface TurnRecordRow
+  extends
+    RunnerColumns,
+    Omit<TurnRecord, 'messages' | 'options' | 'output' | 'usage' | 'error' | 'runner'> {
   readonly request: string;
   readonly output: string | null;
   readonly usage: string | null;
@@ -64,23 +88,37 @@ export class SessionReads {
   async turn(sessionId: string, turnId: string): Promise<TurnRecord | null> {
     const [row] = await this.database.read(
       (reader) => rows(reader)<TurnRecordRow>`
-        SELECT turn_id AS "turnId", number, epoch, status, first_index AS "firstIndex", request,
+        SELECT turn_id AS "turnId", number, epoch, status, runner_slot AS slot,
+          runner_incarnation AS incarnation, first_index AS "firstIndex", request,
           model, checkpoint_every AS "checkpointEvery", output, model_used AS "modelUsed", usage,
           cost_usd AS "costUsd", snapshot_id AS "snapshotId", error_code AS "errorCode",
           started_at AS "startedAt", ended_at AS "endedAt"
         FROM turns WHERE session_id = ${sessionId} AND turn_id = ${turnId}`,
     );
     if (row === undefined) return null;
-    const { request, output, usage, errorCode, ...columns } = row;
+    const { request, output, usage, errorCode, slot, incarnation, ...columns } = row;
     const { messages, options } = readRequest(request);
     return {
       ...columns,
+      runner: { slot, incarnation },
       messages,
       options,
       output: readOutput(output),
       usage: readUsage(usage),
       error: readError(errorCode, output),
     };
+  }
+
+  /** Who runs a turn, or that it has ended: nothing of what was said is read. */
+  async attempt(sessionId: string, turnId: string): Promise<TurnGlance | null> {
+    const [row] = await this.database.read(
+      (reader) => rows(reader)<Omit<TurnGlance, 'runner'> & RunnerColumns>`
+        SELECT epoch, status, runner_slot AS slot, runner_incarnation AS incarnation
+        FROM turns WHERE session_id = ${sessionId} AND turn_id = ${turnId}`,
+    );
+    if (row === undefined) return null;
+    const { slot, incarnation, ...columns } = row;
+    return { ...columns, runner: { slot, incarnation } };
   }
 
   /** Turns behind the number `after`, oldest first, at most `limit`. */
