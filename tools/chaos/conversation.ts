@@ -1,8 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Call, Connection, ConversationHistory, Read, Reading } from './history.js';
+import type {
+  Call,
+  Cancellation,
+  Connection,
+  ConversationHistory,
+  Read,
+  Reading,
+} from './history.js';
 import { complete } from './http-caller.js';
 import type { Random } from './random.js';
-import { readMessages } from './session-reader.js';
+import { cancelTurn, readMessages } from './session-reader.js';
 import { Surface } from './surface.js';
 
 /** Turns of one conversation: then another begins, so that sessions are opened all the time. */
@@ -12,6 +19,8 @@ const TURN = { least: 300, most: 2_000 };
 /** Of those that last longer than a process that is asked to stop lets its turns go on, in ms. */
 const LONG_TURN = { least: 8_000, most: 11_000 };
 const LONG_SHARE = 0.06;
+/** Turns that somebody stops. */
+const CANCELLED_SHARE = 0.07;
 /** Callers that stop reading, and those that read slowly. */
 const STALLING_SHARE = 0.004;
 const STEADY_SHARE = 0.02;
@@ -48,6 +57,7 @@ export interface WaitingCall {
 export class Conversation {
   readonly calls: Call[] = [];
   readonly reads: Read[] = [];
+  readonly cancellations: Cancellation[] = [];
   readonly connections: Connection[] = [];
   /** When a surface was first answered; Infinity before. */
   firstAttachedAt = Infinity;
@@ -108,6 +118,7 @@ export class Conversation {
     const { how, length, reading, stream } = this.drawTurn();
     const begunAt = Date.now();
     this.waiting.set(marker, { begunAt, endsAt: begunAt + length });
+    const stopping = this.mayStop() ? this.stopAfter(random.between(20, length)) : null;
     const { outcome, session } = await complete({
       url: this.url,
       agentId: this.name,
@@ -118,6 +129,7 @@ export class Conversation {
       vanishAfterMs: vanishes && reading === 'eagerly' ? random.between(20, length) : null,
     });
     this.waiting.delete(marker);
+    await stopping;
     if (outcome.type !== 'unreached') this.reached++;
     // The first answer that is whole says which session it is; a broken one may be of a session
     // that was never opened.
@@ -147,8 +159,9 @@ export class Conversation {
   }
 
   history(ending: Pick<ConversationHistory, 'acknowledged' | 'found'>): ConversationHistory {
-    const { name, calls, reads, connections } = this;
-    return { name, sessionId: this.current?.id ?? '', calls, reads, connections, ...ending };
+    const { name, calls, reads, cancellations, connections } = this;
+    const sessionId = this.current?.id ?? '';
+    return { name, sessionId, calls, reads, cancellations, connections, ...ending };
   }
 
   /** What the model is asked for, and how its answer is read. */
@@ -214,6 +227,25 @@ export class Conversation {
       await pause(this.random.between(STAY.least, STAY.most), stopped);
       await next?.vanish();
     }
+  }
+
+  /** Not where a call is waited for that is to last long: what is killed is chosen by it. */
+  private mayStop(): boolean {
+    const now = Date.now();
+    const calls = [...this.waiting.values()];
+    return (
+      this.current !== null &&
+      calls.every(({ begunAt, endsAt }) => begunAt < endsAt && endsAt - now <= TURN.most) &&
+      this.random.chance(CANCELLED_SHARE)
+    );
+  }
+
+  private async stopAfter(ms: number): Promise<void> {
+    await delay(ms);
+    if (this.current === null) return;
+    const begunAt = Date.now();
+    const told = await cancelTurn({ url: this.url, ...this.current });
+    this.cancellations.push({ begunAt, told });
   }
 
   private async read(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { History, Violation } from './history.js';
+import { checkCancellations } from './history-cancellations.js';
 import { checkStops } from './history-stops.js';
 import { checkTether } from './history-tether.js';
 import { checkTranscript } from './history-transcript.js';
@@ -16,5 +17,6 @@ export function checkHistory(history: History): readonly Violation[] {
     ...checkTranscript(conversation),
     ...checkTether(conversation, killedAt),
     ...checkStops(conversation, history),
+    ...checkCancellations(conversation),
   ]);
 }

@@ -1,3 +1,4 @@
+import { isToldCancelled, mayBeCancelled } from './cancelled-calls.js';
 import type { ConversationHistory, Rule, Violation } from './history.js';
 import type { ShownConnection, ShownTurn } from './history-connection.js';
 import { readConnection } from './history-connection.js';
@@ -31,7 +32,7 @@ export function checkTether(
   checkTexts(connections, turns, report);
   checkCursor(conversation, connections, report);
   checkOwed(connections, shown, turns, report);
-  checkEndings(shown, turns, killedAt, report);
+  checkEndings(conversation, shown, turns, killedAt, report);
   if (conversation.found.queuedTurns !== 0) {
     report(
       'redrained',
@@ -189,6 +190,8 @@ function checkOwed(
 /** Whether a turn must come to a surface sooner or later, given when the first one was there. */
 export function isOwed({ call, text, completedAt }: FoundTurn, firstAttached: number): boolean {
   if (text !== null && completedAt > firstAttached) return true;
+  // Its caller knows, and there may have been no surface.
+  if (text === null && call !== null && isToldCancelled(call)) return false;
   switch (call?.outcome.type) {
     case 'broken':
     case 'finished':
@@ -210,6 +213,7 @@ const DEATHS_TO_GIVE_UP = 4;
 
 /** A turn that did not complete has a reason. */
 function checkEndings(
+  conversation: ConversationHistory,
   shown: ReadonlyMap<string, ShownTurn>,
   turns: readonly FoundTurn[],
   killedAt: readonly number[],
@@ -223,7 +227,11 @@ function checkEndings(
     const isGivenUp = errorCode === 'SBP_TURN_ABANDONED' && deaths >= DEATHS_TO_GIVE_UP;
     // Its caller had been told, before it began, that it may try again.
     const wasRefused = turn.call?.outcome.type === 'refused' && turn.call.outcome.mayRetry;
-    if (!isGivenUp && !wasRefused) {
+    const isCancelled =
+      errorCode === 'SBP_TURN_CANCELLED' &&
+      turn.call !== null &&
+      mayBeCancelled(turn.call, conversation);
+    if (!isGivenUp && !wasRefused && !isCancelled) {
       report('unexpected', `${nameOf(turn)} ended ${status} with ${errorCode ?? 'no error'}`);
     }
   }

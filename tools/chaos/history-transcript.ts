@@ -1,3 +1,4 @@
+import { isToldCancelled } from './cancelled-calls.js';
 import type { Call, ConversationHistory, FoundMessage, Rule, Violation } from './history.js';
 
 /** A turn as the session's messages show it in the end. */
@@ -76,10 +77,11 @@ function checkShape(messages: readonly FoundMessage[], report: Report): void {
 
 function checkCall(
   { sessionId }: ConversationHistory,
-  { marker, outcome }: Call,
+  call: Call,
   turns: readonly FoundTurn[],
   report: Report,
 ): void {
+  const { marker, outcome } = call;
   const own = turns.filter(({ call }) => call?.marker === marker);
   const [turn] = own;
   if (own.length > 1)
@@ -116,7 +118,7 @@ function checkCall(
         report('unexpected', `${marker} was never sent, and ran as turn ${turn.turnId}`);
       return;
     case 'refused':
-      if (outcome.status !== 503) {
+      if (outcome.status !== 503 && !isToldCancelled(call)) {
         report('unexpected', `${marker} was answered ${outcome.status} ${outcome.code ?? ''}`);
       }
       return;

@@ -19,6 +19,7 @@ export interface ConversationHistory {
   readonly sessionId: string;
   readonly calls: readonly Call[];
   readonly reads: readonly Read[];
+  readonly cancellations: readonly Cancellation[];
   readonly connections: readonly Connection[];
   /**
    * Acknowledgements by surfaces that the log is known to have taken while their attachment was the
@@ -70,6 +71,16 @@ export type CallOutcome =
   | { readonly type: 'unreached' }
   /** Neither answered nor broken for very long. */
   | { readonly type: 'forgotten' };
+
+/** One `POST …/cancel` of whatever turn runs. */
+export interface Cancellation {
+  readonly begunAt: number;
+  /** What became of a turn, as it was told; null where nothing was, or that none runs. */
+  readonly told: {
+    readonly turnId: string;
+    readonly status: 'completed' | 'failed' | 'cancelled';
+  } | null;
+}
 
 /** A `GET …/messages` on the way. */
 export interface Read {
@@ -151,6 +162,8 @@ export type Rule =
   | 'stale'
   /** A caller was told that it may try again, and its turn completed. */
   | 'misled'
+  /** A turn that was said to be cancelled is, to somebody, completed; or the other way round. */
+  | 'uncancelled'
   /** A caller was cut off without a word, and no process had been killed. */
   | 'silent'
   /** What a caller got in full was given to the first surface too, though nothing had died. */

@@ -97,6 +97,8 @@ export function figures(result: ChaosResult): readonly string[] {
   const calls = conversations.flatMap((each) => each.calls);
   const outcomes = Map.groupBy(calls, ({ outcome }) => outcome.type);
   const connections = conversations.flatMap((each) => each.connections);
+  const cancellations = conversations.flatMap((each) => each.cancellations);
+  const stopped = cancellations.filter(({ told }) => told?.status === 'cancelled');
   const longest = Math.max(0, ...calls.map(({ begunAt, endedAt }) => endedAt - begunAt));
   const byVictim = Map.groupBy(kills, ({ victim }) => victim);
   return [
@@ -110,6 +112,7 @@ export function figures(result: ChaosResult): readonly string[] {
     `  ${connections.length} surface connections, ${conversations.reduce((sum, each) => sum + each.acknowledged.length, 0)} acknowledgements followed`,
     `  ${restarts.length} restarts; ${restarts.reduce((sum, { running }) => sum + running, 0)} turns ran then, ${restarts.reduce((sum, { handedOver }) => sum + handedOver.length, 0)} of them were handed over; the longest stop took ${seconds(Math.max(0, ...restarts.map(({ at, endedAt }) => endedAt - at)))}`,
     `  turns adopted: ${adoptedIn(adoptions, 'kill')} after a kill; ${adoptedIn(adoptions, 'hand-over')} after a hand-over`,
+    `  ${cancellations.length} cancellations, ${stopped.length} of a turn that ran`,
     `  ${calls.filter(({ reading }) => reading === 'stalling').length} callers stopped reading, ${calls.filter(({ reading }) => reading === 'steadily').length} read slowly; the most memory of a process: ${mib(Math.max(0, ...Object.values(memory)))}`,
     `  ${result.violations.length} promises broken`,
   ];

@@ -1,5 +1,5 @@
-import type { Message, MessagesResponse, SessionResponse } from '#libs/protocol';
-import type { FoundMessage } from './history.js';
+import type { CancelResponse, Message, MessagesResponse, SessionResponse } from '#libs/protocol';
+import type { Cancellation, FoundMessage } from './history.js';
 import { readJson } from './http-caller.js';
 
 export interface SessionAddress {
@@ -41,6 +41,22 @@ export async function readMessages({
     if (page.next_cursor === null) return found;
     after = `&after=${page.next_cursor}`;
   }
+}
+
+/** Stops whatever turn runs in the session; null where that is not known to have happened. */
+export async function cancelTurn({
+  url,
+  id,
+  token,
+}: SessionAddress): Promise<Cancellation['told']> {
+  const response = await fetch(`${url}/v1/sbp/sessions/${id}/cancel`, {
+    method: 'POST',
+    headers: { 'x-session-token': token, connection: 'close' },
+    signal: AbortSignal.timeout(20_000),
+  }).catch(() => null);
+  if (response?.status !== 202) return null;
+  const told = (await response.json().catch(() => null)) as CancelResponse | null;
+  return told === null ? null : { turnId: told.turn_id, status: told.status };
 }
 
 function textOf(content: Message['content']): string {

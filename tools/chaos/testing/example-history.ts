@@ -144,6 +144,7 @@ export function allowed(): ConversationHistory {
       unanswered('f', 7_000, 'broken'),
       unanswered('g', 8_000, 'unreached'),
     ],
+    cancellations: [],
     reads: [{ begunAt: 4_500, turnIds: ['turn-a', 'turn-b', 'turn-c'] }],
     connections: [
       connection('1', 3_000, ['ATTACH_SESSION', attached(1), tether('b', 1, 0), PING, 'PONG']),
