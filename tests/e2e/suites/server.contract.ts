@@ -9,6 +9,8 @@ import { gettingStarted } from './getting-started.contract.js';
 import { healthAndOrigins } from './health-and-origins.contract.js';
 import { liveOutput } from './live-output.contract.js';
 import { openaiClient } from './openai-client.contract.js';
+import { pages } from './pages.contract.js';
+import { probes } from './probes.contract.js';
 import { readingSessions } from './reading-sessions.contract.js';
 import { sessionResolution } from './session-resolution.contract.js';
 import { streaming } from './streaming.contract.js';
@@ -50,5 +52,7 @@ export function describeServer(topology: string, start: () => Promise<Server>): 
     readingSessions(running);
     exporting(running);
     healthAndOrigins(running);
+    pages(running);
+    probes(running);
   });
 }

@@ -237,6 +237,7 @@ export class TurnRunner {
     }
     // The claim stays in use: this process lets go of all by leaving.
     if (reason instanceof HandedOver) return { type: 'elsewhere', why: 'handed-over' };
+    this.options.onModelFault(cause);
     const how = { reachedModel: mayHaveReached(cause), upstreamStatus: null };
     return this.fail(run, modelUnavailable(cause, { begun: true }), how);
   }

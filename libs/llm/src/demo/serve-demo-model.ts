@@ -33,8 +33,8 @@ export interface DemoModelServer {
 
 /**
  * Serves the demo model over HTTP: `POST /v1/chat/completions` and `GET /v1/models` (also without
- * `/v1`) and `GET /health`. Port 0 takes any free one; the host is 127.0.0.1 unless given. Each chunk is a write of
- * its own.
+ * `/v1`) and `GET /health`. Port 0 takes any free one; the host is 127.0.0.1 unless given. Each
+ * chunk is a write of its own.
  */
 export async function serveDemoModel(
   options: DemoOptions & { readonly port: number; readonly host?: string },

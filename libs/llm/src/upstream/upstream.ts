@@ -104,7 +104,7 @@ export class Upstream {
     const call = new UpstreamCall(signal);
     if (!signal.aborted) {
       const options = { path: this.pathOf(path), method, headers, body: body() ?? null };
-      this.pool.dispatch(options as Dispatcher.DispatchOptions, call);
+      this.pool.dispatch(options, call);
     }
     return call.head;
   }
