@@ -41,6 +41,5 @@ function tooLarge(): SbpError {
   return new SbpError(
     'SBP_PAYLOAD_TOO_LARGE',
     `The body has more than ${LIMITS.requestBody} bytes.`,
-    { param: 'body' },
   );
 }
