@@ -136,6 +136,35 @@ export function describeModelApi(
       expect(await next()).toBe('data: [DONE]\n\n');
     });
 
+    // [SBP-L1-52]
+    it('breaks its call off when the caller breaks its body off', async () => {
+      const broken = Promise.withResolvers<unknown>();
+      const begun = Promise.withResolvers<null>();
+      upstream.early.set('/api/v1/uploads', (request) => {
+        request.on('error', (error) => broken.resolve(error));
+        request.once('data', () => begun.resolve(null));
+      });
+      const options = { method: 'POST', agent: false, headers: { 'content-length': '1000' } };
+      const sent = httpRequest(`${url}/v1/uploads`, options);
+      sent.on('error', () => undefined).write('half of it');
+      await begun.promise;
+      sent.destroy();
+      expect(await broken.promise).toMatchObject({ code: 'ECONNRESET' });
+    });
+
+    // [SBP-L1-50]
+    it('passes on an answer that comes before the body is read, and no more of the body', async () => {
+      upstream.early.set('/api/v1/images/edits', (request, response) => {
+        response.writeHead(413, { 'content-length': '7' }).end('too big');
+        request.resume();
+      });
+      for (let round = 0; round < 5; round += 1) {
+        const body = Buffer.alloc(10_000_000, 'a');
+        const answer = await fetch(`${url}/v1/images/edits`, { method: 'POST', body });
+        expect([answer.status, await answer.text()]).toEqual([413, 'too big']);
+      }
+    });
+
     // [SBP-L1-50]
     it.each(['PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'])('passes %s on', async (method) => {
       upstream.answers.set('/api/v1/odd/a%2Fb', (_request, response) => {

@@ -28,7 +28,7 @@ export function pages(server: GetServer): void {
     const openai = new OpenAI({
       baseURL: `${url}/v1`,
       apiKey: 'sk-of-nobody',
-      defaultHeaders: { 'X-Agent-ID': agent.id, 'Idempotency-Key': 'k-1' },
+      defaultHeaders: { 'X-Agent-ID': agent.id },
       maxRetries: 0,
       fetch: pageFetch(origin),
     });
@@ -57,7 +57,7 @@ export function pages(server: GetServer): void {
       async (origin) => {
         const { agent, openai } = client(origin);
         const { data, response } = await openai.chat.completions
-          .create({ ...asking, stream: true })
+          .create({ ...asking, stream: true }, { headers: { 'Idempotency-Key': agent.id } })
           .withResponse();
         const chunks: Chunk[] = [];
         for await (const chunk of data) chunks.push(Chunk.parse(chunk));

@@ -1,4 +1,6 @@
 import type { IncomingMessage } from 'node:http';
+import { PassThrough as PassThroughStream } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Injectable } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
@@ -35,8 +37,6 @@ export class PassThrough {
     const { method = 'GET' } = request;
     const call = { method, path, headers: headersOf(request), body: bodyOf(request) };
     await this.relay(reply, (signal) => this.api.forward({ ...call, signal }));
-    // What the model did not want to read; the caller's connection goes on behind it.
-    if (!request.complete) request.resume();
   }
 
   private async relay(
@@ -87,6 +87,16 @@ function bodyOf(request: IncomingMessage): AsyncIterable<Uint8Array> | null {
   const { headers } = request;
   const isThere =
     headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-  // The connection outlives a body that is left before its end: its answer is still to come.
-  return isThere ? request.iterator({ destroyOnReturn: false }) : null;
+  return isThere ? leavable(request) : null;
+}
+
+/**
+ * The body behind a stream that may be destroyed at any time: the caller's connection outlives it,
+ * because the answer is still to come, and the rest of the body is read and dropped.
+ */
+function leavable(request: IncomingMessage): Readable {
+  const body = new PassThroughStream();
+  request.on('error', (error) => body.destroy(error));
+  body.on('error', () => undefined).on('close', () => request.unpipe(body).resume());
+  return request.pipe(body);
 }

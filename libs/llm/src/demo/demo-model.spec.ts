@@ -37,7 +37,12 @@ describe('the demo model', () => {
     ['GET', '/models/demo', 200, { id: 'demo', object: 'model' }],
     ['GET', '/models/gpt-4o', 404, { error: { code: 'unknown_url' } }],
     ['DELETE', '/models', 404, { error: { type: 'invalid_request_error', param: null } }],
-    ['POST', '/embeddings', 404, { error: { message: expect.stringMatching(/SBP_LLM_BASE_URL/) as unknown } }],
+    [
+      'POST',
+      '/embeddings',
+      404,
+      { error: { message: expect.stringMatching(/SBP_LLM_BASE_URL/) as unknown } },
+    ],
   ])('answers %s %s with %d', async (method, path, status, body) => {
     const { signal } = new AbortController();
     const model = new DemoModel(FAST);

@@ -405,6 +405,17 @@ describe('a model behind an OpenAI-compatible endpoint', () => {
     },
   );
 
+  // [SBP-L1-56]
+  it('is unavailable when a connection takes too long', async () => {
+    // Takes part in no TLS handshake.
+    const baseUrl = await listen(createSocketServer());
+    const model = connectTo({
+      baseUrl: baseUrl.replace('http:', 'https:'),
+      connectTimeoutMs: 50,
+    });
+    await expect(model.complete(call())).rejects.toThrow(/^there was no connection in time$/);
+  });
+
   it('is unavailable when the head takes too long', async () => {
     const baseUrl = await serveBytes(() => undefined);
     const model = connectTo({ baseUrl, headersTimeoutMs: 50 });
