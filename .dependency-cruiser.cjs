@@ -11,7 +11,7 @@ const LIBRARIES = {
   store: ['protocol', 'timing', 'domain', 'sql'],
   'session-log': ['protocol', 'timing', 'domain', 'event-log', 'store'],
   live: ['protocol', 'mailbox'],
-  llm: ['protocol'],
+  llm: ['protocol', 'timing'],
   auth: ['protocol'],
   access: ['protocol', 'telemetry', 'domain', 'store', 'auth'],
 };

@@ -76,7 +76,7 @@ function textsOf(path: unknown): readonly string[] {
 
 function template(...parts: readonly string[]): string {
   const segments = parts.flatMap((part) => part.split('/')).filter((segment) => segment !== '');
-  return `/${segments.map((each) => each.replace(/^:(.+)$/, '{$1}')).join('/')}`;
+  return `/${segments.map((each) => each.replace(/^:(.+)$/, '{$1}').replace(/^\*$/, '{*path}')).join('/')}`;
 }
 
 describe('the route table', () => {

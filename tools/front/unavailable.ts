@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import { HEADERS } from '#libs/protocol';
+import { HEADERS, SbpError } from '#libs/protocol';
 import type { ServiceName } from '#libs/protocol';
 
 export const UNAVAILABLE_STATUS = 503;
@@ -17,9 +17,9 @@ export function unavailable(
   readonly body: string;
 } {
   const message = `No ${kind} service is available at the moment.`;
-  const body = JSON.stringify({
-    error: { code: 'SBP_UPSTREAM_UNAVAILABLE', message, detail: null, request_id: requestId },
-  });
+  const error = new SbpError('SBP_UPSTREAM_UNAVAILABLE', message);
+  const form = kind === 'completions' ? 'completions' : 'control';
+  const body = JSON.stringify(error.body(form, requestId));
   return {
     headers: {
       'Content-Type': 'application/json; charset=utf-8',

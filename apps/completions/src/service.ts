@@ -22,6 +22,7 @@ export function completionsService(settings: Settings): ServiceSpec {
         maxBytes: settings.limits.turnBytes,
         drainMs: DRAIN_MS,
         onProblem: (what, error) => logger.error({ err: error }, what),
+        onModelFault: (error) => logger.warn({ err: error }, 'The model failed'),
         onAdopted: (session, turn) =>
           logger.warn({ session, turn }, 'A turn of a dead process goes on here'),
       }),

@@ -19,6 +19,8 @@ export abstract class CompletionsOptions {
   abstract readonly drainMs: number;
   /** Told of faults that no caller can be told of. */
   abstract readonly onProblem: (what: string, error: unknown) => void;
+  /** Told why the model could not be asked, or broke off, which callers are told in part. */
+  abstract readonly onModelFault: (error: unknown) => void;
   /** Told when a turn of a dead process goes on here. */
   abstract readonly onAdopted: (sessionId: string, turnId: string) => void;
 }

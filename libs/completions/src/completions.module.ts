@@ -4,12 +4,14 @@ import { LiveTurns } from '#libs/live';
 import { LostAnswers } from './adoption/lost-answers.js';
 import { OrphanScan } from './adoption/orphan-scan.js';
 import { Admission } from './claim/admission.js';
+import { Probes } from './claim/probes.js';
 import { SessionReleases } from './claim/session-releases.js';
 import { SessionResolver } from './claim/session-resolver.js';
 import { TurnClaimer } from './claim/turn-claimer.js';
 import { CompletionsOptions } from './completions-options.js';
 import { CompletionsController } from './http/completions.controller.js';
 import { CancelController } from './http/cancel.controller.js';
+import { ModelApiController } from './http/model-api.controller.js';
 import { PassThrough } from './http/pass-through.js';
 import { RequestReader } from './http/request-reader.js';
 import { TurnAnswer } from './http/turn-answer.js';
@@ -25,17 +27,21 @@ import { TurnService } from './turn/turn-service.js';
 import { Verdict } from './turn/verdict.js';
 
 /**
- * Completions. From global modules it takes EventLog, SessionLog, Mailbox, ChatModel, PriceList,
- * SessionAccess, SessionTokens and the store's parts. Whoever holds the process's mailbox passes
- * its messages to `LiveTurns`,
- * `Cancellation` and `TurnStreams`.
+ * Completions. From global modules it takes EventLog, SessionLog, Mailbox, ChatModel, ModelApi,
+ * PriceList, SessionAccess, SessionTokens and the store's parts. Whoever holds the process's
+ * mailbox passes its messages to `LiveTurns`, `Cancellation` and `TurnStreams`.
  */
 @Module({})
 export class CompletionsModule {
   static register(options: CompletionsOptions): DynamicModule {
     return {
       module: CompletionsModule,
-      controllers: [CompletionsController, CancelController, TurnStreamController],
+      controllers: [
+        CompletionsController,
+        CancelController,
+        TurnStreamController,
+        ModelApiController,
+      ],
       providers: [
         { provide: CompletionsOptions, useValue: options },
         Admission,
@@ -45,6 +51,7 @@ export class CompletionsModule {
         ModelAnswerReader,
         OrphanScan,
         PassThrough,
+        Probes,
         RequestReader,
         RunningTurns,
         SessionReleases,

@@ -28,9 +28,10 @@ export interface ModelResponse {
 /**
  * Port: the model behind the server.
  *
- * Each call of `complete` reaches the model at most once: nothing is repeated after a byte was
- * sent, so the caller decides whether another attempt is worth its price. Calls are independent of
- * each other and unordered.
+ * Each call of `complete` is begun by the model at most once: it is sent again only where no
+ * connection was taken, or where a connection that had served before was closed before a byte of
+ * the answer. So the caller decides whether another attempt is worth its price. Calls are
+ * independent of each other and unordered.
  */
 export abstract class ChatModel {
   /**

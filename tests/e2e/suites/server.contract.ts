@@ -10,6 +10,8 @@ import { healthAndOrigins } from './health-and-origins.contract.js';
 import { liveOutput } from './live-output.contract.js';
 import { openaiClient } from './openai-client.contract.js';
 import { readingOn } from './reading-on.contract.js';
+import { pages } from './pages.contract.js';
+import { probes } from './probes.contract.js';
 import { readingSessions } from './reading-sessions.contract.js';
 import { sessionResolution } from './session-resolution.contract.js';
 import { stopping } from './stopping.contract.js';
@@ -54,5 +56,7 @@ export function describeServer(topology: string, start: () => Promise<Server>): 
     stopping(running);
     readingOn(running);
     healthAndOrigins(running);
+    pages(running);
+    probes(running);
   });
 }

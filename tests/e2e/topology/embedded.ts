@@ -16,9 +16,13 @@ export const EMBEDDED_SETTINGS = {
 
 /**
  * `sbp-server start` as a process of its own, on a data directory; not started yet. `port` 0: each
- * start takes any free one.
+ * start takes any free one. `settings` go before those of all tests.
  */
-export function embeddedProgram(dataDir: string, port = 0): SupervisedProcess {
+export function embeddedProgram(
+  dataDir: string,
+  port = 0,
+  settings: Readonly<Record<string, string>> = {},
+): SupervisedProcess {
   return new SupervisedProcess({
     name: 'sbp-server',
     launch: () => ({
@@ -32,7 +36,7 @@ export function embeddedProgram(dataDir: string, port = 0): SupervisedProcess {
         '--data-dir',
         dataDir,
       ],
-      env: { ...process.env, ...EMBEDDED_SETTINGS },
+      env: { ...process.env, ...EMBEDDED_SETTINGS, ...settings },
     }),
     ready: listeningLine,
     logFile: path.join(dataDir, 'sbp-server.log'),
@@ -45,10 +49,12 @@ export function embeddedProgram(dataDir: string, port = 0): SupervisedProcess {
 }
 
 /** An embedded server on a new data directory. */
-export async function startEmbedded(): Promise<Server> {
+export async function startEmbedded(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Server> {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-e2e-embedded-'));
   guardFolder(dataDir);
-  const program = embeddedProgram(dataDir);
+  const program = embeddedProgram(dataDir, 0, settings);
   await program.start();
   const { url } = program;
   return {

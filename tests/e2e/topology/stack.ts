@@ -27,12 +27,15 @@ export function sharedStack(dataDir: string, name: string): StackOptions {
   };
 }
 
-/** Every service as processes of its own. */
-export async function startServices(): Promise<Server> {
+/** Every service as processes of its own; `settings` go before those of all tests. */
+export async function startServices(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Server> {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-e2e-stack-'));
   guardFolder(dataDir);
   const replicas = { completions: 2, gateway: 2, sessions: 2 };
-  const stack = await startStack({ ...sharedStack(dataDir, `e2e-${randomUUID()}`), replicas });
+  const options = sharedStack(dataDir, `e2e-${randomUUID()}`);
+  const stack = await startStack({ ...options, env: { ...SETTINGS, ...settings }, replicas });
   return {
     url: stack.url,
     replicas: (service: ReplicatedService) => {

@@ -19,7 +19,7 @@ export class SessionResolver {
   constructor(private readonly options: CompletionsOptions) {}
 
   /** @throws SbpError SBP_FORBIDDEN */
-  resolve({ sbp, credential }: TrackedRequest): Target {
+  resolve({ sbp, credential }: Pick<TrackedRequest, 'sbp' | 'credential'>): Target {
     const named = sbp?.session_id?.toLowerCase() ?? null;
     // A token and an id that disagree are refused whatever else is asked for.
     const sessionId = named ?? credential.tokenSession;

@@ -1,11 +1,12 @@
-import { Body, Controller, Post, Req, Res } from '@nestjs/common';
+import { Body, Controller, HttpStatus, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { SbpError } from '#libs/protocol';
+import { HEADERS, SbpError } from '#libs/protocol';
 import { isOutage } from '#libs/sql';
 import { HttpCaller } from './http-caller.js';
 import { PassThrough } from './pass-through.js';
 import { preparedHeaders } from './prepared-headers.js';
 import { RequestReader } from './request-reader.js';
+import { Probes } from '../claim/probes.js';
 import { CompletionsOptions } from '../completions-options.js';
 import { TurnService } from '../turn/turn-service.js';
 
@@ -17,6 +18,7 @@ export class CompletionsController {
   constructor(
     private readonly reader: RequestReader,
     private readonly passThrough: PassThrough,
+    private readonly probes: Probes,
     private readonly turns: TurnService,
     private readonly options: CompletionsOptions,
   ) {}
@@ -28,16 +30,21 @@ export class CompletionsController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const read = await this.reader.read(request.headers, body);
-    // From here on the answer is written by hand: what was prepared (CORS) goes along.
-    const prepared = preparedHeaders(reply);
     if (read.type === 'pass-through') {
-      await this.passThrough.run(read.body, reply.raw, prepared, () => {
-        reply.hijack();
-      });
+      await this.passThrough.complete(read.body, reply);
       return;
     }
+    if (read.type === 'probe') {
+      const sbp = await this.probes.answer(read.probe);
+      void reply
+        .status(HttpStatus.ACCEPTED)
+        .headers({ [HEADERS.sessionToken]: sbp.session_token, [HEADERS.sessionId]: sbp.session_id })
+        .send({ sbp });
+      return;
+    }
+    // From here on the answer is written by hand: what was prepared (CORS) goes along.
     reply.hijack();
-    const caller = new HttpCaller(reply.raw, prepared);
+    const caller = new HttpCaller(reply.raw, preparedHeaders(reply));
     try {
       await this.turns.run(read.request, caller);
     } catch (error) {

@@ -1,44 +1,102 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { PassThrough as PassThroughStream } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Injectable } from '@nestjs/common';
-import { ChatModel } from '#libs/llm';
-import { beginResponse } from './begin-response.js';
+import type { FastifyReply } from 'fastify';
+import type { ModelResponse } from '#libs/llm';
+import { ChatModel, ModelApi } from '#libs/llm';
+import { CompletionsOptions } from '../completions-options.js';
 import { modelUnavailable } from '../model/model-unavailable.js';
+import { beginResponse } from './begin-response.js';
+import { preparedHeaders } from './prepared-headers.js';
 
-/** A request that is not tracked: the model's answer, byte by byte, and nothing added. */
+/** What is not tracked: the model's answer, byte by byte, and nothing added. */
 @Injectable()
 export class PassThrough {
-  constructor(private readonly model: ChatModel) {}
+  constructor(
+    private readonly model: ChatModel,
+    private readonly api: ModelApi,
+    private readonly options: CompletionsOptions,
+  ) {}
 
   /**
-   * Ends the response, once `takeOver` has taken it from the framework.
+   * Answers a request for a completion.
    * @throws SbpError SBP_UPSTREAM_UNAVAILABLE before anything was written
    */
-  async run(
-    body: Buffer,
-    response: ServerResponse,
-    prepared: Readonly<Record<string, string>>,
-    takeOver: () => void,
+  async complete(body: Buffer, reply: FastifyReply): Promise<void> {
+    await this.relay(reply, (signal) => this.model.complete({ body, signal }));
+  }
+
+  /**
+   * Answers any other request for the model's API; `path` is below its base URL, with the query.
+   * The body is read as the model takes it.
+   * @throws SbpError SBP_UPSTREAM_UNAVAILABLE before anything was written
+   */
+  async forward(request: IncomingMessage, path: string, reply: FastifyReply): Promise<void> {
+    const { method = 'GET' } = request;
+    const call = { method, path, headers: headersOf(request), body: bodyOf(request) };
+    await this.relay(reply, (signal) => this.api.forward({ ...call, signal }));
+  }
+
+  private async relay(
+    reply: FastifyReply,
+    call: (signal: AbortSignal) => Promise<ModelResponse>,
   ): Promise<void> {
+    const response = reply.raw;
     const abort = new AbortController();
     response.on('close', () => {
       if (!response.writableFinished) abort.abort(new Error('the caller went away'));
     });
-    const head = await this.model
-      .complete({ body, signal: abort.signal })
-      .catch((error: unknown) => {
-        throw modelUnavailable(error, { begun: false });
-      });
-    takeOver();
-    beginResponse(response, head.status, { ...head.headers, ...prepared });
+    const head = await call(abort.signal).catch((error: unknown) => {
+      throw modelUnavailable(error, { begun: false });
+    });
+    reply.hijack();
+    beginResponse(response, head.status, answerHeaders(head, preparedHeaders(reply)));
     try {
       await pipeline(head.body, response, { end: false });
       response.end();
-    } catch {
+    } catch (error) {
+      if (!abort.signal.aborted) this.options.onModelFault(error);
       // A broken answer breaks the caller's connection, too, after what came of it; that may still
       // be held back.
       if (response.writableCorked > 0) response.uncork();
       response.socket?.destroySoon();
     }
   }
+}
+
+/** `Vary` is what the model and we say together; of other headers ours win. */
+function answerHeaders(
+  { headers }: ModelResponse,
+  prepared: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const vary = [headers['vary'], prepared['vary']].filter((each) => each !== undefined);
+  return { ...headers, ...prepared, ...(vary.length === 0 ? {} : { vary: vary.join(', ') }) };
+}
+
+function headersOf({ headers }: IncomingMessage): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, Array.isArray(value) ? value.join(', ') : value]],
+    ),
+  );
+}
+
+function bodyOf(request: IncomingMessage): AsyncIterable<Uint8Array> | null {
+  const { headers } = request;
+  const isThere =
+    headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+  return isThere ? leavable(request) : null;
+}
+
+/**
+ * The body behind a stream that may be destroyed at any time: the caller's connection outlives it,
+ * because the answer is still to come, and the rest of the body is read and dropped.
+ */
+function leavable(request: IncomingMessage): Readable {
+  const body = new PassThroughStream();
+  request.on('error', (error) => body.destroy(error));
+  body.on('error', () => undefined).on('close', () => request.unpipe(body).resume());
+  return request.pipe(body);
 }

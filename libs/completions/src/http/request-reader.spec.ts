@@ -124,3 +124,27 @@ describe('a tracked request', () => {
     await expect(read({ ...plain, sbp: {} }, agent)).rejects.toMatchObject({ param: 'X-Agent-ID' });
   });
 });
+
+describe('a tracked request with empty messages', () => {
+  const empty = { model: 'demo', messages: [], sbp: {} };
+
+  // [SBP-L1-57]
+  it('is a probe', async () => {
+    const sbp = { session_id: SESSION };
+    expect(await read({ ...empty, sbp }, { 'x-agent-id': 'a' })).toMatchObject({
+      type: 'probe',
+      probe: { agentId: 'a', sbp },
+    });
+    expect(await read({ ...empty, sbp: null }, {}, 'always')).toMatchObject({ type: 'probe' });
+  });
+
+  it.each([
+    [{ ...empty, model: undefined }, 'model'],
+    [{ ...empty, stream: 'yes' }, 'stream'],
+    [{ ...empty, sbp: { force_new_session: 1 } }, 'sbp.force_new_session'],
+    [{ ...empty, messages: {} }, 'messages'],
+    [{ model: 'demo', sbp: {} }, 'messages'],
+  ])('is refused as any other where it is wrong: %j', async (body, param) => {
+    await expect(read(body)).rejects.toMatchObject({ code: 'SBP_INVALID_REQUEST', param });
+  });
+});

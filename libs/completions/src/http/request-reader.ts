@@ -14,13 +14,16 @@ import {
   parseJsonBody,
   parseValue,
 } from '#libs/protocol';
+import type { Probe } from '../claim/probes.js';
 import { CompletionsOptions } from '../completions-options.js';
 import type { TrackedRequest } from './tracked-request.js';
 
 export type ReadRequest =
   /** No session: the body goes to the model as it came, without an empty `sbp`. */
   | { readonly type: 'pass-through'; readonly body: Buffer }
-  | { readonly type: 'tracked'; readonly request: TrackedRequest };
+  | { readonly type: 'tracked'; readonly request: TrackedRequest }
+  /** Tracked, with nothing to say. */
+  | { readonly type: 'probe'; readonly probe: Probe };
 
 /** Reads what arrives at `/v1/chat/completions`. */
 @Injectable()
@@ -45,6 +48,10 @@ export class RequestReader {
     }
     const credential = await this.access.authenticate(headers);
     const parsed = sbp === null ? null : parseValue(sbp, SbpRequest, 'sbp');
+    if (isEmptyList(json['messages'])) {
+      parseValue(json, CompletionRequest.omit({ messages: true }));
+      return { type: 'probe', probe: { credential, sbp: parsed, agentId: agentOf(headers) } };
+    }
     const completion = parseValue(json, CompletionRequest);
     return {
       type: 'tracked',
@@ -61,6 +68,10 @@ export class RequestReader {
       },
     };
   }
+}
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
 }
 
 function agentOf(headers: IncomingHttpHeaders): string {

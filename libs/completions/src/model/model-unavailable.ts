@@ -1,13 +1,15 @@
-import { UpstreamUnavailable } from '#libs/llm';
+import { UpstreamBroken, UpstreamUnavailable } from '#libs/llm';
 import { SbpError } from '#libs/protocol';
 
 /**
- * What a caller is told when the model could not be reached, or broke off. `begun`: a turn has
- * started, and failed by it.
+ * What a caller is told when the model could not be reached, or broke off: only what the model, or
+ * its library, words for callers, because any other fault may name the model's address. `begun`: a
+ * turn has started, and failed by it.
  */
 export function modelUnavailable(error: unknown, { begun }: { readonly begun: boolean }): SbpError {
   const retryAfterMs = error instanceof UpstreamUnavailable ? error.retryAfterMs : undefined;
-  const message = error instanceof Error ? error.message : String(error);
+  const isForCallers = error instanceof UpstreamUnavailable || error instanceof UpstreamBroken;
+  const message = isForCallers ? error.message : 'it failed';
   return new SbpError('SBP_UPSTREAM_UNAVAILABLE', `The model did not answer: ${message}`, {
     ...(retryAfterMs === undefined ? {} : { retryAfter: Math.ceil(retryAfterMs / 1000) }),
     begun,

@@ -2,7 +2,13 @@ import type { Type } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import type { TestingModule } from '@nestjs/testing';
 import type { ChatModel } from '#libs/llm';
-import { ChatModel as ChatModelPort, PriceList } from '#libs/llm';
+import {
+  ChatModel as ChatModelPort,
+  DEFAULT_DEMO_OPTIONS,
+  DemoModel,
+  ModelApi,
+  PriceList,
+} from '#libs/llm';
 import type { TestBackend } from '#libs/testing';
 import { TestProcess } from '#libs/testing';
 import { CompletionsModule } from '../completions.module.js';
@@ -40,6 +46,7 @@ export class TestCompletions {
       imports: [
         process.module(
           { provide: ChatModelPort, useValue: setup.model },
+          { provide: ModelApi, useValue: new DemoModel(DEFAULT_DEMO_OPTIONS) },
           { provide: PriceList, useValue: new PriceList([]) },
         ),
         CompletionsModule.register(completions.options(setup.options)),
@@ -93,6 +100,7 @@ export class TestCompletions {
       maxBytes: 1_000_000_000,
       drainMs: 0,
       onProblem: (what, error) => void this.problems.push(`${what}: ${String(error)}`),
+      onModelFault: () => undefined,
       onAdopted: (_sessionId, turnId) => void this.adoptions.push(turnId),
       ...given,
     };

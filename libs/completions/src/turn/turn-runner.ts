@@ -263,6 +263,7 @@ export class TurnRunner {
     if (reason instanceof CallerLeft) return this.cancel(run);
     // The claim stays in use: this process lets go of all by leaving.
     if (reason instanceof HandedOver) return { type: 'elsewhere', why: 'handed-over' };
+    this.options.onModelFault(cause);
     const how = { reachedModel: mayHaveReached(cause), upstreamStatus: null };
     return this.fail(run, modelUnavailable(cause, { begun: true }), how);
   }

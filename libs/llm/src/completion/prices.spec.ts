@@ -27,13 +27,13 @@ describe('prices', () => {
   });
 
   it.each([
-    ['gpt-4o', 'SBP_MODEL_PRICES'],
-    ['[]', 'SBP_MODEL_PRICES'],
-    ['{"m": 3}', 'SBP_MODEL_PRICES["m"]'],
-    ['{"m": {"input": 3}}', 'SBP_MODEL_PRICES["m"].output'],
-    ['{"m": {"input": -1, "output": 3}}', 'SBP_MODEL_PRICES["m"].input'],
-    ['{"m": {"input": "1", "output": 3}}', 'SBP_MODEL_PRICES["m"].input'],
-    ['{"m": {"input": 1, "output": 3, "ouput": 3}}', 'SBP_MODEL_PRICES["m"].ouput'],
+    ['gpt-4o', 'SBP_PRICES'],
+    ['[]', 'SBP_PRICES'],
+    ['{"m": 3}', 'SBP_PRICES["m"]'],
+    ['{"m": {"input": 3}}', 'SBP_PRICES["m"].output'],
+    ['{"m": {"input": -1, "output": 3}}', 'SBP_PRICES["m"].input'],
+    ['{"m": {"input": "1", "output": 3}}', 'SBP_PRICES["m"].input'],
+    ['{"m": {"input": 1, "output": 3, "ouput": 3}}', 'SBP_PRICES["m"].ouput'],
   ])('name the field of %s that cannot be used', (text, field) => {
     expect(() => parsePrices(text)).toThrow(
       expect.objectContaining({ name: 'InvalidSetting', field }),

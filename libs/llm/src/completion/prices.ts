@@ -8,7 +8,7 @@ export interface Price {
 }
 
 const TOKENS_PER_PRICE = 1_000_000;
-const SETTING = 'SBP_MODEL_PRICES';
+const SETTING = 'SBP_PRICES';
 
 /** The prices that the operator gave; the built-in model `demo` costs nothing. */
 export class PriceList {
@@ -37,7 +37,7 @@ export class PriceList {
 }
 
 /**
- * Reads the setting `SBP_MODEL_PRICES`: JSON, `{"model": {"input": 2.5, "output": 10}}`, in USD per
+ * Reads the setting `SBP_PRICES`: JSON, `{"model": {"input": 2.5, "output": 10}}`, in USD per
  * million tokens. Throws `InvalidSetting`, which names the field.
  */
 export function parsePrices(text: string): ReadonlyMap<string, Price> {

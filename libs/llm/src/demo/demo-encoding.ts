@@ -77,6 +77,19 @@ export function demoBody(answer: DemoAnswer): Uint8Array {
   );
 }
 
+/** The name under which the demo model lists itself; it answers to any. */
+export const DEMO_MODEL = 'demo';
+
+const LISTED = { id: DEMO_MODEL, object: 'model', created: 0, owned_by: 'statebridge' } as const;
+
+export function modelBody(): Uint8Array {
+  return Buffer.from(JSON.stringify(LISTED));
+}
+
+export function modelsBody(): Uint8Array {
+  return Buffer.from(JSON.stringify({ object: 'list', data: [LISTED] }));
+}
+
 /** An error as OpenAI words it. */
 export function errorBody(
   message: string,

@@ -30,6 +30,29 @@ describe('the demo model', () => {
     expect(message.content?.split(' ')).toHaveLength(40);
   });
 
+  // [SBP-L1-53]
+  it.each([
+    ['GET', '/models', 200, { object: 'list', data: [{ id: 'demo', object: 'model' }] }],
+    ['GET', '/models?limit=1', 200, { data: [{ id: 'demo' }] }],
+    ['GET', '/models/demo', 200, { id: 'demo', object: 'model' }],
+    ['GET', '/models/gpt-4o', 404, { error: { code: 'unknown_url' } }],
+    ['DELETE', '/models', 404, { error: { type: 'invalid_request_error', param: null } }],
+    [
+      'POST',
+      '/embeddings',
+      404,
+      { error: { message: expect.stringMatching(/SBP_LLM_BASE_URL/) as unknown } },
+    ],
+  ])('answers %s %s with %d', async (method, path, status, body) => {
+    const { signal } = new AbortController();
+    const model = new DemoModel(FAST);
+    const answer = await model.forward({ method, path, headers: {}, body: null, signal });
+    expect(answer.status).toBe(status);
+    const parts: Uint8Array[] = [];
+    for await (const part of answer.body) parts.push(part);
+    expect(JSON.parse(Buffer.concat(parts).toString())).toMatchObject(body);
+  });
+
   it('gives equal requests equal text, and with vary different text from the first word on', async () => {
     const text = async (model: DemoModel): Promise<string> =>
       contentOf((await ask(BODY, model)).json);

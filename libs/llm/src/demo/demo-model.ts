@@ -1,9 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import type { ModelRequest, ModelResponse } from '../chat-model.js';
 import { ChatModel } from '../chat-model.js';
+import type { ApiRequest, ModelApi } from '../model-api.js';
 import { UpstreamBroken, UpstreamUnavailable } from '../upstream/upstream-errors.js';
 import type { DemoAnswer } from './demo-encoding.js';
-import { demoBody, DemoChunks, DONE, errorBody } from './demo-encoding.js';
+import {
+  DEMO_MODEL,
+  demoBody,
+  DemoChunks,
+  DONE,
+  errorBody,
+  modelBody,
+  modelsBody,
+} from './demo-encoding.js';
 import type { DemoFailure, DemoOptions } from './demo-options.js';
 import type { DemoRequest } from './demo-request.js';
 import { readDemoRequest } from './demo-request.js';
@@ -19,7 +28,7 @@ const RETRY_AFTER_SECONDS = 1;
  * asked, and streams at a chosen pace. Its failures are `DemoFailure`. `@N` counts the calls of
  * this instance.
  */
-export class DemoModel extends ChatModel {
+export class DemoModel extends ChatModel implements ModelApi {
   override readonly description = 'built-in demo model (not a real LLM)';
   private readonly live = new Set<Pacer>();
   private calls = 0;
@@ -65,6 +74,12 @@ export class DemoModel extends ChatModel {
     } finally {
       this.release(pacer);
     }
+  }
+
+  /** It lists itself. The rest of OpenAI's API is not there, and the answer says what to do. */
+  forward({ method, path, signal }: ApiRequest): Promise<ModelResponse> {
+    if (signal.aborted) return Promise.reject(signal.reason as Error);
+    return Promise.resolve(demoApi(method, path.split('?', 1)[0] ?? path));
   }
 
   override close(): Promise<void> {
@@ -136,6 +151,22 @@ const STREAM_HEADERS = {
 function json(status: number, body: Uint8Array): ModelResponse {
   const headers = { 'content-type': 'application/json', 'content-length': String(body.length) };
   return { status, headers, body: whole(body) };
+}
+
+function demoApi(method: string, path: string): ModelResponse {
+  const reads = method === 'GET' || method === 'HEAD';
+  if (reads && path === '/models') return json(200, modelsBody());
+  if (reads && path === `/models/${DEMO_MODEL}`) return json(200, modelBody());
+  return json(
+    404,
+    errorBody(
+      `The built-in demo model has no ${method} ${path.slice(0, 200)}. Set SBP_LLM_BASE_URL, and ` +
+        'the request goes to the API behind it.',
+      'invalid_request_error',
+      null,
+      'unknown_url',
+    ),
+  );
 }
 
 function failed(status: Extract<DemoFailure, { type: 'status' }>['status']): ModelResponse {

@@ -39,6 +39,16 @@ describe('the served demo model', () => {
     });
   });
 
+  // [SBP-L1-53]
+  it('lists itself to OpenAI’s client, and says that it has no more', async () => {
+    const client = new OpenAI({ baseURL: `${await start()}/v1`, apiKey: 'none', maxRetries: 0 });
+    expect((await client.models.list()).data).toMatchObject([{ id: 'demo' }]);
+    await expect(client.embeddings.create({ model: 'demo', input: 'x' })).rejects.toMatchObject({
+      status: 404,
+      code: 'unknown_url',
+    });
+  });
+
   it('answers OpenAI’s client, streaming', async () => {
     const client = new OpenAI({ baseURL: `${await start()}/v1`, apiKey: 'none' });
     const stream = client.chat.completions.stream({

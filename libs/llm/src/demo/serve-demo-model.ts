@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { ModelResponse } from '../chat-model.js';
 import { UpstreamUnavailable } from '../upstream/upstream-errors.js';
 import { errorBody } from './demo-encoding.js';
 import { DemoModel } from './demo-model.js';
@@ -31,9 +32,9 @@ export interface DemoModelServer {
 }
 
 /**
- * Serves the demo model over HTTP: `POST /v1/chat/completions` (also without `/v1`) and `GET
- * /health`. Port 0 takes any free one; the host is 127.0.0.1 unless given. Each chunk is a write of
- * its own.
+ * Serves the demo model over HTTP: `POST /v1/chat/completions` and `GET /v1/models` (also without
+ * `/v1`) and `GET /health`. Port 0 takes any free one; the host is 127.0.0.1 unless given. Each
+ * chunk is a write of its own.
  */
 export async function serveDemoModel(
   options: DemoOptions & { readonly port: number; readonly host?: string },
@@ -90,11 +91,8 @@ async function route(
       await complete(model, body, response);
     }
   } else {
-    send(
-      response,
-      404,
-      errorBody('There is nothing at this address.', 'invalid_request_error', null, 'unknown_url'),
-    );
+    request.resume();
+    await pass(await forward(model, request, path ?? '/'), response);
   }
 }
 
@@ -106,17 +104,35 @@ async function complete(
   const gone = new AbortController();
   response.once('close', () => gone.abort(new Error('the client has gone')));
   try {
-    const answer = await model.complete({ body, signal: gone.signal });
-    response.writeHead(answer.status, answer.headers);
-    for await (const bytes of answer.body) {
-      if (response.write(bytes)) await nextTick();
-      else await drained(response);
-    }
-    response.end();
+    await pass(await model.complete({ body, signal: gone.signal }), response);
   } catch (fault) {
     if (fault instanceof UpstreamUnavailable || !response.headersSent) response.destroy();
     else breakOff(response);
   }
+}
+
+function forward(
+  model: DemoModel,
+  { method = 'GET' }: IncomingMessage,
+  path: string,
+): Promise<ModelResponse> {
+  const { signal } = new AbortController();
+  return model.forward({
+    method,
+    path: path.replace(/^\/v1\//, '/'),
+    headers: {},
+    body: null,
+    signal,
+  });
+}
+
+async function pass(answer: ModelResponse, response: ServerResponse): Promise<void> {
+  response.writeHead(answer.status, answer.headers);
+  for await (const bytes of answer.body) {
+    if (response.write(bytes)) await nextTick();
+    else await drained(response);
+  }
+  response.end();
 }
 
 /**

@@ -4,7 +4,7 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { createServer as createSocketServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ModelRequest, ModelResponse } from '../chat-model.js';
-import type { OpenAiCompatibleOptions } from './openai-compatible-model.js';
+import type { UpstreamOptions } from './upstream.js';
 import { OpenAiCompatibleModel } from './openai-compatible-model.js';
 import { UpstreamBroken, UpstreamUnavailable } from './upstream-errors.js';
 
@@ -14,7 +14,7 @@ describe('a model behind an OpenAI-compatible endpoint', () => {
     for (const clean of cleanup.splice(0).reverse()) await clean();
   });
 
-  function connectTo(options: OpenAiCompatibleOptions): OpenAiCompatibleModel {
+  function connectTo(options: UpstreamOptions): OpenAiCompatibleModel {
     const model = new OpenAiCompatibleModel(options);
     cleanup.push(() => model.close());
     return model;
@@ -219,6 +219,166 @@ describe('a model behind an OpenAI-compatible endpoint', () => {
     expect(fault).toMatchObject({ cause: { code: 'ECONNREFUSED' } });
   });
 
+  // [SBP-L1-54]
+  it('asks again when no connection was taken, and another is a moment later', async () => {
+    const reserved = createSocketServer();
+    await new Promise<void>((resolve) => reserved.listen(0, '127.0.0.1', resolve));
+    const { port } = reserved.address() as AddressInfo;
+    await new Promise((resolve) => reserved.close(resolve));
+    const model = connectTo({ baseUrl: `http://127.0.0.1:${port}/v1` });
+    const answering = model.complete(call());
+    const server = createServer((_, response) => response.end('here again'));
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+    cleanup.push(() => new Promise((resolve) => server.close(resolve).closeAllConnections()));
+    expect(await textOf(await answering)).toBe('here again');
+  });
+
+  // [SBP-L1-54]
+  it('asks again, once begun nowhere, when a connection that it kept is closed', async () => {
+    const requests: number[] = [];
+    let connections = 0;
+    const baseUrl = await listen(
+      createSocketServer((socket) => {
+        const connection = ++connections;
+        let served = 0;
+        socket
+          .on('error', () => undefined)
+          .on('data', () => {
+            requests.push(connection);
+            served += 1;
+            // The server gives a kept connection up in the moment in which a request comes.
+            if (connection === 1 && served === 2) socket.resetAndDestroy();
+            else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+          });
+      }),
+    );
+    const model = connectTo({ baseUrl });
+    expect(await textOf(await model.complete(call()))).toBe('ok');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await textOf(await model.complete(call()))).toBe('ok');
+    expect(requests).toEqual([1, 1, 2]);
+  });
+
+  // [SBP-L1-54]
+  it('does not ask again when a kept connection is closed inside the head', async () => {
+    const requests: string[] = [];
+    const baseUrl = await listen(
+      createSocketServer((socket) => {
+        socket
+          .on('error', () => undefined)
+          .on('data', () => {
+            requests.push('one');
+            if (requests.length === 2) socket.end('HTTP/1.1 200 OK\r\nContent-');
+            else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+          });
+      }),
+    );
+    const model = connectTo({ baseUrl });
+    await textOf(await model.complete(call()));
+    await new Promise((resolve) => setImmediate(resolve));
+    await expect(model.complete(call())).rejects.toBeInstanceOf(UpstreamUnavailable);
+    expect(requests).toHaveLength(2);
+  });
+
+  // [SBP-L1-55]
+  it('tells what went wrong without the address, which the cause keeps', async () => {
+    const closed = createSocketServer();
+    await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
+    const { port } = closed.address() as AddressInfo;
+    await new Promise((resolve) => closed.close(resolve));
+    const faults = [`http://127.0.0.1:${port}`, 'http://nowhere.invalid:81'].map((baseUrl) =>
+      connectTo({ baseUrl })
+        .complete(call())
+        .catch((caught: unknown) => caught as Error),
+    );
+    for (const fault of await Promise.all(faults)) {
+      expect(fault).toBeInstanceOf(UpstreamUnavailable);
+      expect((fault as Error).message).not.toMatch(/127\.0|nowhere|http|\d/);
+      expect(String((fault as Error).cause)).toMatch(/127\.0\.0\.1|nowhere\.invalid/);
+    }
+  });
+
+  describe('passes other requests on', () => {
+    const headers = {
+      authorization: 'Bearer of-the-caller',
+      'x-session-token': 'secret',
+      'x-api-key': 'also-of-the-caller',
+      cookie: 'a=b',
+      origin: 'http://localhost:1',
+      'x-forwarded-for': '127.0.0.1',
+      'content-type': 'text/x-odd',
+      'accept-encoding': 'br',
+      'openai-beta': 'assistants=v2',
+    };
+    const { signal } = new AbortController();
+    async function* parts(...texts: string[]): AsyncGenerator<Uint8Array> {
+      for (const text of texts) {
+        await new Promise((resolve) => setImmediate(resolve));
+        yield Buffer.from(text);
+      }
+    }
+
+    // [SBP-L1-50] [SBP-L1-51]
+    it('with method, path, query, body and headers as they came, but the credentials', async () => {
+      const seen: { request: IncomingMessage; body: string }[] = [];
+      const baseUrl = await serve((request, response) => {
+        let body = '';
+        request.on('data', (part: Buffer) => (body += part.toString()));
+        request.on('end', () => {
+          seen.push({ request, body });
+          response.end('{}');
+        });
+      });
+      const model = connectTo({ baseUrl: `${baseUrl}?version=3`, apiKey: 'sk-ours' });
+      const path = '/files/a%2Fb?limit=2';
+      const body = parts('one,', 'two');
+      await textOf(await model.forward({ method: 'PATCH', path, headers, body, signal }));
+      await textOf(
+        await model.forward({ method: 'DELETE', path: '/x', headers: {}, body: null, signal }),
+      );
+      const [patch, remove] = seen;
+      expect(patch?.request).toMatchObject({
+        method: 'PATCH',
+        url: '/v1/files/a%2Fb?limit=2&version=3',
+      });
+      expect(patch?.body).toBe('one,two');
+      expect(patch?.request.headers).toMatchObject({
+        authorization: 'Bearer sk-ours',
+        'content-type': 'text/x-odd',
+        'accept-encoding': 'br',
+        'openai-beta': 'assistants=v2',
+        'transfer-encoding': 'chunked',
+        host: new URL(baseUrl).host,
+      });
+      const ended = ['cookie', 'x-session-token', 'x-api-key', 'origin', 'x-forwarded-for'];
+      for (const name of ended) expect(patch?.request.headers).not.toHaveProperty(name);
+      expect(remove).toMatchObject({ body: '', request: { method: 'DELETE' } });
+    });
+
+    // [SBP-L1-54]
+    it('and never again once their body was begun', async () => {
+      let requests = 0;
+      const baseUrl = await listen(
+        createSocketServer((socket) => {
+          socket
+            .on('error', () => undefined)
+            .on('data', () => {
+              requests += 1;
+              if (requests === 2) socket.resetAndDestroy();
+              else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+            });
+        }),
+      );
+      const model = connectTo({ baseUrl });
+      const get = { method: 'GET', path: '/models', headers: {}, body: null, signal };
+      await textOf(await model.forward(get));
+      await new Promise((resolve) => setImmediate(resolve));
+      const post = { method: 'POST', path: '/files', headers: {}, body: parts('a'), signal };
+      await expect(model.forward(post)).rejects.toBeInstanceOf(UpstreamUnavailable);
+      expect(requests).toBe(2);
+    });
+  });
+
   it('is unavailable when TLS cannot be spoken', async () => {
     const baseUrl = await serveBytes((socket) => socket.end('this is not TLS'));
     const model = connectTo({ baseUrl: baseUrl.replace('http:', 'https:') });
@@ -244,6 +404,17 @@ describe('a model behind an OpenAI-compatible endpoint', () => {
       expect(requests).toBe(1);
     },
   );
+
+  // [SBP-L1-56]
+  it('is unavailable when a connection takes too long', async () => {
+    // Takes part in no TLS handshake.
+    const baseUrl = await listen(createSocketServer());
+    const model = connectTo({
+      baseUrl: baseUrl.replace('http:', 'https:'),
+      connectTimeoutMs: 50,
+    });
+    await expect(model.complete(call())).rejects.toThrow(/^there was no connection in time$/);
+  });
 
   it('is unavailable when the head takes too long', async () => {
     const baseUrl = await serveBytes(() => undefined);

@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici';
 import type { ModelResponse } from '../chat-model.js';
-import { describeFault, UpstreamBroken, UpstreamUnavailable } from './upstream-errors.js';
+import { plainFault, UpstreamBroken, UpstreamUnavailable } from './upstream-errors.js';
 import { downstreamResponseHeaders } from './upstream-headers.js';
 
 /** Bytes that may wait for a slow reader before the upstream is held back. */
@@ -31,10 +31,7 @@ export class UpstreamCall
     this.stop(this.signal.reason as Error);
   };
 
-  constructor(
-    private readonly signal: AbortSignal,
-    private readonly upstream: string,
-  ) {
+  constructor(private readonly signal: AbortSignal) {
     if (signal.aborted) this.onAbort();
     else signal.addEventListener('abort', this.onAbort, { once: true });
   }
@@ -77,11 +74,11 @@ export class UpstreamCall
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, cause: Error): void {
-    const problem = describeFault(cause);
+    const problem = plainFault(cause);
     this.fail(
       this.answered
-        ? new UpstreamBroken(`the answer of ${this.upstream} broke off: ${problem}`, { cause })
-        : new UpstreamUnavailable(`no answer from ${this.upstream}: ${problem}`, { cause }),
+        ? new UpstreamBroken(`the answer broke off: ${problem}`, { cause })
+        : new UpstreamUnavailable(problem, { cause }),
     );
   }
 

@@ -40,8 +40,45 @@ export function upstreamRequestHeaders(
 }
 
 /**
- * Response headers for the caller. Cookies of the upstream belong to its own origin, so they end
- * here.
+ * What a request that is passed on untouched does not carry: credentials for this server, and what
+ * tells of the way to it. How the body is encoded stays, because the body goes on as it is.
+ */
+const NOT_PASSED_ON = new Set([
+  'api-key',
+  'authorization',
+  'cookie',
+  'expect',
+  'forwarded',
+  'host',
+  'origin',
+  'referer',
+  'x-agent-id',
+  'x-api-key',
+  'x-session-token',
+]);
+
+/** Request headers for the upstream, of a request that is passed on as it came. */
+export function forwardedRequestHeaders(
+  given: Readonly<Record<string, string>>,
+  apiKey: string | undefined,
+): Record<string, string> {
+  const dropped = namedByConnection(given);
+  const headers = Object.entries(given).filter(
+    ([name]) =>
+      !HOP_BY_HOP.has(name) &&
+      !NOT_PASSED_ON.has(name) &&
+      !name.startsWith('x-forwarded-') &&
+      !dropped.has(name),
+  );
+  return {
+    ...Object.fromEntries(headers),
+    ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
+  };
+}
+
+/**
+ * Response headers for the caller. Cookies of the upstream, and which pages may read its answers,
+ * belong to its own origin, so they end here.
  */
 export function downstreamResponseHeaders(
   received: Readonly<Record<string, string | string[] | undefined>>,
@@ -50,11 +87,14 @@ export function downstreamResponseHeaders(
   const dropped = namedByConnection(received);
   for (const [key, value] of Object.entries(received)) {
     const name = key.toLowerCase();
-    if (value === undefined || name === 'set-cookie' || HOP_BY_HOP.has(name) || dropped.has(name))
-      continue;
+    if (value === undefined || endsHere(name) || dropped.has(name)) continue;
     headers[name] = Array.isArray(value) ? value.join(', ') : value;
   }
   return headers;
+}
+
+function endsHere(name: string): boolean {
+  return name === 'set-cookie' || name.startsWith('access-control-') || HOP_BY_HOP.has(name);
 }
 
 function namedByConnection(

@@ -39,3 +39,15 @@ export const SbpResponse = z.object({
   model_routed_to: z.string(),
 });
 export type SbpResponse = Readonly<z.infer<typeof SbpResponse>>;
+
+/** The `sbp` object that answers a probe, which is a tracked request with empty `messages`. */
+export const SbpProbe = SbpResponse.pick({
+  session_id: true,
+  session_token: true,
+  snapshot_id: true,
+  resume_available: true,
+  resume_prompt: true,
+  last_checkpoint: true,
+  step_count: true,
+});
+export type SbpProbe = Readonly<z.infer<typeof SbpProbe>>;

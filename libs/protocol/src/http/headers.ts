@@ -3,6 +3,8 @@ export const HEADERS = {
   sessionToken: 'x-session-token',
   sessionId: 'x-sbp-session-id',
   agentId: 'x-agent-id',
+  /** How many turns the prompt left out because the model's context would not hold them. */
+  contextTurnsOmitted: 'x-sbp-context-turns-omitted',
   /** Of a request and its answer; also in the log, and in the bodies of answers from 500 on. */
   requestId: 'x-request-id',
   /** `1` on a 503 of a process that is shutting down: the request was not begun. */

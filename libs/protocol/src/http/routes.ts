@@ -3,12 +3,18 @@ export const SERVICES = ['completions', 'sessions', 'gateway', 'roaming'] as con
 export type ServiceName = (typeof SERVICES)[number];
 
 export interface Route {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
-  /** With parameters in braces, each one segment: `/v1/sbp/sessions/{session_id}`. */
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE' | 'ALL';
+  /**
+   * With parameters in braces, each one segment: `/v1/sbp/sessions/{session_id}`; `{*path}` at the
+   * end is all that follows.
+   */
   readonly path: string;
   /** Who answers it; `all`: every service, about itself. */
   readonly service: ServiceName | 'all';
 }
+
+/** The rest of the model's API, which is passed on: what `isModelPath` says. */
+const MODEL_ROUTE: Route = { method: 'ALL', path: '/v1/{*path}', service: 'completions' };
 
 /**
  * Every route of the HTTP API, WebSocket upgrades included, with the service that answers it: what
@@ -16,6 +22,7 @@ export interface Route {
  */
 export const ROUTES: readonly Route[] = [
   { method: 'POST', path: '/v1/chat/completions', service: 'completions' },
+  MODEL_ROUTE,
   { method: 'GET', path: '/v1/sbp/sessions/{session_id}', service: 'sessions' },
   { method: 'GET', path: '/v1/sbp/sessions/{session_id}/messages', service: 'sessions' },
   { method: 'GET', path: '/v1/sbp/sessions/{session_id}/turns', service: 'sessions' },
@@ -38,10 +45,9 @@ interface Pattern extends Route {
 }
 
 /** Those with fewer parameters first: `/sessions/import` before `/sessions/{session_id}`. */
-const PATTERNS: readonly Pattern[] = ROUTES.map((route) => ({
-  ...route,
-  segments: route.path.split('/'),
-})).sort((a, b) => parametersOf(a) - parametersOf(b));
+const PATTERNS: readonly Pattern[] = ROUTES.filter((route) => route !== MODEL_ROUTE)
+  .map((route) => ({ ...route, segments: route.path.split('/') }))
+  .sort((a, b) => parametersOf(a) - parametersOf(b));
 
 /**
  * The route that a request takes, by its path without the query; null where there is none. A path
@@ -52,7 +58,35 @@ export function routeOf(method: string, pathname: string): Route | null {
   const segments = pathname.split('/');
   const fitting = PATTERNS.filter((pattern) => fits(pattern, segments));
   const asked = method === 'HEAD' ? 'GET' : method;
-  return fitting.find((pattern) => pattern.method === asked) ?? fitting[0] ?? null;
+  const route = fitting.find((pattern) => pattern.method === asked) ?? fitting[0];
+  return route ?? (isModelPath(pathname) ? MODEL_ROUTE : null);
+}
+
+/**
+ * Whether a path, without its query, belongs to the model's API and not to ours: it is below
+ * `/v1/`, neither below `/v1/sbp/` nor `/v1/chat/completions` itself. A path that could lead out of
+ * the model's base URL, such as `/v1/../x`, is none, however it is encoded.
+ */
+export function isModelPath(pathname: string): boolean {
+  const path = decoded(pathname);
+  if (path === null || !/^\/v1\/[^/]/.test(path) || LEADS_OUT.test(path)) return false;
+  return path !== '/v1/chat/completions' && !/^\/v1\/sbp(?:\/|$)/.test(path);
+}
+
+const LEADS_OUT = /(?:^|[/\\])\.{1,2}(?:[/\\]|$)/;
+
+/** Decoded as often as it can be, because servers differ in that; null where it cannot once. */
+function decoded(path: string): string | null {
+  let text: string | null = null;
+  for (let next = path; next !== text;) {
+    text = next;
+    try {
+      next = decodeURIComponent(text);
+    } catch {
+      return text === path ? null : text;
+    }
+  }
+  return text;
 }
 
 function fits({ segments: wanted }: Pattern, segments: readonly string[]): boolean {

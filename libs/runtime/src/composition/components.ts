@@ -4,7 +4,7 @@ import { Global, Inject, Module } from '@nestjs/common';
 import { SessionAccess } from '#libs/access';
 import { RoamingTokens, SessionTokens, loadSecret } from '#libs/auth';
 import { ConsumerPositions, EventLog } from '#libs/event-log';
-import { ChatModel, DemoModel, OpenAiCompatibleModel, PriceList } from '#libs/llm';
+import { ChatModel, DemoModel, ModelApi, OpenAiCompatibleModel, PriceList } from '#libs/llm';
 import { Mailbox } from '#libs/mailbox';
 import { SessionLog } from '#libs/session-log';
 import { Database } from '#libs/sql';
@@ -108,6 +108,7 @@ export async function openComponents(
     { provide: SessionTokens, useValue: new SessionTokens(secret) },
     { provide: RoamingTokens, useValue: new RoamingTokens(secret) },
     { provide: ChatModel, useValue: model },
+    { provide: ModelApi, useValue: plainModel },
     { provide: PriceList, useValue: new PriceList(settings.prices) },
     SessionAccess,
     SessionLog,
@@ -174,8 +175,8 @@ async function appear(
   return { identity, heartbeat };
 }
 
-function openModel({ llm, demo }: Settings): ChatModel {
+function openModel({ llm, demo }: Settings): ChatModel & ModelApi {
   if (llm === null) return new DemoModel(demo);
-  const { baseUrl, apiKey } = llm;
-  return new OpenAiCompatibleModel({ baseUrl, ...(apiKey === null ? {} : { apiKey }) });
+  const { apiKey, ...options } = llm;
+  return new OpenAiCompatibleModel({ ...options, ...(apiKey === null ? {} : { apiKey }) });
 }

@@ -1,7 +1,8 @@
 import { HttpException } from '@nestjs/common';
-import { SbpError } from '#libs/protocol';
+import { SbpError, isModelPath } from '#libs/protocol';
 import type { ErrorCode } from '#libs/protocol';
 import { isOutage } from '#libs/sql';
+import { pathOf } from './request-body.js';
 
 /** What the caller of a request that failed is told. */
 export interface ErrorAnswer {
@@ -19,8 +20,6 @@ export interface FailedRequest {
   readonly requestId: string;
 }
 
-const COMPLETIONS = '/v1/chat/completions';
-
 /** The contract's error codes for what the HTTP framework itself refuses. */
 const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
   401: 'SBP_UNAUTHORIZED',
@@ -34,7 +33,8 @@ const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
  */
 export function answerTo(error: unknown, request: FailedRequest): ErrorAnswer {
   const path = pathOf(request.url);
-  const form = path === COMPLETIONS ? 'completions' : 'control';
+  const isOpenAi = path === '/v1/chat/completions' || isModelPath(path);
+  const form = isOpenAi ? 'completions' : 'control';
   const refusal = error instanceof SbpError ? error : storageOutage(error);
   const known =
     refusal === null
@@ -84,10 +84,6 @@ function statusOf(error: unknown): number | null {
   return typeof code === 'string' && code.startsWith('FST_') && typeof statusCode === 'number'
     ? statusCode
     : null;
-}
-
-function pathOf(url: string): string {
-  return url.split('?', 1)[0] ?? '';
 }
 
 function shown(path: string): string {

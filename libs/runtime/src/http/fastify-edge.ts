@@ -4,12 +4,13 @@ import { Server as NetServer } from 'node:net';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { HEADERS, LIMITS, SbpError } from '#libs/protocol';
+import { HEADERS, SbpError } from '#libs/protocol';
 import { requestIdOf } from '#libs/telemetry';
 import { pause, within } from '#libs/timing';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { ErrorFilter } from './error-filter.js';
 import { foreignRequest } from './http-guard.js';
+import { requestBody } from './request-body.js';
 import { inRequest, nameRequest } from './request-scope.js';
 
 /**
@@ -27,8 +28,8 @@ const LONGEST_PATH_SEGMENT = 8192;
 const LIVENESS = '/health/live';
 
 /**
- * Fastify as all our servers use it: bodies arrive as bytes of at most `LIMITS.requestBody`,
- * foreign hosts and origins are refused before anything is read, and every request has an id.
+ * Fastify as all our servers use it: bodies arrive as `requestBody` says, foreign hosts and origins
+ * are refused before anything is read, and every request has an id.
  *
  * From `beforeClose` on nothing new is begun, while what was begun goes on. Connections are still
  * taken until `close`: each request on them is refused with 503 and `x-sbp-draining: 1`, so that a
@@ -49,7 +50,6 @@ export class FastifyEdge extends FastifyAdapter {
     };
     super({
       genReqId: ({ headers }: IncomingMessage) => requestIdOf(headers[HEADERS.requestId]),
-      bodyLimit: LIMITS.requestBody,
       keepAliveTimeout: KEEP_ALIVE_MS,
       requestTimeout: RECEIVE_MS,
       forceCloseConnections: true,
@@ -65,6 +65,7 @@ export class FastifyEdge extends FastifyAdapter {
       (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => {
         nameRequest(request, reply);
         const refusal = guard(request, reply);
+        if (refusal === null) allowPrivateNetwork(request, reply);
         inRequest(request, () => {
           if (refusal === null) done();
           else done(refusal);
@@ -75,8 +76,8 @@ export class FastifyEdge extends FastifyAdapter {
     // A body's end is an event of the connection, which knows no request: so it is said again.
     fastify.addHook('preValidation', (request, _reply, done) => inRequest(request, done));
     fastify.removeAllContentTypeParsers();
-    fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) =>
-      done(null, body),
+    fastify.addContentTypeParser('*', (_request: FastifyRequest, body: IncomingMessage) =>
+      requestBody(body),
     );
   }
 
@@ -117,6 +118,12 @@ export class FastifyEdge extends FastifyAdapter {
     NetServer.prototype.close.call(server);
     await within(closed, LAST_ANSWERS_MS);
   }
+}
+
+/** A browser asks before a page of a public site may reach this machine; the guard let it pass. */
+function allowPrivateNetwork({ headers, method }: FastifyRequest, reply: FastifyReply): void {
+  if (method === 'OPTIONS' && headers['access-control-request-private-network'] === 'true')
+    void reply.header('access-control-allow-private-network', 'true');
 }
 
 /** How long connections that were taken last may go on, in ms. */

@@ -301,7 +301,7 @@ describe('errors', () => {
   });
 
   it.each([
-    ['GET', '/v1/models'],
+    ['GET', '/v1/../models'],
     ['GET', '/v1/sbp/bytes'],
     ['PUT', '/v1/sbp/bytes'],
     ['OPTIONS', '/v1/sbp/bytes'],

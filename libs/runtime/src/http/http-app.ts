@@ -33,11 +33,13 @@ export async function createHttpApp(
   app.enableCors({
     origin: (origin, allow) =>
       allow(null, origin !== undefined && checkOrigin(origin, allowedOrigins)),
-    methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
+    // The headers that a page asks for are allowed as they are: official clients add their own.
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     exposedHeaders: [
       HEADERS.sessionToken,
       HEADERS.sessionId,
       HEADERS.requestId,
+      HEADERS.contextTurnsOmitted,
       'retry-after',
       'x-should-retry',
     ],

@@ -1,4 +1,5 @@
 import { isLoopbackAddress, secretProblem } from '#libs/auth';
+import { DEFAULT_TIMEOUTS } from '#libs/llm';
 import { LOG_LEVELS } from '#libs/telemetry';
 import { z } from 'zod';
 
@@ -68,6 +69,9 @@ export const SettingsSchema = z.object({
     .string()
     .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces: it is sent in a header')
     .optional(),
+  SBP_LLM_CONNECT_TIMEOUT_MS: wholeNumber(1, 600_000, DEFAULT_TIMEOUTS.connectMs),
+  SBP_LLM_HEADERS_TIMEOUT_MS: wholeNumber(1, 86_400_000, DEFAULT_TIMEOUTS.headersMs),
+  SBP_LLM_IDLE_TIMEOUT_MS: wholeNumber(1, 86_400_000, DEFAULT_TIMEOUTS.bodyIdleMs),
   SBP_TRACK: oneOf(['opt-in', 'always'], 'opt-in'),
   SBP_IMPLICIT_SESSION: oneOf(['auto', 'on', 'off'], 'auto'),
   SBP_ALLOWED_ORIGINS: list(

@@ -44,7 +44,7 @@ describe('settings', () => {
         SBP_PORT: '',
         SBP_JWT_SECRET: ' ',
         SBP_KAFKA_BROKERS: '',
-        SBP_MODEL_PRICES: '',
+        SBP_PRICES: '',
       }),
     ).toEqual(parseSettings({}));
   });
@@ -71,7 +71,10 @@ describe('settings', () => {
       SBP_MAX_TURN_BYTES: '1000000',
       SBP_LOG_LEVEL: 'debug',
       SBP_DEMO_TOKENS: '5',
-      SBP_MODEL_PRICES: '{"m": {"input": 1, "output": 2}}',
+      SBP_PRICES: '{"m": {"input": 1, "output": 2}}',
+      SBP_LLM_CONNECT_TIMEOUT_MS: '2000',
+      SBP_LLM_HEADERS_TIMEOUT_MS: '30000',
+      SBP_LLM_IDLE_TIMEOUT_MS: '20000',
     });
     expect(settings).toEqual({
       backend: {
@@ -87,7 +90,13 @@ describe('settings', () => {
       host: '::1',
       port: 0,
       jwtSecret: 'change-me-to-a-256-bit-secret',
-      llm: { baseUrl: 'https://api.openai.com/v1', apiKey: 'sk-1' },
+      llm: {
+        baseUrl: 'https://api.openai.com/v1',
+        apiKey: 'sk-1',
+        connectTimeoutMs: 2_000,
+        headersTimeoutMs: 30_000,
+        bodyIdleTimeoutMs: 20_000,
+      },
       demo: { ...DEFAULT_DEMO_OPTIONS, tokens: 5 },
       prices: new Map([['m', { input: 1, output: 2 }]]),
       track: 'always',
@@ -169,7 +178,23 @@ describe('settings', () => {
       { SBP_DEMO_TTFT_MS: 'soon' },
       /^SBP_DEMO_TTFT_MS: must be/,
     ],
-    ['prices that are no JSON', { SBP_MODEL_PRICES: 'cheap' }, /^SBP_MODEL_PRICES: is not JSON/],
+    ['prices that are no JSON', { SBP_PRICES: '{"cheap"' }, /^SBP_PRICES: is not JSON/],
+    ['a file of prices that is not there', { SBP_PRICES: 'cheap' }, /^SBP_PRICES: .*file/],
+    [
+      'a timeout that is none',
+      { SBP_LLM_CONNECT_TIMEOUT_MS: '0' },
+      /^SBP_LLM_CONNECT_TIMEOUT_MS: must be a whole number from 1/,
+    ],
+    [
+      'a timeout in words',
+      { SBP_LLM_HEADERS_TIMEOUT_MS: '10s' },
+      /^SBP_LLM_HEADERS_TIMEOUT_MS: must be/,
+    ],
+    [
+      'a timeout without end',
+      { SBP_LLM_IDLE_TIMEOUT_MS: '999999999' },
+      /^SBP_LLM_IDLE_TIMEOUT_MS: must be/,
+    ],
     [
       'no brokers',
       { ...kafka, SBP_KAFKA_BROKERS: '' },

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { InvalidSetting, parseDemoOptions, parsePrices } from '#libs/llm';
 import type { DemoOptions, Price } from '#libs/llm';
 import type { LogLevel } from '#libs/telemetry';
@@ -36,7 +37,7 @@ export interface Settings {
    * The OpenAI-compatible API to call; null: the built-in demo model. `baseUrl` has no slash at its
    * end.
    */
-  readonly llm: { readonly baseUrl: string; readonly apiKey: string | null } | null;
+  readonly llm: LlmSettings | null;
   readonly demo: DemoOptions;
   readonly prices: ReadonlyMap<string, Price>;
   /** Whether requests without an `sbp` object are tracked too. */
@@ -51,6 +52,16 @@ export interface Settings {
   readonly publicUrl: string | null;
   readonly logLevel: LogLevel;
   readonly limits: LimitSettings;
+}
+
+interface LlmSettings {
+  readonly baseUrl: string;
+  readonly apiKey: string | null;
+  readonly connectTimeoutMs: number;
+  /** Until an answer begins. */
+  readonly headersTimeoutMs: number;
+  /** Of silence within an answer. */
+  readonly bodyIdleTimeoutMs: number;
 }
 
 /** What one process carries before it turns requests away. */
@@ -105,9 +116,7 @@ export function parseSettings(environment: Environment, argv: readonly string[] 
   const values = readSchema(problems, written, flags);
   const backend = readBackend(problems, written, values);
   const demo = tryParse(problems, () => parseDemoOptions(environment));
-  const prices = tryParse(problems, () =>
-    parsePrices(present(environment['SBP_MODEL_PRICES']) ?? '{}'),
-  );
+  const prices = tryParse(problems, () => readPrices(present(environment['SBP_PRICES'])));
   if (
     problems.length > 0 ||
     values === undefined ||
@@ -117,14 +126,13 @@ export function parseSettings(environment: Environment, argv: readonly string[] 
   ) {
     throw new InvalidSettings(problems);
   }
-  const { SBP_LLM_BASE_URL: baseUrl, SBP_LLM_API_KEY: apiKey } = values;
   return {
     backend,
     dataDir: values.SBP_DATA_DIR,
     host: values.SBP_HOST,
     port: values.SBP_PORT,
     jwtSecret: values.SBP_JWT_SECRET ?? null,
-    llm: baseUrl === undefined ? null : { baseUrl, apiKey: apiKey ?? null },
+    llm: readLlm(values),
     demo,
     prices,
     track: values.SBP_TRACK,
@@ -187,6 +195,18 @@ function readSchema(problems: string[], written: Written, flags: WrittenFlags): 
   return undefined;
 }
 
+function readLlm(values: Values): LlmSettings | null {
+  const { SBP_LLM_BASE_URL: baseUrl, SBP_LLM_API_KEY: apiKey = null } = values;
+  if (baseUrl === undefined) return null;
+  return {
+    baseUrl,
+    apiKey,
+    connectTimeoutMs: values.SBP_LLM_CONNECT_TIMEOUT_MS,
+    headersTimeoutMs: values.SBP_LLM_HEADERS_TIMEOUT_MS,
+    bodyIdleTimeoutMs: values.SBP_LLM_IDLE_TIMEOUT_MS,
+  };
+}
+
 /**
  * `values` is undefined where a setting is wrong by itself; what is wrong between settings is then
  * still told, from what was written, so that one start names everything.
@@ -219,6 +239,18 @@ function tellMissing(problems: string[], written: Written): void {
     problems.push(
       `SBP_KAFKA_MIN_ISR: must not be above SBP_KAFKA_REPLICATION, which is ${replication}`,
     );
+  }
+}
+
+/** Prices as they are, or the file that holds them. */
+function readPrices(given: string | undefined): ReadonlyMap<string, Price> {
+  if (given === undefined || given.startsWith('{')) return parsePrices(given ?? '{}');
+  try {
+    return parsePrices(readFileSync(given, 'utf8'));
+  } catch (error) {
+    if (error instanceof InvalidSetting) throw error;
+    const problem = 'is neither JSON, which begins with {, nor a file that can be read';
+    throw new InvalidSetting('SBP_PRICES', `${problem}: ${(error as Error).message}`);
   }
 }
 

@@ -85,6 +85,16 @@ export class SessionReads {
     });
   }
 
+  /** The live session of a principal's agent, which need not be folded yet; null without one. */
+  async live(principal: string, agentId: string): Promise<string | null> {
+    const [row] = await this.database.read(
+      (reader) => rows(reader)<{ sessionId: string }>`
+        SELECT session_id AS "sessionId" FROM live_sessions
+        WHERE principal = ${principal} AND agent_id = ${agentId}`,
+    );
+    return row?.sessionId ?? null;
+  }
+
   async turn(sessionId: string, turnId: string): Promise<TurnRecord | null> {
     const [row] = await this.database.read(
       (reader) => rows(reader)<TurnRecordRow>`
