@@ -4,6 +4,7 @@ import { LiveTurns } from '#libs/live';
 import { LostAnswers } from './adoption/lost-answers.js';
 import { OrphanScan } from './adoption/orphan-scan.js';
 import { Admission } from './claim/admission.js';
+import { Conversations } from './claim/conversations.js';
 import { SessionReleases } from './claim/session-releases.js';
 import { SessionResolver } from './claim/session-resolver.js';
 import { TurnClaimer } from './claim/turn-claimer.js';
@@ -34,6 +35,7 @@ export class CompletionsModule {
       providers: [
         { provide: CompletionsOptions, useValue: options },
         Admission,
+        Conversations,
         LiveTurns,
         LostAnswers,
         ModelAnswerReader,

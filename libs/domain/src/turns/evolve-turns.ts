@@ -4,6 +4,7 @@ import type { OpenSession, OpenTurn } from '../session-state.js';
 import { remember } from '../session-state.js';
 import { holderOf } from '../surfaces/evolve-surfaces.js';
 import { isOwed } from '../surfaces/tether.js';
+import { isRefusal } from '../transcript/stored-transcript.js';
 
 /** Its epoch is above the session's. */
 export function started(
@@ -46,13 +47,11 @@ export function started(
         epoch,
         runner,
         adoptions: 0,
-        brought: data.message_count,
         startedAt: event.occurred_at,
       },
       turns: number,
       messages: endIndex,
       bytes: (firstIndex < base.messages ? data.kept_bytes : base.bytes) + data.bytes,
-      unanswered: 0,
       systemTurn,
     },
     changes: [...(cut?.changes ?? []), change],
@@ -108,6 +107,7 @@ type Ending = { readonly at: string; readonly caller: CallerPresence | 'unknown'
   | {
       readonly status: 'failed' | 'cancelled';
       readonly errorCode: string;
+      readonly refused: boolean;
       readonly superseded: boolean;
     }
   | { readonly status: 'completed'; readonly output: FoldedEventOf<'turn.completed'>['data'] }
@@ -119,10 +119,15 @@ function endingOf(event: End): Ending {
   switch (event.type) {
     case 'turn.completed':
       return { status: 'completed', caller, output: event.data, at };
-    case 'turn.failed':
-      return { status: 'failed', caller, errorCode: event.data.code, superseded: false, at };
-    case 'turn.cancelled':
-      return { status: 'cancelled', caller, errorCode: event.data.code, superseded: false, at };
+    case 'turn.failed': {
+      const { code: errorCode, reached_model, upstream_status } = event.data;
+      const refused = isRefusal(reached_model, upstream_status);
+      return { status: 'failed', caller, errorCode, refused, superseded: false, at };
+    }
+    case 'turn.cancelled': {
+      const { code: errorCode } = event.data;
+      return { status: 'cancelled', caller, errorCode, refused: false, superseded: false, at };
+    }
   }
 }
 
@@ -131,6 +136,7 @@ function superseded(event: FoldedEventOf<'turn.started'>): Ending {
     status: 'cancelled',
     caller: 'unknown',
     errorCode: 'SBP_TURN_CANCELLED',
+    refused: false,
     superseded: true,
     at: event.occurred_at,
   };
@@ -158,6 +164,7 @@ function close(session: OpenSession, turn: OpenTurn, ending: Ending): Evolution<
     costUsd: output?.cost_usd ?? null,
     snapshotId,
     errorCode: ending.status === 'completed' ? null : ending.errorCode,
+    refused: ending.status !== 'completed' && ending.refused,
     superseded: ending.status !== 'completed' && ending.superseded,
     steps,
     sessionCostUsd: costUsd,
@@ -172,7 +179,6 @@ function close(session: OpenSession, turn: OpenTurn, ending: Ending): Evolution<
       costUsd,
       messages,
       bytes: session.bytes + (output?.bytes ?? 0),
-      unanswered: output === null ? turn.brought : 0,
       checkpoint:
         snapshotId === null ? session.checkpoint : { snapshotId, at: ending.at, step: steps },
     },

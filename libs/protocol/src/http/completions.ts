@@ -8,6 +8,8 @@ export const SbpRequest = z.object({
   session_id: Uuid.nullish(),
   force_new_session: z.boolean().default(false),
   checkpoint_every: z.int().min(1).max(1_000_000).default(1),
+  /** What `messages` is: only what is new, the whole conversation, or to be found out. */
+  history: z.enum(['auto', 'new', 'full']).default('auto'),
 });
 export type SbpRequest = Readonly<z.infer<typeof SbpRequest>>;
 
