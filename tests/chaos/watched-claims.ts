@@ -12,7 +12,7 @@ export function watchedClaims(
   work: WorkWriter,
   { ended, promised }: { readonly ended: Set<string>; readonly promised: Set<string> },
 ): Claims {
-  const watched: Pick<Claims, 'claim' | 'open' | 'release'> = {
+  const watched: Pick<Claims, 'claim' | 'open' | 'seize' | 'release'> = {
     async claim(request) {
       const outcome = await inner.claim(request);
       if (outcome.type === 'claimed') {
@@ -28,6 +28,11 @@ export function watchedClaims(
         points.pass('T1');
       }
       return outcome;
+    },
+    async seize(sessionId, turnId, runner) {
+      const epoch = await inner.seize(sessionId, turnId, runner);
+      if (epoch !== null) points.pass('C1');
+      return epoch;
     },
     async release(release) {
       const { sessionId, turnId, answeredBy } = release;

@@ -16,6 +16,7 @@ import type { WorkWriter } from './work-writer.js';
 const SENT: Partial<Record<LogEventType, Step>> = {
   'turn.started': 'T2',
   'turn.completed': 'T5',
+  'turn.cancelled': 'C2',
   'surface.attached': 'A1',
   'surface.acknowledged': 'K1',
 };
@@ -23,6 +24,7 @@ const ACKNOWLEDGED: Partial<Record<LogEventType, Step>> = {
   'turn.started': 'T3',
   'turn.completed': 'T6',
   'turn.adopted': 'O2',
+  'turn.cancelled': 'C3',
   'surface.acknowledged': 'K2',
 };
 const ENDINGS: readonly LogEventType[] = ['turn.completed', 'turn.failed', 'turn.cancelled'];

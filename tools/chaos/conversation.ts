@@ -20,7 +20,7 @@ const TURN = { least: 300, most: 2_000 };
 const LONG_TURN = { least: 8_000, most: 11_000 };
 const LONG_SHARE = 0.06;
 /** Turns that somebody stops. */
-const CANCELLED_SHARE = 0.07;
+const CANCELLED_SHARE = 0.1;
 /** Callers that stop reading, and those that read slowly. */
 const STALLING_SHARE = 0.004;
 const STEADY_SHARE = 0.02;

@@ -1,6 +1,6 @@
 /**
  * Points at which a process can be made to kill itself: of a turn (T), of an orphan's adoption (O),
- * of a hand-over (H), of an attach (A), of an acknowledgement (K).
+ * of a hand-over (H), of a cancellation (C), of an attach (A), of an acknowledgement (K).
  */
 export const STEPS = {
   T1: 'claim committed, its answer not used',
@@ -14,6 +14,9 @@ export const STEPS = {
   O1: 'claim of an orphan committed, adoption not sent to the log',
   O2: 'adoption acknowledged by the log, the turn not run again',
   H1: 'hand-over begun by a process that was asked to stop',
+  C1: 'claim of a turn taken to stop it, cancellation not sent to the log',
+  C2: 'cancellation sent to the log',
+  C3: 'cancellation acknowledged by the log, nobody told',
   A1: 'attach sent to the log',
   A2: 'attach folded, SESSION_ATTACHED about to be written',
   A3: 'in the middle of a drain',
@@ -31,7 +34,7 @@ export function ownerOf(step: Step): 'completions' | 'gateway' {
 
 /** Steps at which an append is on its way, for more or less long: each is hit in several ways. */
 export function isSent(step: Step): boolean {
-  return ['T2', 'T5', 'A1', 'K1'].includes(step);
+  return ['T2', 'T5', 'C2', 'A1', 'K1'].includes(step);
 }
 
 /** Steps that a process passes only after it was made to, which takes some seconds. */
@@ -46,7 +49,7 @@ export function needsOrphan(step: Step): boolean {
 
 /**
  * Sent to a process by its channel: kill yourself the next time that you pass this step; null takes
- * the last order back. `afterMs` is how long after sending (T2, T5, A1, K1) it dies, if the log
+ * the last order back. `afterMs` is how long after sending (T2, T5, C2, A1, K1) it dies, if the log
  * does not answer first; 0: at once. For T4, how long after the start was acknowledged.
  */
 export interface Arming {

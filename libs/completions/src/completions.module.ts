@@ -5,6 +5,7 @@ import { LostAnswers } from './adoption/lost-answers.js';
 import { OrphanScan } from './adoption/orphan-scan.js';
 import { Admission } from './claim/admission.js';
 import { Probes } from './claim/probes.js';
+import { Conversations } from './claim/conversations.js';
 import { SessionReleases } from './claim/session-releases.js';
 import { SessionResolver } from './claim/session-resolver.js';
 import { TurnClaimer } from './claim/turn-claimer.js';
@@ -46,6 +47,7 @@ export class CompletionsModule {
         { provide: CompletionsOptions, useValue: options },
         Admission,
         Cancellation,
+        Conversations,
         LiveTurns,
         LostAnswers,
         ModelAnswerReader,

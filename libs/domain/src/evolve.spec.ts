@@ -129,7 +129,7 @@ describe('owned events [A3]', () => {
 describe('a cancellation by whoever took the claim [A13]', () => {
   it('ends the open turn, at its own epoch: what its runner states then does not count', () => {
     const log = given(...opened).whenLogged(turnCancelled(20, { caller: 'gone' }));
-    expect(log.session).toMatchObject({ epoch: 20, turn: null, steps: 0, unanswered: 1 });
+    expect(log.session).toMatchObject({ epoch: 20, turn: null, steps: 0, messages: 1 });
     expect(log.changes).toMatchObject([
       { type: 'turn-ended', turnId: TURN, epoch: 20, status: 'cancelled' },
     ]);
@@ -295,13 +295,25 @@ describe('system messages', () => {
   });
 });
 
-describe('the end of the transcript', () => {
-  it('is unanswered while its turn failed or was cancelled, and no other has started', () => {
-    const asked = [user('a'), user('b')];
-    const failed = given(sessionOpened(10), turnStarted(10, { messages: asked }), turnFailed(10));
-    expect(failed.session.unanswered).toBe(2);
-    expect(failed.whenLogged(turnStarted(20, { turn: OTHER_TURN })).session.unanswered).toBe(0);
-    expect(given(...completed).session.unanswered).toBe(0);
+// [SBP-L1-28]
+describe('messages of a turn that failed', () => {
+  const refusedWith = (upstreamStatus: number | null, reachedModel = true) => {
+    const told = { reachedModel, upstreamStatus };
+    return given(...opened).whenLogged(turnFailed(10, told)).changes;
+  };
+
+  it.each([400, 401, 413, 422])('are refused where the model answered %d', (status) => {
+    expect(refusedWith(status)).toMatchObject([{ type: 'turn-ended', refused: true }]);
+  });
+
+  it.each([null, 200, 408, 409, 425, 429, 500, 503])('are not where it answered %s', (status) => {
+    expect(refusedWith(status)).toMatchObject([{ type: 'turn-ended', refused: false }]);
+  });
+
+  it('are not where another than the model answered, or the turn was cancelled', () => {
+    expect(refusedWith(400, false)).toMatchObject([{ refused: false }]);
+    const { changes } = given(...opened).whenLogged(turnCancelled(10));
+    expect(changes).toMatchObject([{ refused: false }]);
   });
 });
 

@@ -10,8 +10,6 @@ export interface OpenTurn {
   readonly runner: ProcessAddress;
   /** How often another process took it over because its runner had died. */
   readonly adoptions: number;
-  /** Messages that it brought. */
-  readonly brought: number;
   readonly startedAt: string;
 }
 
@@ -71,8 +69,6 @@ export interface OpenSession extends Numbered {
   readonly messages: number;
   /** Bytes of those messages, as JSON. */
   readonly bytes: number;
-  /** Messages at the transcript's end that a last turn brought which failed or was cancelled. */
-  readonly unanswered: number;
   /** The number of the turn that brought the system messages in force; 0 for none. */
   readonly systemTurn: number;
   readonly checkpoint: Checkpoint | null;

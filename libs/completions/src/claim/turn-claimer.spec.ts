@@ -5,6 +5,7 @@ import { ProcessIdentity } from '#libs/store';
 import type { CompletionsOptions } from '../completions-options.js';
 import { trackedRequest } from '../testing/test-request.js';
 import type { Admission } from './admission.js';
+import { Conversations } from './conversations.js';
 import type { SessionReleases } from './session-releases.js';
 import { TurnClaimer } from './turn-claimer.js';
 
@@ -26,11 +27,10 @@ function claimer({ claims, presence, wait }: Faked): TurnClaimer {
     claims as Claims,
     { presence: () => Promise.resolve(presence) } as unknown as Freshness,
     {} as SessionReads,
-    {} as Transcripts,
     new ProcessIdentity({ slot: 0, incarnation: SESSION }),
     { wait } as unknown as SessionReleases,
     admission,
-    {} as CompletionsOptions,
+    new Conversations({} as Transcripts, {} as CompletionsOptions),
   );
 }
 

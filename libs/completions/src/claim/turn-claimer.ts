@@ -1,23 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { mayUse, notFound } from '#libs/access';
 import type { OpenSession, SessionState, TranscriptUpdate } from '#libs/domain';
-import { initialState, updateTranscript } from '#libs/domain';
+import { initialState } from '#libs/domain';
 import type { Message } from '#libs/protocol';
 import { SbpError } from '#libs/protocol';
 import type { ClaimOutcome, ClaimTarget, Transcript } from '#libs/store';
-import {
-  Claims,
-  Freshness,
-  ProcessIdentity,
-  SessionReads,
-  Transcripts,
-  emptyTranscript,
-  storedTranscript,
-} from '#libs/store';
+import { Claims, Freshness, ProcessIdentity, SessionReads } from '#libs/store';
 import { Injectable } from '@nestjs/common';
-import { CompletionsOptions } from '../completions-options.js';
 import type { TrackedRequest } from '../http/tracked-request.js';
 import { Admission } from './admission.js';
+import type { Conversation } from './conversations.js';
+import { Conversations } from './conversations.js';
 import { SessionReleases } from './session-releases.js';
 import type { Target } from './session-resolver.js';
 
@@ -37,13 +30,35 @@ const BUSY_TIMEOUT_MS = 60_000;
 /** How often a busy session is tried when nothing tells of its release, in ms. */
 const RETRY_MS = 100;
 
-type ClaimTry =
+/** A session that a request found busy, as it was then. */
+interface Found {
+  readonly sessionId: string;
+  /** How many of its turns had ended. */
+  readonly ended: number;
+  /** Whether the request is known to belong to it: it stays there, whatever is added meanwhile. */
+  readonly isItsOwn: boolean;
+}
+
+/** One try of a request that waits for its session. */
+interface Visit {
+  readonly target: Target;
+  readonly request: TrackedRequest;
+  /** The session that an earlier try found. */
+  readonly found: Found | null;
+}
+
+type Settled =
   | { readonly type: 'claimed'; readonly turn: ClaimedTurn }
-  | { readonly type: 'busy'; readonly sessionId: string }
+  | { readonly type: 'busy'; readonly sessionId: string; readonly found: Found | null };
+
+type ClaimTry =
+  | Settled
   /** No such session is folded; it may just have been opened. */
   | { readonly type: 'unfolded'; readonly sessionId: string }
   /** The agent has no live session. */
-  | { readonly type: 'none' };
+  | { readonly type: 'none' }
+  /** The agent's live session has another conversation. */
+  | { readonly type: 'another' };
 
 type Won = Extract<ClaimOutcome, { type: 'claimed' }> & { readonly turnId: string };
 
@@ -54,11 +69,10 @@ export class TurnClaimer {
     private readonly claims: Claims,
     private readonly freshness: Freshness,
     private readonly reads: SessionReads,
-    private readonly transcripts: Transcripts,
     private readonly identity: ProcessIdentity,
     private readonly releases: SessionReleases,
     private readonly admission: Admission,
-    private readonly options: CompletionsOptions,
+    private readonly conversations: Conversations,
   ) {}
 
   /**
@@ -72,9 +86,10 @@ export class TurnClaimer {
     isWanted: () => boolean,
   ): Promise<ClaimedTurn | null> {
     const deadline = performance.now() + BUSY_TIMEOUT_MS;
+    let found: Found | null = null;
     while (isWanted()) {
       this.admission.mustBeOpen();
-      const attempt = await this.attempt(target, request);
+      const attempt = await this.attempt({ target, request, found });
       if (attempt.type === 'claimed') return attempt.turn;
       if (performance.now() > deadline) {
         throw new SbpError(
@@ -82,15 +97,14 @@ export class TurnClaimer {
           'The session has been busy with another turn for 60 s. Try later.',
         );
       }
+      ({ found } = attempt);
       await this.releases.wait(attempt.sessionId, RETRY_MS);
     }
     return null;
   }
 
-  private async attempt(
-    target: Target,
-    request: TrackedRequest,
-  ): Promise<Extract<ClaimTry, { type: 'claimed' | 'busy' }>> {
+  private async attempt(visit: Visit): Promise<Settled> {
+    const { request, target, found } = visit;
     const { tokenSession, principal } = request.credential;
     switch (target.type) {
       case 'new':
@@ -99,34 +113,35 @@ export class TurnClaimer {
         const { sessionId } = target;
         this.admission.mustBeWritable(sessionId);
         const owner = tokenSession === null ? principal : null;
-        const tried = await this.existing(
-          { type: 'session', sessionId, principal: owner },
-          request,
-        );
+        const tried = await this.existing({ type: 'session', sessionId, principal: owner }, visit);
         if (tried.type === 'claimed' || tried.type === 'busy') return tried;
         if ((await this.freshness.presence(sessionId)) === 'absent') {
           throw notFound(sessionId, 'sbp.session_id');
         }
-        return { type: 'busy', sessionId };
+        return { type: 'busy', sessionId, found };
       }
       case 'live': {
         const { agentId } = request;
-        const tried = await this.existing({ type: 'live', principal, agentId }, request);
-        if (tried.type === 'claimed' || tried.type === 'busy') return tried;
-        return tried.type === 'none'
-          ? this.open(request, 'join')
-          : this.join(tried.sessionId, request);
+        const tried = await this.existing({ type: 'live', principal, agentId }, visit);
+        switch (tried.type) {
+          case 'claimed':
+          case 'busy':
+            return tried;
+          case 'none':
+            return this.open(request, 'join');
+          case 'another':
+            return this.open(request, 'any');
+          case 'unfolded':
+            return this.join(tried.sessionId, request);
+        }
       }
     }
   }
 
   /** The live session is not folded: it was just opened, or whoever was to open it died. */
-  private async join(
-    sessionId: string,
-    request: TrackedRequest,
-  ): Promise<Extract<ClaimTry, { type: 'claimed' | 'busy' }>> {
+  private async join(sessionId: string, request: TrackedRequest): Promise<Settled> {
     if ((await this.freshness.presence(sessionId)) === 'present') {
-      return { type: 'busy', sessionId };
+      return { type: 'busy', sessionId, found: null };
     }
     return this.open(request, { sessionId });
   }
@@ -134,7 +149,7 @@ export class TurnClaimer {
   private async open(
     request: TrackedRequest,
     replaces: 'any' | 'join' | { readonly sessionId: string },
-  ): Promise<Extract<ClaimTry, { type: 'claimed' | 'busy' }>> {
+  ): Promise<Settled> {
     const sessionId = this.admission.newSession();
     const turnId = randomUUID();
     const { agentId } = request;
@@ -142,68 +157,71 @@ export class TurnClaimer {
     const runner = this.identity.address;
     const opening = { sessionId, turnId, runner, principal, agentId, replaces };
     const opened = await this.claims.open(opening);
-    if (opened.type === 'joined') return { type: 'busy', sessionId: opened.sessionId };
+    if (opened.type === 'joined') {
+      return { type: 'busy', sessionId: opened.sessionId, found: null };
+    }
     const { epoch } = opened;
-    const stored = storedTranscript(emptyTranscript, [], 0);
-    return {
-      type: 'claimed',
-      turn: {
-        sessionId,
-        turnId,
-        epoch,
-        state: initialState,
-        system: [],
-        transcript: emptyTranscript,
-        update: updateTranscript(stored, request.completion.messages),
-      },
-    };
+    const claim = { sessionId, turnId, epoch, state: initialState };
+    return { type: 'claimed', turn: turnOf(this.conversations.begin(request), claim) };
   }
 
-  private async existing(target: ClaimTarget, request: TrackedRequest): Promise<ClaimTry> {
+  private async existing(target: ClaimTarget, visit: Visit): Promise<ClaimTry> {
     const turnId = randomUUID();
     const claim = await this.claims.claim({ target, turnId, runner: this.identity.address });
     switch (claim.type) {
       case 'none':
         return claim;
       case 'refused':
-        return this.refused(claim, request);
+        return this.refused(claim, visit);
       case 'claimed':
-        return this.prepare({ ...claim, turnId }, request);
+        return this.prepare({ ...claim, turnId }, visit);
     }
   }
 
-  private refused(
+  private async refused(
     { sessionId, seen }: Extract<ClaimOutcome, { type: 'refused' }>,
-    { credential }: TrackedRequest,
-  ): ClaimTry {
+    { request, target, found }: Visit,
+  ): Promise<ClaimTry> {
     if (seen?.state.phase !== 'open') return { type: 'unfolded', sessionId };
-    if (!mayUse(seen.state, credential)) throw notFound(sessionId, 'sbp.session_id');
-    return { type: 'busy', sessionId };
+    const { state } = seen;
+    if (!mayUse(state, request.credential)) throw notFound(sessionId, 'sbp.session_id');
+    const isKnown = found?.sessionId === sessionId;
+    if (isKnown && found.isItsOwn) return { type: 'busy', sessionId, found };
+    const ended = isKnown ? found.ended : endedTurns(state);
+    const belongs =
+      target.type === 'live' ? await this.conversations.belongs(sessionId, state, request) : true;
+    if (belongs === false) return { type: 'another' };
+    return { type: 'busy', sessionId, found: { sessionId, ended, isItsOwn: belongs === true } };
   }
 
   /** What the turn is to be run on; a claim that comes to nothing is let go. */
-  private async prepare(won: Won, request: TrackedRequest): Promise<ClaimTry> {
+  /** What the turn is to be run on; a claim that comes to nothing is let go. */
+  private async prepare(won: Won, visit: Visit): Promise<ClaimTry> {
     const { sessionId, turnId, epoch } = won;
+    const { request, target, found } = visit;
     try {
       const state = await this.fresh(won);
       if (isFree(state)) {
         this.admission.mustBeWritable(sessionId);
-        this.mustFit(state, request);
-        const [transcript, system] = await Promise.all([
-          this.transcripts.load(sessionId, state),
-          this.transcripts.system(sessionId, state),
-        ]);
-        const stored = storedTranscript(transcript, system, state.unanswered);
-        const update = updateTranscript(stored, request.completion.messages);
-        const turn = { sessionId, turnId, epoch, state, system, transcript, update };
-        return { type: 'claimed', turn };
+        const known = found?.sessionId === sessionId ? found : null;
+        const endedBefore = known?.ended ?? state.turns;
+        const conversation = await this.conversations.goOn(sessionId, state, request, endedBefore);
+        const mayBeAnother = target.type === 'live' && known?.isItsOwn !== true;
+        if (conversation.reading.belongs || !mayBeAnother) {
+          return {
+            type: 'claimed',
+            turn: turnOf(conversation, { sessionId, turnId, epoch, state }),
+          };
+        }
+        await this.letGo(won);
+        return { type: 'another' };
       }
     } catch (error) {
       await this.letGo(won);
       throw error;
     }
     await this.letGo(won);
-    return { type: 'busy', sessionId };
+    return { type: 'busy', sessionId, found };
   }
 
   /** The session as of everything that was acknowledged when the claim was won [A5]. */
@@ -214,18 +232,6 @@ export class TurnClaimer {
     return this.reads.state(sessionId);
   }
 
-  /** Before anything of the conversation is loaded. */
-  private mustFit({ bytes }: OpenSession, request: TrackedRequest): void {
-    const { maxSessionBytes } = this.options;
-    if (bytes + request.bytes <= maxSessionBytes) return;
-    throw new SbpError(
-      'SBP_PAYLOAD_TOO_LARGE',
-      `The conversation has ${bytes} bytes, and the request ${request.bytes}; together they may ` +
-        `have ${maxSessionBytes}. Go on in a new session.`,
-      { param: 'messages' },
-    );
-  }
-
   private letGo({ sessionId, turnId, epoch }: Won): Promise<boolean> {
     return this.releases.release({ sessionId, turnId, epoch, head: null, answeredBy: null });
   }
@@ -234,4 +240,15 @@ export class TurnClaimer {
 /** A session whose fold has an open turn is busy, whatever its claim row says. */
 function isFree(state: SessionState): state is OpenSession {
   return state.phase === 'open' && state.turn === null;
+}
+
+function endedTurns({ turn, turns }: OpenSession): number {
+  return turn === null ? turns : turns - 1;
+}
+
+function turnOf(
+  { system, transcript, reading }: Conversation,
+  claim: Pick<ClaimedTurn, 'sessionId' | 'turnId' | 'epoch' | 'state'>,
+): ClaimedTurn {
+  return { ...claim, system, transcript, update: reading.update };
 }

@@ -63,6 +63,7 @@ export class RequestReader {
         agentId: agentOf(headers),
         sbp: parsed,
         checkpointEvery: parsed?.checkpoint_every ?? 1,
+        history: parsed?.history ?? 'auto',
         completion,
         options: optionsOf(json),
       },

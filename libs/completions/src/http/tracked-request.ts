@@ -1,4 +1,5 @@
 import type { Credential } from '#libs/access';
+import type { History } from '#libs/domain';
 import type { Actor, CompletionRequest, JsonObject, SbpRequest } from '#libs/protocol';
 
 /** A request that belongs to a session, read and checked. */
@@ -14,6 +15,8 @@ export interface TrackedRequest {
   /** Null for a request that is tracked without an `sbp` object. */
   readonly sbp: SbpRequest | null;
   readonly checkpointEvery: number;
+  /** What its messages are. */
+  readonly history: History;
   readonly completion: CompletionRequest;
   /** The body without `model`, `messages` and `sbp`. */
   readonly options: JsonObject;

@@ -28,7 +28,7 @@ export function upstreamRequest(
   const { system, transcript, keeps, messages } = prompt;
   const pieces = [
     Buffer.from(`${head.slice(0, -1)},"messages":[`),
-    ...withCommas([...system.map(json), ...transcript.pieces(keeps), ...messages.map(json)]),
+    ...withCommas([...system.map(json), ...transcript.sent(keeps, messages)]),
     Buffer.from(']}'),
   ];
   // A long one is not copied: the stored piece of it goes out as it is kept.

@@ -1,3 +1,4 @@
+import type { Message } from '#libs/protocol';
 import { CompletionRequest, SbpRequest } from '#libs/protocol';
 import type { Credential } from '#libs/access';
 import type { TrackedRequest } from '../http/tracked-request.js';
@@ -8,6 +9,8 @@ export interface RequestDetails {
   readonly credential?: Partial<Credential>;
   readonly agentId?: string;
   readonly text?: string;
+  /** Instead of one user message with `text`. */
+  readonly messages?: readonly Message[];
   readonly stream?: boolean;
   /** Size of the body. */
   readonly bytes?: number;
@@ -17,15 +20,17 @@ export interface RequestDetails {
 export function trackedRequest(details: RequestDetails = {}): TrackedRequest {
   const { sbp = {}, credential, agentId = 'agent', text = 'Hello.', stream = false } = details;
   const { bytes = 100 } = details;
-  const messages = [{ role: 'user', content: text }];
+  const { messages = [{ role: 'user', content: text }] } = details;
+  const parsed = sbp === null ? null : SbpRequest.parse(sbp);
   return {
     credential: { principal: 'anonymous', tokenSession: null, ...credential },
     by: { principal: 'anonymous', via: 'http' },
     bytes,
     bodyHash: '0'.repeat(64),
     agentId,
-    sbp: sbp === null ? null : SbpRequest.parse(sbp),
+    sbp: parsed,
     checkpointEvery: 1,
+    history: parsed?.history ?? 'auto',
     completion: CompletionRequest.parse({ model: 'm', messages, stream }),
     options: { stream },
   };

@@ -194,7 +194,6 @@ describe('of a turn’s end and its cancellation', () => {
         epoch: 1,
         runner: other.process.address,
         adoptions: 0,
-        brought: 1,
         startedAt: '2026-05-10T15:05:00.000Z',
       },
     };

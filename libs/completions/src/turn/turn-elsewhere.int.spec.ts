@@ -124,10 +124,13 @@ describe('a run that throws', () => {
 describe('a turn whose claim another process has won', () => {
   it('is given up while its model is read, and nothing is appended for it', async () => {
     const { completions, caller, turn } = await running();
-    await takeOver(completions);
+    const higher = await takeOver(completions);
+    const { sessionId: session, turnId } = await openTurn();
+    // Its caller is told when it is known who has the turn.
+    await stage.backend.append(turnAdopted(higher, { session, turn: turnId }));
     await turn;
     expectToldThatItGoesOn(caller);
-    expect(await stage.types()).toEqual(['session.opened', 'turn.started']);
+    expect(await stage.types()).toEqual(['session.opened', 'turn.started', 'turn.adopted']);
   });
 
   it('has no answer to give where the other one came first in the log [A3]', async () => {

@@ -23,7 +23,6 @@ export function opened(
     costUsd: 0,
     messages: 0,
     bytes: 0,
-    unanswered: 0,
     systemTurn: 0,
     checkpoint: null,
     head: 0,

@@ -87,6 +87,7 @@ describe('what is owed to surfaces', () => {
         costUsd: 0.25,
         snapshotId: id(7),
         errorCode: null,
+        refused: false,
         superseded: false,
         steps: 1,
         sessionCostUsd: 0.25,

@@ -1,4 +1,8 @@
 import type { Message } from '#libs/protocol';
+import type { Pair } from './comparison.js';
+import { Comparison } from './comparison.js';
+import { isAnswer, isSystem, sameMessages } from './message-key.js';
+import type { StoredTranscript } from './stored-transcript.js';
 
 /** What a request adds to the stored conversation. */
 export interface TranscriptUpdate {
@@ -12,137 +16,106 @@ export interface TranscriptUpdate {
   readonly system: readonly Message[] | null;
 }
 
-/** The stored conversation, as far as deciding needs it. */
-export interface StoredTranscript {
-  readonly system: readonly Message[];
-  /** Messages in all. */
-  readonly count: number;
-  /** Bytes of the first `keeps` messages, as JSON. */
-  bytesOf(keeps: number): number;
-  /** The last messages: `count` of them, or all if there are fewer. */
-  tail(count: number): readonly Message[];
-  /** How many at the end were brought by a last turn that failed or was cancelled. */
-  readonly unanswered: number;
+/** What the messages of a request are: only what is new, the whole conversation, or either. */
+export type History = 'auto' | 'new' | 'full';
+
+export interface Reading {
+  readonly update: TranscriptUpdate;
+  /**
+   * False where the messages are another conversation; `update` is then what becomes of a session
+   * that was asked for by name.
+   */
+  readonly belongs: boolean;
 }
+
+type New = Pick<TranscriptUpdate, 'keeps' | 'messages'>;
+type Found = New & { readonly belongs: boolean };
 
 /**
  * Decides what is new in `incoming`, since clients differ: some send only the new message, some
- * resend everything. Without any assistant or tool message all of it is new, except that it repeats
- * the messages of a last turn that did not complete. Otherwise new is what follows the longest end
- * of the stored transcript that `incoming` begins with and that contains an assistant or tool
- * message; where there is none, all is appended. It reads no more of the stored transcript than
- * `incoming` is long.
+ * resend everything, some edit. The rules are those of `docs/protocol.md`, in their order.
+ *
+ * `mayCut`: whether an edit may cut stored turns. Where one of them ended after the request arrived
+ * it may not, because its caller was answered while nobody had asked to replace it: then what
+ * follows the common beginning is appended.
  */
-export function updateTranscript(
+export function readMessages(
   stored: StoredTranscript,
   incoming: readonly Message[],
-): TranscriptUpdate {
+  { history, mayCut }: { readonly history: History; readonly mayCut: boolean },
+): Reading {
   const conversation = incoming.filter((message) => !isSystem(message));
   const system = incoming.filter(isSystem);
   const replaced = system.length > 0 && !sameMessages(system, stored.system) ? system : null;
-  const { keeps, messages } = overlap(stored, conversation);
-  return { keeps, keptBytes: stored.bytesOf(keeps), messages, system: replaced };
+  const { belongs, keeps, messages } = find(stored, conversation, history, mayCut);
+  return {
+    update: { keeps, keptBytes: stored.bytesOf(keeps), messages, system: replaced },
+    belongs,
+  };
 }
 
-function overlap(
+function find(
   stored: StoredTranscript,
   incoming: readonly Message[],
-): Pick<TranscriptUpdate, 'keeps' | 'messages'> {
-  const { count, unanswered } = stored;
-  const append = { keeps: count, messages: incoming };
-  if (!incoming.some(isAnswer)) {
-    const repeats =
-      unanswered > 0 &&
-      unanswered === incoming.length &&
-      sameMessages(stored.tail(unanswered), incoming);
-    return repeats ? { keeps: count - unanswered, messages: incoming } : append;
+  history: History,
+  mayCut: boolean,
+): Found {
+  const after = ({ keeps, taken }: Pair): New => ({ keeps, messages: incoming.slice(taken) });
+  const appended = (taken: number): New => after({ keeps: stored.count, taken });
+  const edited = (from: Pair): New => (mayCut ? after(from) : appended(from.taken));
+  switch (history) {
+    case 'new':
+      return { ...appended(0), belongs: true };
+    case 'full':
+      return findWhole(new Comparison(stored, incoming));
+    case 'auto': {
+      const found = incoming.some(isAnswer)
+        ? findByAnswers(new Comparison(stored, incoming))
+        : findQuestions(new Comparison(stored, incoming));
+      return found === null
+        ? { ...appended(0), belongs: stored.count === 0 }
+        : { ...found, belongs: true };
+    }
   }
-  const kept = longestOverlap(
-    stored.tail(incoming.length).map(messageKey),
-    incoming.map(messageKey),
-    incoming.findIndex(isAnswer) + 1,
-  );
-  return kept === null ? append : { keeps: count, messages: incoming.slice(kept) };
-}
 
-/**
- * The length of the longest end of `stored` that `incoming` begins with, or null below `least`.
- * Linear in both (the prefix function of Knuth, Morris and Pratt), for a client chooses how long
- * and how repetitive they are.
- */
-function longestOverlap(
-  stored: readonly string[],
-  incoming: readonly string[],
-  least: number,
-): number | null {
-  const borders: number[] = [0];
-  const extend = (length: number, key: string | undefined): number => {
-    let matched = length === incoming.length ? (borders[length - 1] ?? 0) : length;
-    while (matched > 0 && incoming[matched] !== key) matched = borders[matched - 1] ?? 0;
-    return incoming[matched] === key ? matched + 1 : 0;
-  };
-  for (let index = 1; index < incoming.length; index++) {
-    borders.push(extend(borders[index - 1] ?? 0, incoming[index]));
+  /** Rule 1. */
+  function findQuestions(comparison: Comparison): New {
+    const repeated = comparison.repeatedEnd();
+    return repeated === null ? appended(0) : after({ keeps: repeated, taken: 0 });
   }
-  const overlap = stored.reduce(extend, 0);
-  return overlap >= least ? overlap : null;
-}
 
-export function isSystem(message: Message): boolean {
-  return message.role === 'system' || message.role === 'developer';
-}
+  /** Rules 2 to 4. */
+  function findByAnswers(comparison: Comparison): New | null {
+    const common = comparison.commonBeginning();
+    const next = continued(comparison, common.isWhole ? common.length : comparison.overlap());
+    if (next !== null) return next;
+    if (common.lastAnswer?.hasAssistant === true) return edited(common.lastAnswer);
+    const answered = incoming.findLastIndex(isAnswer) + 1;
+    if (comparison.standsInside(answered)) return continued(comparison, answered);
+    // The answers of tools alone, for a client that sends only what is new.
+    return comparison.answersCall() ? appended(0) : null;
+  }
 
-function isAnswer(message: Message): boolean {
-  return message.role === 'assistant' || message.role === 'tool' || message.role === 'function';
-}
+  /** The incoming messages before `from` are stored. Null where they hold no answer. */
+  function continued(comparison: Comparison, from: number): New | null {
+    const { matched, lastTurn } = comparison.inEnd(from);
+    if (!incoming.slice(0, matched.taken).some(isAnswer)) return null;
+    const isRetry = lastTurn !== null && matched.taken === incoming.length;
+    return isRetry ? after(lastTurn) : appended(matched.taken);
+  }
 
-function sameMessages(left: readonly Message[], right: readonly Message[]): boolean {
-  return (
-    left.length === right.length &&
-    left.every((message, index) => messageKey(message) === keyAt(right, index))
-  );
-}
-
-function keyAt(messages: readonly Message[], index: number): string | null {
-  const message = messages[index];
-  return message === undefined ? null : messageKey(message);
-}
-
-/**
- * Equal for messages that count as the same: by role and normalised content, tool messages by the
- * call they answer.
- */
-function messageKey(message: Message): string {
-  return message.role === 'tool'
-    ? `tool ${message.tool_call_id ?? ''}`
-    : `${message.role} ${normalisedContent(message)}`;
-}
-
-/** A string equals one text part; null equals absent. */
-function normalisedContent(message: Message): string {
-  const { content } = message;
-  if (content === undefined || content === null) return '[]';
-  const parts = typeof content === 'string' ? [{ type: 'text', text: content }] : content;
-  return JSON.stringify(parts, sortedKeys);
-}
-
-function sortedKeys(_key: string, value: unknown): unknown {
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-/** The text that a turn says to a human: what its assistant messages hold, joined. */
-export function turnText(output: readonly Message[]): string {
-  return output
-    .filter((message) => message.role === 'assistant')
-    .map((message) => textOf(message.content))
-    .join('');
-}
-
-function textOf(content: Message['content']): string {
-  if (content === undefined || content === null) return '';
-  if (typeof content === 'string') return content;
-  return content
-    .map((part) => (part.type === 'text' && typeof part['text'] === 'string' ? part['text'] : ''))
-    .join('');
+  function findWhole(comparison: Comparison): Found {
+    const common = comparison.commonBeginning();
+    if (!common.isWhole) {
+      // From the last answer on, so that a regeneration that fails leaves its question whole.
+      const from = common.lastAnswer ?? { keeps: 0, taken: 0 };
+      return { ...edited(from), belongs: common.length > 0 };
+    }
+    const { matched, lastTurn } = comparison.inEnd(common.length);
+    const isRetry = lastTurn !== null && matched.taken === incoming.length;
+    return {
+      ...(isRetry ? after(lastTurn) : edited(matched)),
+      belongs: matched.taken > 0 || stored.count === 0,
+    };
+  }
 }

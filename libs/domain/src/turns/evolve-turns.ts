@@ -4,6 +4,7 @@ import type { OpenSession, OpenTurn } from '../session-state.js';
 import { remember } from '../session-state.js';
 import { holderOf } from '../surfaces/evolve-surfaces.js';
 import { isOwed } from '../surfaces/tether.js';
+import { isRefusal } from '../transcript/stored-transcript.js';
 
 /** Its epoch is above the session's. */
 export function started(
@@ -46,13 +47,11 @@ export function started(
         epoch,
         runner,
         adoptions: 0,
-        brought: data.message_count,
         startedAt: event.occurred_at,
       },
       turns: number,
       messages: endIndex,
       bytes: (firstIndex < base.messages ? data.kept_bytes : base.bytes) + data.bytes,
-      unanswered: 0,
       systemTurn,
     },
     changes: [...(cut?.changes ?? []), change],
@@ -125,6 +124,7 @@ type Ending = { readonly at: string; readonly caller: CallerPresence | 'unknown'
       readonly status: 'failed' | 'cancelled';
       readonly errorCode: string;
       readonly usage: Usage | null;
+      readonly refused: boolean;
       readonly superseded: boolean;
     }
   | { readonly status: 'completed'; readonly output: FoldedEventOf<'turn.completed'>['data'] }
@@ -137,12 +137,15 @@ function endingOf(event: End): Ending {
     case 'turn.completed':
       return { status: 'completed', caller, output: event.data, at };
     case 'turn.failed': {
-      const { code: errorCode } = event.data;
-      return { status: 'failed', caller, errorCode, usage: null, superseded: false, at };
+      const { code: errorCode, reached_model, upstream_status } = event.data;
+      const refused = isRefusal(reached_model, upstream_status);
+      const how = { errorCode, usage: null, refused, superseded: false } as const;
+      return { status: 'failed', caller, ...how, at };
     }
     case 'turn.cancelled': {
       const { code: errorCode, usage } = event.data;
-      return { status: 'cancelled', caller, errorCode, usage, superseded: false, at };
+      const how = { errorCode, usage, refused: false, superseded: false } as const;
+      return { status: 'cancelled', caller, ...how, at };
     }
   }
 }
@@ -153,6 +156,7 @@ function superseded(event: FoldedEventOf<'turn.started'>): Ending {
     caller: 'unknown',
     errorCode: 'SBP_TURN_CANCELLED',
     usage: null,
+    refused: false,
     superseded: true,
     at: event.occurred_at,
   };
@@ -181,6 +185,7 @@ function close(session: OpenSession, turn: OpenTurn, ending: Ending): Evolution<
     costUsd: output?.cost_usd ?? null,
     snapshotId,
     errorCode: ending.status === 'completed' ? null : ending.errorCode,
+    refused: ending.status !== 'completed' && ending.refused,
     superseded: ending.status !== 'completed' && ending.superseded,
     steps,
     sessionCostUsd: costUsd,
@@ -195,7 +200,6 @@ function close(session: OpenSession, turn: OpenTurn, ending: Ending): Evolution<
       costUsd,
       messages,
       bytes: session.bytes + (output?.bytes ?? 0),
-      unanswered: output === null ? turn.brought : 0,
       checkpoint:
         snapshotId === null ? session.checkpoint : { snapshotId, at: ending.at, step: steps },
     },

@@ -168,14 +168,25 @@ export function turnCompleted(
   };
 }
 
-export function turnFailed(epoch: number, details: EndedDetails = {}): LogEventOf<'turn.failed'> {
+export interface FailedDetails extends EndedDetails {
+  readonly reachedModel?: boolean;
+  readonly upstreamStatus?: number | null;
+}
+
+export function turnFailed(epoch: number, details: FailedDetails = {}): LogEventOf<'turn.failed'> {
   const { turn = TURN, caller = 'connected' } = details;
+  const { reachedModel = true, upstreamStatus = null } = details;
   return {
     ...envelope(details),
     type: 'turn.failed',
     turn_id: turn,
     epoch,
-    data: { code: FAILURE.code, caller, reached_model: true, upstream_status: null },
+    data: {
+      code: FAILURE.code,
+      caller,
+      reached_model: reachedModel,
+      upstream_status: upstreamStatus,
+    },
     content: { message: FAILURE.message },
   };
 }

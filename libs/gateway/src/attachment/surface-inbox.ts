@@ -21,6 +21,8 @@ export class SurfaceInbox {
         return;
       // For runners of turns.
       case 'watch':
+      case 'stop':
+      case 'stopped':
     }
   }
 }

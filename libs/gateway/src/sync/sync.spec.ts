@@ -135,7 +135,6 @@ class World {
       epoch: ++this.epoch,
       runner: RUNNER,
       adoptions: 0,
-      brought: 0,
       startedAt: '2026-05-10T15:05:00.000Z',
     };
   }
@@ -268,7 +267,6 @@ function session(turn: OpenTurn | null, head: number): OpenSession {
     costUsd: 0,
     messages: 0,
     bytes: 0,
-    unanswered: 0,
     systemTurn: 0,
     checkpoint: null,
     head,

@@ -10,6 +10,8 @@ export const SbpRequest = z.object({
   checkpoint_every: z.int().min(1).max(1_000_000).default(1),
   /** What becomes of the turn when its HTTP caller goes away. */
   on_disconnect: z.enum(['continue', 'cancel']).default('continue'),
+  /** What `messages` is: only what is new, the whole conversation, or to be found out. */
+  history: z.enum(['auto', 'new', 'full']).default('auto'),
 });
 export type SbpRequest = Readonly<z.infer<typeof SbpRequest>>;
 

@@ -76,6 +76,10 @@ export class TurnRow {
   @Column({ name: 'error_code', type: 'varchar', length: 64, nullable: true })
   errorCode!: string | null;
 
+  /** 1 where the model itself did not take its messages: they are not sent to it again. */
+  @Column({ type: 'int' })
+  refused!: number;
+
   /** Turns of the session that had completed after it. */
   @Column({ type: 'int', nullable: true })
   steps!: number | null;

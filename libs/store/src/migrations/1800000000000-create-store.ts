@@ -87,6 +87,7 @@ const tables = [
       column('cost_usd', double, nullable),
       column('snapshot_id', id, nullable),
       column('error_code', varchar(64), nullable),
+      column('refused', int),
       column('steps', int, nullable),
       column('session_cost_usd', double, nullable),
       column('started_at', time),

@@ -182,6 +182,7 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
         costUsd: null,
         snapshotId: null,
         error: null,
+        runner: processAt(1),
         startedAt: instant(1),
         endedAt: null,
       });

@@ -22,15 +22,16 @@ async function insert(transaction: EntityManager, { inserted }: TurnWrites): Pro
   await rows(transaction)`
     INSERT INTO turns (session_id, number, turn_id, epoch, runner_slot, runner_incarnation, status,
       seq, first_index, end_index, visible_end, system_turn, model, checkpoint_every, request,
-      output, model_used, usage, cost_usd, snapshot_id, error_code, steps, session_cost_usd,
-      started_at, ended_at)
+      output, model_used, usage, cost_usd, snapshot_id, error_code, refused, steps,
+      session_cost_usd, started_at, ended_at)
     VALUES ${tuples(
       [...inserted.values()].map((turn) => [
         ...[turn.sessionId, turn.number, turn.turnId, turn.epoch, turn.runnerSlot],
         ...[turn.runnerIncarnation, turn.status, turn.seq, turn.firstIndex, turn.endIndex],
         ...[turn.visibleEnd, turn.systemTurn, turn.model, turn.checkpointEvery, turn.request],
         ...[turn.output, turn.modelUsed, turn.usage, turn.costUsd, turn.snapshotId],
-        ...[turn.errorCode, turn.steps, turn.sessionCostUsd, turn.startedAt, turn.endedAt],
+        ...[turn.errorCode, turn.refused, turn.steps, turn.sessionCostUsd, turn.startedAt],
+        turn.endedAt,
       ]),
     )}`;
 }
@@ -51,20 +52,22 @@ async function adopt(transaction: EntityManager, { adopted }: TurnWrites): Promi
 
 async function end(transaction: EntityManager, { ended }: TurnWrites): Promise<void> {
   await rows(transaction)`
-    WITH ended (session_id, number, epoch, status, seq, end_index, output, model_used, usage, cost_usd,
-      snapshot_id, error_code, steps, session_cost_usd, ended_at) AS (VALUES ${tuples(
+    WITH ended (session_id, number, epoch, status, seq, end_index, output, model_used, usage,
+      cost_usd, snapshot_id, error_code, refused, steps, session_cost_usd, ended_at) AS (VALUES ${tuples(
         [...ended.values()].map((turn) => [
           ...[turn.sessionId, turn.number, turn.epoch, turn.status, turn.seq, turn.endIndex],
           ...[turn.output, turn.modelUsed, turn.usage, turn.costUsd, turn.snapshotId],
-          ...[turn.errorCode, turn.steps, turn.sessionCostUsd, turn.endedAt],
+          ...[turn.errorCode, turn.refused, turn.steps, turn.sessionCostUsd, turn.endedAt],
         ]),
       )})
-    UPDATE turns SET epoch = CAST(ended.epoch AS bigint), status = ended.status, seq = CAST(ended.seq AS integer),
+    UPDATE turns SET epoch = CAST(ended.epoch AS bigint), status = ended.status,
+      seq = CAST(ended.seq AS integer),
       end_index = CAST(ended.end_index AS integer),
       visible_end = CAST(ended.end_index AS integer), output = ended.output,
       model_used = ended.model_used, usage = ended.usage,
       cost_usd = CAST(ended.cost_usd AS double precision), snapshot_id = ended.snapshot_id,
-      error_code = ended.error_code, steps = CAST(ended.steps AS integer),
+      error_code = ended.error_code, refused = CAST(ended.refused AS integer),
+      steps = CAST(ended.steps AS integer),
       session_cost_usd = CAST(ended.session_cost_usd AS double precision),
       ended_at = ended.ended_at
     FROM ended

@@ -26,6 +26,7 @@ type EndColumns = Pick<
   | 'costUsd'
   | 'snapshotId'
   | 'errorCode'
+  | 'refused'
   | 'steps'
   | 'sessionCostUsd'
   | 'endedAt'
@@ -128,6 +129,7 @@ function turnColumns(
     costUsd: null,
     snapshotId: null,
     errorCode: null,
+    refused: 0,
     steps: null,
     sessionCostUsd: null,
     startedAt: change.startedAt,
@@ -152,6 +154,7 @@ function endColumns(change: ChangeOf<'turn-ended'>, content: string | null): End
     costUsd: change.costUsd,
     snapshotId: change.snapshotId,
     errorCode: change.errorCode,
+    refused: change.refused ? 1 : 0,
     steps: change.steps,
     sessionCostUsd: change.sessionCostUsd,
     endedAt: change.endedAt,

@@ -1,13 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { messageBytes } from '#libs/domain';
+import { user } from '#libs/domain/testing';
 import { CachedTranscripts } from './cached-transcripts.js';
-import { emptyTranscript } from './transcript.js';
+import { StoredTurn, emptyTranscript } from './transcript.js';
 import type { Transcript } from './transcript.js';
+
+/** Bytes of a message that says nothing. */
+const EMPTY = messageBytes([user('')]);
+
+function turn(firstIndex: number, text: string): StoredTurn {
+  return StoredTurn.of(firstIndex, 'answered', [user(text)]);
+}
 
 /** A conversation of one message, of so many bytes. */
 function transcript(bytes: number, turns = 1): Transcript {
-  const texts = [JSON.stringify('x'.repeat(bytes - 2))];
-  const made = emptyTranscript.extended([{ number: turns, firstIndex: 0, texts }], turns);
+  const made = emptyTranscript.extended([turn(0, 'x'.repeat(bytes - EMPTY))], turns);
   if (made === null) throw new Error('it follows nothing');
   return made;
 }
@@ -26,7 +34,7 @@ describe('cached transcripts', () => {
   it('never are more than the limit, whatever comes', () => {
     const step = fc.record({
       name: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'),
-      bytes: fc.integer({ min: 2, max: 120 }),
+      bytes: fc.integer({ min: EMPTY, max: 120 }),
       turns: fc.integer({ min: 1, max: 5 }),
       isRead: fc.boolean(),
     });
@@ -57,16 +65,16 @@ describe('cached transcripts', () => {
     expect(cache.get('a')?.turns).toBe(2);
     cache.set('a', transcript(90, 3));
     expect(cache.get('a')?.turns).toBe(3);
-    cache.set('b', transcript(10));
-    expect(cache.get('a')?.turns).toBe(3);
+    cache.set('b', transcript(30));
+    expect(cache.get('a')).toBeNull();
   });
 });
 
 describe('a transcript', () => {
   it('shares its beginning with what it is extended to, and does not change', () => {
     const first = transcript(30);
-    const second = first.extended([{ number: 2, firstIndex: 1, texts: ['"y"'] }], 2);
-    expect([first.count, second?.count, second?.bytes]).toEqual([1, 2, 33]);
+    const second = first.extended([turn(1, 'y')], 2);
+    expect([first.count, second?.count, second?.bytes]).toEqual([1, 2, 31 + EMPTY]);
   });
 
   it('knows of turns that brought nothing', () => {
@@ -75,6 +83,6 @@ describe('a transcript', () => {
   });
 
   it('is not extended by a turn that cut it', () => {
-    expect(transcript(30).extended([{ number: 2, firstIndex: 0, texts: ['"y"'] }], 2)).toBeNull();
+    expect(transcript(30).extended([turn(0, 'y')], 2)).toBeNull();
   });
 });

@@ -1,34 +1,72 @@
+import type { TurnOutcome, TurnView } from '#libs/domain';
+import { danglingCalls, usesTools } from '#libs/domain';
 import type { Message } from '#libs/protocol';
 
 /** A turn's visible messages, each as JSON. */
-export interface StoredTurn {
-  readonly number: number;
-  /** The place of its first message in the transcript. */
-  readonly firstIndex: number;
-  readonly texts: readonly string[];
+export class StoredTurn implements TurnView {
+  private constructor(
+    /** The place of its first message in the transcript. */
+    readonly firstIndex: number,
+    readonly outcome: TurnOutcome,
+    readonly texts: readonly string[],
+    /** Whether tool calls, or answers to them, are among its messages. */
+    readonly usesTools: boolean,
+  ) {}
+
+  static of(firstIndex: number, outcome: TurnOutcome, messages: readonly Message[]): StoredTurn {
+    const texts = messages.map((message) => JSON.stringify(message));
+    return new StoredTurn(firstIndex, outcome, texts, usesTools(messages));
+  }
+
+  get size(): number {
+    return this.texts.length;
+  }
+
+  placeOf(at: number): number {
+    return this.firstIndex + at;
+  }
+
+  messages(): readonly Message[] {
+    return this.texts.map((text) => JSON.parse(text) as Message);
+  }
 }
 
 /** Turns that are joined into one buffer at a time. */
 const JOIN = 64;
 
+/** The first messages, as they go to a model, in one piece with commas between them. */
+interface Joined {
+  /** The turn, by its place in the list, and the message of it that come next. */
+  readonly turn: number;
+  readonly message: number;
+  readonly text: Buffer;
+}
+
 /**
  * A session's conversation, as JSON: it goes to the model as it stands, so a message is parsed only
- * where it must be compared. What is extended shares its beginning with what it was made of.
+ * where it must be compared, and where tools are called. What is extended shares its beginning with
+ * what it was made of.
  */
 export class Transcript {
   private constructor(
     /** How many turns of the session it knows of, visible or not. */
     readonly turns: number,
-    private readonly parts: readonly StoredTurn[],
-    /** The first `joined.parts` turns in one piece, with commas between the messages. */
-    private readonly joined: { readonly parts: number; readonly text: Buffer },
+    /** Those of which something is visible. */
+    readonly parts: readonly StoredTurn[],
+    private readonly joined: Joined,
     /** Messages. */
     readonly count: number,
     /** Bytes of the messages. */
     readonly bytes: number,
   ) {}
 
-  static readonly empty = new Transcript(0, [], { parts: 0, text: Buffer.alloc(0) }, 0, 0);
+  static readonly empty = new Transcript(
+    0,
+    [],
+    { turn: 0, message: 0, text: Buffer.alloc(0) },
+    0,
+    0,
+  );
 
   /** With the turns that came since; null where one of them cut what is here. */
   extended(added: readonly StoredTurn[], turns: number): Transcript | null {
@@ -52,39 +90,99 @@ export class Transcript {
     }, 0);
   }
 
-  /** The last messages, at most `count`. */
-  tail(count: number): readonly Message[] {
-    const texts: string[] = [];
-    for (let at = this.parts.length - 1; at >= 0 && texts.length < count; at--) {
-      texts.unshift(...(this.parts[at]?.texts.slice(-(count - texts.length)) ?? []));
-    }
-    return texts.map((text) => JSON.parse(text) as Message);
+  /** All messages. */
+  messages(): readonly Message[] {
+    return this.parts.flatMap((part) => part.messages());
   }
 
-  /** The first messages as JSON: runs of them, with commas between the messages of a run. */
-  pieces(count: number): readonly Buffer[] {
-    if (count === 0) return [];
-    if (count < this.count) {
-      const texts = this.parts.flatMap(({ firstIndex, texts }) =>
-        texts.slice(0, Math.max(0, count - firstIndex)),
-      );
-      return [Buffer.from(texts.join(','))];
-    }
-    const rest = this.parts.slice(this.joined.parts).flatMap(({ texts }) => texts);
+  /**
+   * What a model is sent of the first `count` messages with others behind them, as JSON: runs of
+   * messages, with commas between the messages of a run. Left out are those that the model refused,
+   * and the calls that nobody answered before the conversation went on.
+   */
+  sent(count: number, following: readonly Message[]): readonly Buffer[] {
+    const isWhole = count >= this.count;
+    const rest = isWhole ? unjoined(this.parts, this.joined) : this.firstParts(count);
+    const texts = [
+      ...rest.flatMap(({ texts }) => texts),
+      ...following.map((message) => JSON.stringify(message)),
+    ];
+    const mayDangle = rest.some((part) => part.usesTools) || usesTools(following);
+    const { sent } = mayDangle ? settled(texts) : { sent: texts };
     return [
-      ...(this.joined.text.length === 0 ? [] : [this.joined.text]),
-      ...(rest.length === 0 ? [] : [Buffer.from(rest.join(','))]),
+      ...(isWhole && this.joined.text.length > 0 ? [this.joined.text] : []),
+      ...(sent.length === 0 ? [] : [Buffer.from(sent.join(','))]),
     ];
   }
 
-  private join(parts: readonly StoredTurn[]): Transcript['joined'] {
-    const { parts: done, text } = this.joined;
-    if (parts.length - done < JOIN) return this.joined;
-    const texts = parts.slice(done).flatMap((part) => part.texts);
-    const pieces = text.length === 0 ? [] : [text];
-    const joined = withCommas([...pieces, Buffer.from(texts.join(','))]);
-    return { parts: parts.length, text: Buffer.concat(joined) };
+  private firstParts(count: number): readonly SentPart[] {
+    return this.parts
+      .filter(({ firstIndex, outcome }) => firstIndex < count && outcome !== 'refused')
+      .map(({ firstIndex, texts, usesTools }) => {
+        return { texts: texts.slice(0, count - firstIndex), usesTools };
+      });
   }
+
+  /** Joins what will not change any more: not a message whose calls may still be answered. */
+  private join(parts: readonly StoredTurn[]): Joined {
+    const { joined } = this;
+    if (parts.length - joined.turn < JOIN) return joined;
+    const rest = unjoined(parts, joined);
+    const texts = rest.flatMap((part) => part.texts);
+    const { sent, open } = rest.some((part) => part.usesTools)
+      ? settled(texts)
+      : { sent: texts, open: 0 };
+    const text = Buffer.from(sent.slice(0, sent.length - open).join(','));
+    const pieces = [joined.text, text].filter(({ length }) => length > 0);
+    return { ...behind(parts, open), text: Buffer.concat(withCommas(pieces)) };
+  }
+}
+
+/** What of a turn goes to a model. */
+interface SentPart {
+  readonly texts: readonly string[];
+  readonly usesTools: boolean;
+}
+
+function unjoined(parts: readonly StoredTurn[], { turn, message }: Joined): readonly SentPart[] {
+  return parts
+    .slice(turn)
+    .map(({ texts, usesTools, outcome }, at) => ({
+      texts: at === 0 ? texts.slice(message) : texts,
+      usesTools,
+      outcome,
+    }))
+    .filter(({ outcome }) => outcome !== 'refused');
+}
+
+/**
+ * Messages without the calls that nobody answered. The last `open` of them may still change,
+ * because what follows may answer their calls.
+ */
+function settled(texts: readonly string[]): {
+  readonly sent: readonly string[];
+  readonly open: number;
+} {
+  const messages = texts.map((text) => JSON.parse(text) as Message);
+  const { replaced, openFrom } = danglingCalls(messages);
+  const sent = texts.flatMap((text, place) => {
+    const other = replaced.get(place);
+    if (other === undefined) return [text];
+    return other === null ? [] : [JSON.stringify(other)];
+  });
+  return { sent, open: texts.length - openFrom };
+}
+
+/** The place of the last `open` messages that go to a model. */
+function behind(parts: readonly StoredTurn[], open: number): Omit<Joined, 'text'> {
+  let rest = open;
+  for (let turn = parts.length - 1; turn >= 0 && rest > 0; turn--) {
+    const part = parts[turn];
+    if (part === undefined || part.outcome === 'refused') continue;
+    if (part.size >= rest) return { turn, message: part.size - rest };
+    rest -= part.size;
+  }
+  return { turn: parts.length, message: 0 };
 }
 
 export const emptyTranscript = Transcript.empty;

@@ -63,7 +63,7 @@ describe.each(DIALECTS)('transcripts on %s', (dialect) => {
   const contentsOf = (messages: readonly Message[]) => messages.map(({ content }) => content);
   const loaded = async (from = transcripts): Promise<unknown[]> => {
     const transcript = await from.load(SESSION, await session());
-    return contentsOf(transcript.tail(transcript.count));
+    return contentsOf(transcript.messages());
   };
   const paged = async (from = 0, limit = 1_000): Promise<unknown[]> =>
     contentsOf((await transcripts.page(SESSION, from, limit)).map(({ message }) => message));
@@ -136,28 +136,29 @@ describe.each(DIALECTS)('transcripts on %s', (dialect) => {
     expect(await asOf(2)).toEqual(all.slice(0, 4));
   });
 
-  it('keep the questions of a turn that failed, and say how many of them nobody answered', async () => {
+  it('keep the questions of a turn that failed, and say that nobody answered them', async () => {
     const messages = [user('two'), user('more')];
     const told = { turn: turn(2), after: 1, keeps: 2 };
     await store.fold(...answered, turnStarted(20, { ...told, messages }), turnFailed(20, told));
     expect(await loaded()).toEqual(['one', '1', 'two', 'more']);
     const state = await session();
-    expect(state).toMatchObject({ unanswered: 2, steps: 1 });
+    expect(state.steps).toBe(1);
     const transcript = await transcripts.load(SESSION, state);
-    const stored = storedTranscript(transcript, [], state.unanswered);
-    expect(stored).toMatchObject({ count: 4, unanswered: 2, system: [] });
-    expect(stored.tail(2)).toEqual(messages);
+    const stored = storedTranscript(transcript, []);
+    expect(stored).toMatchObject({ count: 4, system: [] });
+    expect(stored.turns.map(({ outcome }) => outcome)).toEqual(['answered', 'unanswered']);
+    expect(stored.turns[1]?.messages()).toEqual(messages);
+    expect([0, 1, 2].map((at) => stored.turns[1]?.placeOf(at))).toEqual([2, 3, 4]);
     expect(stored.bytesOf(2)).toBe(
       JSON.stringify(user('one')).length + JSON.stringify(assistant('1')).length,
     );
     expect(await transcripts.asOf(SESSION, 2)).toMatchObject({ steps: 1, totalCostUsd: 0.25 });
   });
 
-  it('have the questions of a turn that is open, which are not unanswered yet', async () => {
+  it('have the questions of a turn that is open', async () => {
     const told = { turn: turn(2), after: 1, keeps: 2, messages: [user('two')] };
     await store.fold(...answered, turnStarted(20, told));
     for (const now of [await loaded(), await paged()]) expect(now).toEqual(['one', '1', 'two']);
-    expect((await session()).unanswered).toBe(0);
   });
 
   it('of a session whose last turn was open are read anew when it has ended', async () => {
@@ -211,7 +212,7 @@ describe.each(DIALECTS)('transcripts on %s', (dialect) => {
     await store.fold(...log.slice(11));
     const transcript = await transcripts.load(SESSION, await session());
     for (const count of [0, 1, 9, 129, 299, 300]) {
-      const json = transcript.pieces(count).map(String).join(',');
+      const json = transcript.sent(count, []).map(String).join(',');
       expect(json).toBe(texts.slice(0, count).join(','));
     }
   });

@@ -4,8 +4,8 @@ import type { Database } from '#libs/sql';
 import { raw } from '#libs/sql';
 import { integer, rows } from '../statement.js';
 import { CachedTranscripts } from './cached-transcripts.js';
-import { emptyTranscript } from './transcript.js';
-import type { StoredTurn, Transcript } from './transcript.js';
+import { StoredTurn, emptyTranscript } from './transcript.js';
+import type { Transcript } from './transcript.js';
 import { readOutput, readRequest } from './turn-content.js';
 
 /** A message of a transcript, with the turn that brought it. */
@@ -30,11 +30,15 @@ export interface TranscriptAsOf {
 }
 
 interface StoredRow {
-  readonly number: number;
   readonly firstIndex: number;
   readonly visibleEnd: number;
   readonly request: string;
   readonly output: string | null;
+}
+
+interface VisibleRow extends StoredRow {
+  readonly status: string;
+  readonly refused: number;
 }
 
 interface EntryRow extends StoredRow {
@@ -46,6 +50,7 @@ interface EntryRow extends StoredRow {
 }
 
 interface AsOfRow extends EntryRow {
+  readonly number: number;
   readonly endIndex: number;
   readonly steps: number | null;
   readonly sessionCostUsd: number | null;
@@ -71,8 +76,15 @@ export class Transcripts {
     this.cache = new CachedTranscripts(cacheBytes);
   }
 
-  /** The conversation as `session` knows it. */
+  /** The conversation as `session` knows it, while no other process may change it. */
   async load(sessionId: string, session: OpenSession): Promise<Transcript> {
+    const transcript = await this.loadUnlessChanged(sessionId, session);
+    if (transcript !== null) return transcript;
+    throw new Error(`the transcript of session ${sessionId} changed while it was read`);
+  }
+
+  /** As `load`; null where the session has changed since `session` was read. */
+  async loadUnlessChanged(sessionId: string, session: OpenSession): Promise<Transcript | null> {
     if (session.turns === 0) return emptyTranscript;
     const kept = this.cache.get(sessionId);
     // An open turn's messages may still be followed by its answer: it is read anew until it ends.
@@ -86,9 +98,7 @@ export class Transcripts {
             (await this.visible(sessionId, 0)).map(storedTurn),
             session.turns,
           );
-    if (transcript === null || transcript.count !== session.messages) {
-      throw new Error(`the transcript of session ${sessionId} changed while it was read`);
-    }
+    if (transcript?.count !== session.messages) return null;
     if (session.turn === null) this.cache.set(sessionId, transcript);
     return transcript;
   }
@@ -141,11 +151,11 @@ export class Transcripts {
     };
   }
 
-  private visible(sessionId: string, after: number): Promise<readonly StoredRow[]> {
+  private visible(sessionId: string, after: number): Promise<readonly VisibleRow[]> {
     return this.database.read(
-      (reader) => rows(reader)<StoredRow>`
-        SELECT number, first_index AS "firstIndex", visible_end AS "visibleEnd", request, output
-        FROM turns
+      (reader) => rows(reader)<VisibleRow>`
+        SELECT first_index AS "firstIndex", visible_end AS "visibleEnd", request, output, status,
+          refused FROM turns
         WHERE session_id = ${sessionId} AND number > ${after} AND visible_end > first_index
         ORDER BY number`,
     );
@@ -154,7 +164,7 @@ export class Transcripts {
   private walk(sessionId: string, before: number): Promise<readonly AsOfRow[]> {
     return this.database.read(
       (reader) => rows(reader)<AsOfRow>`
-        SELECT ${raw(ENTRY_COLUMNS)}, end_index AS "endIndex", steps,
+        SELECT ${raw(ENTRY_COLUMNS)}, number, end_index AS "endIndex", steps,
           session_cost_usd AS "sessionCostUsd", system_turn AS "systemTurn"
         FROM turns WHERE session_id = ${sessionId} AND number < ${before}
         ORDER BY number DESC LIMIT ${raw(integer(WALK))}`,
@@ -174,25 +184,28 @@ export class Transcripts {
 export function storedTranscript(
   transcript: Transcript,
   system: readonly Message[],
-  unanswered: number,
 ): StoredTranscript {
   return {
     system,
     count: transcript.count,
     bytesOf: (keeps) => transcript.bytesOf(keeps),
-    tail: (count) => transcript.tail(count),
-    unanswered,
+    turns: transcript.parts,
   };
 }
 
-const ENTRY_COLUMNS = `number, turn_id AS "turnId", first_index AS "firstIndex",
+const ENTRY_COLUMNS = `turn_id AS "turnId", first_index AS "firstIndex",
   visible_end AS "visibleEnd", request, output, model_used AS "modelUsed",
   cost_usd AS "costUsd", started_at AS "startedAt", ended_at AS "endedAt"`;
 
-function storedTurn({ number, firstIndex, visibleEnd, request, output }: StoredRow): StoredTurn {
+function storedTurn(row: VisibleRow): StoredTurn {
+  const { firstIndex, visibleEnd, request, output, status, refused } = row;
   const messages = [...readRequest(request).messages, ...readOutput(output)];
-  const visible = messages.slice(0, visibleEnd - firstIndex);
-  return { number, firstIndex, texts: visible.map((message) => JSON.stringify(message)) };
+  const answered = status === 'completed' ? 'answered' : 'unanswered';
+  return StoredTurn.of(
+    firstIndex,
+    refused === 1 ? 'refused' : answered,
+    messages.slice(0, visibleEnd - firstIndex),
+  );
 }
 
 function entriesOf(row: EntryRow, end: number): readonly TranscriptEntry[] {
