@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { SupervisedProcess, guardFolder, listeningLine } from '../../../tools/supervise/index.js';
 import type { Server } from './server.js';
+import type { Settings } from './settings.js';
 import { SETTINGS } from './settings.js';
 
 const PROGRAM = path.resolve(import.meta.dirname, '../../../dist/apps/sbp-server/src/main.js');
@@ -18,7 +19,11 @@ export const EMBEDDED_SETTINGS = {
  * `sbp-server start` as a process of its own, on a data directory; not started yet. `port` 0: each
  * start takes any free one.
  */
-export function embeddedProgram(dataDir: string, port = 0): SupervisedProcess {
+export function embeddedProgram(
+  dataDir: string,
+  port = 0,
+  settings: Settings = {},
+): SupervisedProcess {
   return new SupervisedProcess({
     name: 'sbp-server',
     launch: () => ({
@@ -32,7 +37,7 @@ export function embeddedProgram(dataDir: string, port = 0): SupervisedProcess {
         '--data-dir',
         dataDir,
       ],
-      env: { ...process.env, ...EMBEDDED_SETTINGS },
+      env: { ...process.env, ...EMBEDDED_SETTINGS, ...settings },
     }),
     ready: listeningLine,
     logFile: path.join(dataDir, 'sbp-server.log'),
@@ -45,10 +50,10 @@ export function embeddedProgram(dataDir: string, port = 0): SupervisedProcess {
 }
 
 /** An embedded server on a new data directory. */
-export async function startEmbedded(): Promise<Server> {
+export async function startEmbedded(settings: Settings = {}): Promise<Server> {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-e2e-embedded-'));
   guardFolder(dataDir);
-  const program = embeddedProgram(dataDir);
+  const program = embeddedProgram(dataDir, 0, settings);
   await program.start();
   const { url } = program;
   return {

@@ -90,7 +90,8 @@ describe('a next turn', () => {
   });
 
   it('waits for all that was acknowledged of the session [A5]', async () => {
-    const { completions, model, sbp } = await withSession();
+    const { completions, model, sessionId, sbp } = await withSession();
+    await stage.backend.freshness.latest(sessionId);
     const { goOn } = stage.backend.holdFold();
     const second = completions.turn({ sbp, text: 'Two.' });
     await eventually(() => expect(model.asked).toHaveLength(2));

@@ -156,8 +156,8 @@ function unjoined(parts: readonly StoredTurn[], { turn, message }: Joined): read
 }
 
 /**
- * Messages without the calls that nobody answered. The last `open` of them may still change, because
- * what follows may answer their calls.
+ * Messages without the calls that nobody answered. The last `open` of them may still change,
+ * because what follows may answer their calls.
  */
 function settled(texts: readonly string[]): {
   readonly sent: readonly string[];
