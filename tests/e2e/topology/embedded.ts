@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { SupervisedProcess, guardFolder, listeningLine } from '../../../tools/supervise/index.js';
 import type { Server } from './server.js';
+import type { Settings } from './settings.js';
 import { SETTINGS } from './settings.js';
 
 const PROGRAM = path.resolve(import.meta.dirname, '../../../dist/apps/sbp-server/src/main.js');
@@ -16,12 +17,12 @@ export const EMBEDDED_SETTINGS = {
 
 /**
  * `sbp-server start` as a process of its own, on a data directory; not started yet. `port` 0: each
- * start takes any free one. `settings` go before those of all tests.
+ * start takes any free one.
  */
 export function embeddedProgram(
   dataDir: string,
   port = 0,
-  settings: Readonly<Record<string, string>> = {},
+  settings: Settings = {},
 ): SupervisedProcess {
   return new SupervisedProcess({
     name: 'sbp-server',
@@ -49,9 +50,7 @@ export function embeddedProgram(
 }
 
 /** An embedded server on a new data directory. */
-export async function startEmbedded(
-  settings: Readonly<Record<string, string>> = {},
-): Promise<Server> {
+export async function startEmbedded(settings: Settings = {}): Promise<Server> {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-e2e-embedded-'));
   guardFolder(dataDir);
   const program = embeddedProgram(dataDir, 0, settings);

@@ -7,6 +7,9 @@ export const SECRET = 'the-secret-of-the-end-to-end-tests';
  */
 const DEMO_WORDS = 30;
 
+/** What a test sets differently, by the names of the variables. */
+export type Settings = Readonly<Record<string, string>>;
+
 /** The settings of every topology; what a developer's own environment sets does not count. */
 export const SETTINGS = {
   SBP_JWT_SECRET: SECRET,

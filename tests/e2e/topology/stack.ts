@@ -7,6 +7,7 @@ import type { StackOptions } from '../../../tools/stack/index.js';
 import { startStack } from '../../../tools/stack/index.js';
 import { guardFolder } from '../../../tools/supervise/index.js';
 import type { ReplicatedService, Server } from './server.js';
+import type { Settings } from './settings.js';
 import { SETTINGS } from './settings.js';
 
 /**
@@ -27,15 +28,14 @@ export function sharedStack(dataDir: string, name: string): StackOptions {
   };
 }
 
-/** Every service as processes of its own; `settings` go before those of all tests. */
-export async function startServices(
-  settings: Readonly<Record<string, string>> = {},
-): Promise<Server> {
+/** Every service as processes of its own. */
+export async function startServices(settings: Settings = {}): Promise<Server> {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-e2e-stack-'));
   guardFolder(dataDir);
   const replicas = { completions: 2, gateway: 2, sessions: 2 };
-  const options = sharedStack(dataDir, `e2e-${randomUUID()}`);
-  const stack = await startStack({ ...options, env: { ...SETTINGS, ...settings }, replicas });
+  const shared = sharedStack(dataDir, `e2e-${randomUUID()}`);
+  const env = { ...shared.env, ...settings };
+  const stack = await startStack({ ...shared, env, replicas });
   return {
     url: stack.url,
     replicas: (service: ReplicatedService) => {

@@ -154,3 +154,89 @@ describe('a claim', () => {
     expect(await stage.backend.sessions.state(sessionId)).toMatchObject({ steps: 4, messages: 8 });
   });
 });
+
+describe('a request with answers in it', () => {
+  const one = { role: 'user', content: 'Hello.' } as const;
+  const two = { role: 'user', content: 'Two.' } as const;
+  const other = { role: 'user', content: 'Another two.' } as const;
+  const answer = { role: 'assistant', content: 'An answer.' } as const;
+  const foreign = [{ role: 'user', content: 'Elsewhere?' } as const, answer, two];
+
+  /** A model that answers the next turn only when it is told to. */
+  function held(model: TestModel): () => void {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const { answer } = model;
+    model.answer = async (asked) => {
+      model.answer = answer;
+      await promise;
+      return answer(asked);
+    };
+    return () => resolve(undefined);
+  }
+
+  async function said(
+    { process }: TestCompletions,
+    sessionId: string,
+  ): Promise<readonly unknown[]> {
+    const { freshness, sessions } = stage.backend;
+    await freshness.latest(sessionId);
+    const state = await sessions.state(sessionId);
+    if (state.phase !== 'open') throw new Error('it was not opened');
+    const transcript = await process.transcripts.load(sessionId, state);
+    return transcript.messages().map(({ content }) => content);
+  }
+
+  // [SBP-L1-65]
+  it('edits what had ended when it arrived', async () => {
+    const { completions, sessionId } = await withSession();
+    await completions.turn({ messages: [one, answer, two] });
+    await completions.turn({ messages: [one, answer, other] });
+    expect(await said(completions, sessionId)).toEqual([
+      'Hello.',
+      'An answer.',
+      'Another two.',
+      'An answer.',
+    ]);
+  });
+
+  // [SBP-L1-65]
+  it('cuts no turn that ended while it waited: of two tabs the later one is appended', async () => {
+    const { completions, model, sessionId } = await withSession();
+    const goOn = held(model);
+    const first = completions.turn({ messages: [one, answer, two] });
+    await eventually(() => expect(model.asked).toHaveLength(2));
+    const waits = vi.spyOn(completions.get(SessionReleases), 'wait');
+    const second = completions.turn({ messages: [one, answer, other] });
+    await eventually(() => expect(waits).toHaveBeenCalled());
+    goOn();
+    await Promise.all([first, second]);
+    expect(await said(completions, sessionId)).toEqual([
+      ...['Hello.', 'An answer.', 'Two.', 'An answer.', 'Another two.', 'An answer.'],
+    ]);
+  });
+
+  // [SBP-L1-67]
+  it('opens a new session at once where the live one is another, even a busy one', async () => {
+    const { completions, model, sessionId } = await withSession();
+    const goOn = held(model);
+    const first = completions.turn({ text: 'Two.' });
+    await eventually(() => expect(model.asked).toHaveLength(2));
+    const { session } = await completions.turn({ messages: foreign });
+    expect(session?.sessionId).not.toBe(sessionId);
+    goOn();
+    await first;
+    const next = await completions.turn({ messages: [...foreign, answer, one] });
+    expect(next.session?.sessionId).toBe(session?.sessionId);
+    expect(await said(completions, sessionId)).toHaveLength(4);
+  });
+
+  // [SBP-L1-67]
+  it('is appended to a session that it names, and leaves no claim where it opens another', async () => {
+    const { completions, sessionId, sbp } = await withSession();
+    await completions.turn({ sbp, messages: foreign });
+    expect(await said(completions, sessionId)).toHaveLength(6);
+    await completions.turn({ messages: [other, answer, two] });
+    await expectUnclaimed(sessionId);
+    expect(await said(completions, sessionId)).toHaveLength(6);
+  });
+});

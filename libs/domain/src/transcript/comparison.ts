@@ -113,13 +113,13 @@ export class Comparison {
     return longest >= least ? longest : 0;
   }
 
-  /** Whether the first `count` incoming messages stand somewhere in the answered turns as one run. */
+  /** Whether the first `count` incoming messages stand in the answered turns as one run. */
   standsInside(count: number): boolean {
     const run = this.keys.slice(0, count);
     return [true, false].some((all) => standsIn(this.fromEnd(all, keysOf), run));
   }
 
-  /** Whether the first incoming message answers a call that the last stored messages still make. */
+  /** Whether the first incoming message answers a call that the stored ones end with. */
   answersCall(): boolean {
     const [first] = this.incoming;
     if (first?.role !== 'tool' || typeof first.tool_call_id !== 'string') return false;
@@ -133,7 +133,7 @@ export class Comparison {
   inEnd(from: number): {
     /** Behind the last of them. */
     readonly matched: Pair;
-    /** Before the first message of the last turn that has one of them; null if none stands there. */
+    /** Before the first message of the last turn that has one of them; null if none does. */
     readonly lastTurn: Pair | null;
   } {
     const [first] = this.end();
