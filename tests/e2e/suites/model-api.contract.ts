@@ -7,13 +7,13 @@ import { Failure } from '../clients/bodies.js';
 import { FakeUpstream, json } from '../topology/fake-upstream.js';
 import type { Server } from '../topology/server.js';
 
-export const UPSTREAM_KEY = 'sk-of-the-operator';
+const UPSTREAM_KEY = 'sk-of-the-operator';
 
 /** How long the model may be silent, in ms: as long as others work may take. */
-export const IDLE_MS = 2_000;
+const IDLE_MS = 2_000;
 
 /** What a topology is started with here, besides its own settings. */
-export function modelSettings(upstream: FakeUpstream): Record<string, string> {
+function modelSettings(upstream: FakeUpstream): Record<string, string> {
   return {
     SBP_LLM_BASE_URL: upstream.baseUrl,
     SBP_LLM_API_KEY: UPSTREAM_KEY,
