@@ -6,6 +6,7 @@ import { Injectable } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import type { ModelResponse } from '#libs/llm';
 import { ChatModel, ModelApi } from '#libs/llm';
+import { within } from '#libs/timing';
 import { CompletionsOptions } from '../completions-options.js';
 import { modelUnavailable } from '../model/model-unavailable.js';
 import { beginResponse } from './begin-response.js';
@@ -55,6 +56,7 @@ export class PassThrough {
     beginResponse(response, head.status, answerHeaders(head, preparedHeaders(reply)));
     try {
       await pipeline(head.body, response, { end: false });
+      await sentWhole(reply.request.raw);
       response.end();
     } catch (error) {
       if (!abort.signal.aborted) this.options.onModelFault(error);
@@ -64,6 +66,20 @@ export class PassThrough {
       response.socket?.destroySoon();
     }
   }
+}
+
+/** How long the rest of a body is waited for that the model did not want to read, in ms. */
+const READ_ON_MS = 10_000;
+
+/**
+ * Waits until the caller has sent all of its body: if its connection ended before, it would see a
+ * reset, and could lose the answer, all of which it has been sent by now.
+ */
+async function sentWhole(request: IncomingMessage): Promise<void> {
+  if (request.complete || request.destroyed) return;
+  const { promise, resolve } = Promise.withResolvers<null>();
+  request.once('end', () => resolve(null)).once('close', () => resolve(null));
+  await within(promise, READ_ON_MS);
 }
 
 /** `Vary` is what the model and we say together; of other headers ours win. */
