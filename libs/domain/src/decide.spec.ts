@@ -52,6 +52,7 @@ const output = {
   costUsd: null,
   firstTokenMs: 3,
   modelMs: 5,
+  alternatives: [],
 };
 const complete: PlainCommand = {
   type: 'CompleteTurn',

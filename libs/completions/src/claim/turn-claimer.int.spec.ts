@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it, vi } from 'vitest';
 import type { ClaimTarget } from '#libs/store';
 import type { TestCompletions } from '../testing/test-completions.js';
-import { TestModel, neverAnswer } from '../testing/test-model.js';
+import { TestModel, answerWith, neverAnswer } from '../testing/test-model.js';
 import { trackedRequest } from '../testing/test-request.js';
 import { eventually, useStage } from '../testing/test-stage.js';
 import { SessionReleases } from './session-releases.js';
@@ -213,6 +213,21 @@ describe('a request with answers in it', () => {
     expect(await said(completions, sessionId)).toEqual([
       ...['Hello.', 'An answer.', 'Two.', 'An answer.', 'Another two.', 'An answer.'],
     ]);
+  });
+
+  // [SBP-L1-26] [SBP-L1-74]
+  it('edits the answer that another choice of the model stands in the place of', async () => {
+    const { completions, model, sessionId } = await withSession();
+    model.answer = () => answerWith('Choice 0.', 'Choice 1.');
+    await completions.turn({ text: 'Two.' });
+    expect(await said(completions, sessionId)).toEqual([
+      ...['Hello.', 'An answer.', 'Two.', 'Choice 0.'],
+    ]);
+    const choice = { role: 'assistant', content: 'Choice 1.' } as const;
+    await completions.turn({ messages: [one, answer, two, choice, other] });
+    const edited = ['Hello.', 'An answer.', 'Two.', 'Choice 1.', 'Another two.'];
+    expect(model.asked.at(-1)?.messages.map(({ content }) => content)).toEqual(edited);
+    expect(await said(completions, sessionId)).toEqual([...edited, 'Choice 0.']);
   });
 
   // [SBP-L1-67]

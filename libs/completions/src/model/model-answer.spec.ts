@@ -118,6 +118,7 @@ describe('a streamed answer', () => {
       costUsd: 0.003,
       firstTokenMs: expect.any(Number) as number,
       modelMs: expect.any(Number) as number,
+      alternatives: [],
     });
   });
 
@@ -128,7 +129,7 @@ describe('a streamed answer', () => {
     expect(expectStream(await read(sse(finish(), '[DONE]'))).output.firstTokenMs).toBeNull();
   });
 
-  it('keeps tool calls, and choice 0 of several', async () => {
+  it('keeps tool calls, and the choices besides choice 0', async () => {
     const call = (more: object) =>
       chunk({ index: 0, delta: { tool_calls: [{ index: 0, ...more }] } });
     const parts = [
@@ -142,6 +143,7 @@ describe('a streamed answer', () => {
       { id: 't1', type: 'function', function: { name: 'f', arguments: '{"a":1}' } },
     ];
     expect(answer.output.messages).toEqual([{ role: 'assistant', content: null, tool_calls }]);
+    expect(answer.output.alternatives).toEqual([{ role: 'assistant', content: 'other' }]);
     expect(told.some((each) => each.startsWith('delta'))).toBe(false);
   });
 
@@ -221,6 +223,7 @@ describe('a whole answer', () => {
         costUsd: 0.003,
         firstTokenMs: null,
         modelMs: expect.any(Number) as number,
+        alternatives: [],
       },
     });
     expect(told).toEqual([]);

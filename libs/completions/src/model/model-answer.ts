@@ -132,13 +132,14 @@ export class ModelAnswerReader {
         cause: new Error('the model ended its stream without a finish_reason'),
       };
     const { usage, model, id, finishReason } = answer;
-    const completion = { message: answer.message(), usage, model, id, finishReason };
+    const said = { message: answer.message(), alternatives: answer.alternatives() };
+    const completion = { ...said, usage, model, id, finishReason };
     const output = this.output(completion, asked, timesOf(calledAt, firstTextAt));
     return { type: 'stream', held, last, output };
   }
 
   private output(
-    { message, usage, model }: Completion,
+    { message, alternatives, usage, model }: Completion,
     asked: string,
     times: Pick<TurnOutput, 'firstTokenMs' | 'modelMs'>,
   ): TurnOutput {
@@ -146,6 +147,7 @@ export class ModelAnswerReader {
     const priced = this.model instanceof DemoModel ? 'demo' : modelUsed;
     return {
       messages: [storedMessage(message)],
+      alternatives: alternatives.map(storedMessage),
       modelUsed,
       usage,
       costUsd: this.prices.cost(priced, usage) ?? this.prices.cost(asked, usage),

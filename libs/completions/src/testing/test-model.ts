@@ -26,10 +26,12 @@ export class TestModel extends ChatModel {
   }
 }
 
-/** A whole answer. */
-export function answerWith(text: string): Promise<ModelResponse> {
-  const message = { role: 'assistant', content: text };
-  return json(200, { model: 'm-1', choices: [{ index: 0, message, finish_reason: 'stop' }] });
+/** A whole answer; with several texts, of as many choices. */
+export function answerWith(...texts: readonly string[]): Promise<ModelResponse> {
+  const choices = texts.map((content, index) => {
+    return { index, message: { role: 'assistant', content }, finish_reason: 'stop' };
+  });
+  return json(200, { model: 'm-1', choices });
 }
 
 /** An error of the provider. */

@@ -21,6 +21,7 @@ import type { StoredTranscript, TurnView } from './stored-transcript.js';
 interface ReadTurn {
   readonly messages: readonly Message[];
   readonly keys: readonly string[];
+  readonly alternatives: readonly string[];
 }
 
 /** A place in the stored conversation and the place in `incoming` that corresponds to it. */
@@ -35,7 +36,10 @@ export interface CommonBeginning {
   readonly length: number;
   /** Whether all answered turns are in it. */
   readonly isWhole: boolean;
-  /** Behind its last answer; null without any. */
+  /**
+   * Behind its last answer; null without any. Where the client goes on from another choice of the
+   * model, that is before the choice: it has edited the answer to it.
+   */
   readonly lastAnswer: (Pair & { readonly hasAssistant: boolean }) | null;
 }
 
@@ -90,7 +94,16 @@ export class Comparison {
         lastAnswer = { keeps: view.placeOf(place + 1), taken, hasAssistant };
       }
       length = begins.from + begins.matched;
-      if (begins.matched < turn.keys.length) return { length, isWhole: false, lastAnswer };
+      if (begins.matched < turn.keys.length) {
+        const isOtherChoice =
+          begins.matched === turn.keys.length - 1 &&
+          turn.alternatives.includes(this.keys[length] ?? '');
+        if (isOtherChoice) {
+          const keeps = view.placeOf(begins.matched);
+          lastAnswer = { keeps, taken: length, hasAssistant: true };
+        }
+        return { length, isWhole: false, lastAnswer };
+      }
     }
     return { length, isWhole: true, lastAnswer };
   }
@@ -204,7 +217,8 @@ export class Comparison {
     const known = this.read.get(view);
     if (known !== undefined) return known;
     const messages = view.messages();
-    const turn = { messages, keys: messages.map(messageKey) };
+    const alternatives = view.alternatives().map(messageKey);
+    const turn = { messages, keys: messages.map(messageKey), alternatives };
     this.read.set(view, turn);
     return turn;
   }

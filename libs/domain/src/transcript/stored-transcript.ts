@@ -18,6 +18,8 @@ export interface TurnView {
   placeOf(at: number): number;
   /** Its messages. Reading them costs something, so only what must be compared is read. */
   messages(): readonly Message[];
+  /** What the model said besides its last message, with `n` above 1: a client may go on from it. */
+  alternatives(): readonly Message[];
 }
 
 /** The stored conversation, as far as deciding needs it. */

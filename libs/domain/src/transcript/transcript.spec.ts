@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Message } from '#libs/protocol';
-import { assistant, user } from '#libs/domain/testing';
-import { messageBytes } from './message-bytes.js';
+import type { Stored } from '#libs/domain/testing';
+import { assistant, chosen, failed, refused, stored, user } from '#libs/domain/testing';
 import { messageKey } from './message-key.js';
-import type { StoredTranscript, TurnOutcome } from './stored-transcript.js';
+import type { StoredTranscript } from './stored-transcript.js';
 import type { History } from './transcript.js';
 import { readMessages } from './transcript.js';
 
@@ -19,45 +19,6 @@ const calls = (content: string | null, ...ids: readonly string[]): Message => ({
   content,
   tool_calls: ids.map((id) => ({ id, type: 'function', function: { name: id, arguments: '{}' } })),
 });
-
-/** A turn: what it brought, and its answer. */
-type Turn = readonly Message[] & { readonly outcome?: TurnOutcome };
-const failed = (...messages: readonly Message[]): Turn =>
-  Object.assign([...messages], { outcome: 'unanswered' as const });
-const refused = (...messages: readonly Message[]): Turn =>
-  Object.assign([...messages], { outcome: 'refused' as const });
-
-interface Stored extends StoredTranscript {
-  readonly messages: readonly Message[];
-  /** How many messages were read. */
-  reads(): number;
-}
-
-function stored(...turns: readonly Turn[]): Stored {
-  const messages = turns.flat();
-  const read = new Set<number>();
-  let next = 0;
-  return {
-    system: [],
-    messages,
-    reads: () => [...read].reduce((sum, turn) => sum + (turns[turn]?.length ?? 0), 0),
-    count: messages.length,
-    bytesOf: (keeps) => messageBytes(messages.slice(0, keeps)),
-    turns: turns.map((turn, at) => {
-      const firstIndex = next;
-      next += turn.length;
-      return {
-        outcome: turn.outcome ?? 'answered',
-        size: turn.length,
-        placeOf: (message) => firstIndex + message,
-        messages: () => {
-          read.add(at);
-          return turn;
-        },
-      };
-    }),
-  };
-}
 
 interface Result {
   readonly keeps: number;
@@ -284,6 +245,21 @@ describe('an edit or a regeneration (rule 3)', () => {
     const now = stored([q1, a1], [q2, a2]);
     const second = read(now, [q1, a1, q3], { mayCut: false });
     expect(conversation(now, second)).toEqual([q1, a1, q2, a2, q3]);
+  });
+});
+
+// [SBP-L1-74]
+describe('another choice of the model', () => {
+  const one = stored(chosen([q1, a1], a2, a3));
+  const two = stored([q1, a1], chosen([q2, a2], a3), [x, assistant('X')]);
+  cases([
+    ['is an edit of the first answer', one, [q1, a3, q2], 1, [a3, q2]],
+    ['is an edit of a later answer', two, [q1, a1, q2, a3, y], 3, [a3, y]],
+    ['is none where choice 0 is gone on from', one, [q1, a1, q2], 2, [q2]],
+  ]);
+
+  it('is no choice where nobody was given it', () => {
+    expect(read(one, [q1, assistant('4'), q2]).belongs).toBe(false);
   });
 });
 

@@ -32,6 +32,8 @@ export interface TurnRequest {
 
 export interface TurnOutput {
   readonly messages: readonly Message[];
+  /** Other choices of the model: they are kept, and no part of the conversation. */
+  readonly alternatives: readonly Message[];
   readonly modelUsed: string;
   readonly usage: Usage | null;
   readonly costUsd: number | null;
@@ -182,7 +184,10 @@ function complete(
       first_token_ms: output.firstTokenMs,
       model_ms: output.modelMs,
     },
-    content: { messages: [...output.messages] },
+    content: {
+      messages: [...output.messages],
+      ...(output.alternatives.length === 0 ? {} : { alternatives: [...output.alternatives] }),
+    },
   });
 }
 

@@ -1,3 +1,4 @@
 export * from './events.js';
 export * from './given.js';
 export * from './random-log.js';
+export * from './stored.js';

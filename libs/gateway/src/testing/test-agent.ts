@@ -84,6 +84,7 @@ export class TestAgent {
         costUsd: null,
         firstTokenMs: null,
         modelMs: 0,
+        alternatives: [],
       },
       checkpointEvery: 1,
       caller,

@@ -8,6 +8,8 @@ import type { Usage } from './usage.js';
 /** A whole answer. */
 export interface Completion {
   readonly message: AssistantMessage;
+  /** The choices besides choice 0. */
+  readonly alternatives: readonly AssistantMessage[];
   readonly usage: Usage | null;
   /** The model that the provider says it used. */
   readonly model: string | null;
@@ -16,7 +18,7 @@ export interface Completion {
 }
 
 /**
- * Reads the body of a completion that was not streamed, choice 0 of it.
+ * Reads the body of a completion that was not streamed; its message is choice 0.
  * Throws `UpstreamBroken` where it is no completion, or holds an error in spite of its status.
  */
 export function readCompletion(json: unknown): Completion {
@@ -31,6 +33,7 @@ export function readCompletion(json: unknown): Completion {
   whole.accept(json);
   return {
     message: whole.message(),
+    alternatives: whole.alternatives(),
     usage: whole.usage,
     model: whole.model,
     id: whole.id,

@@ -42,7 +42,7 @@ describe('a streamed completion', () => {
     });
   });
 
-  it('takes the text of choice 0 only, and reports the end of any', () => {
+  it('gives the text of choice 0 alone, keeps the others, and reports the end of any', () => {
     const answer = new CompletionAccumulator();
     const accepted = answer.accept({
       choices: [
@@ -52,6 +52,10 @@ describe('a streamed completion', () => {
     });
     expect(accepted).toEqual({ delta: 'a', finished: true, usageOnly: false });
     expect(answer.finishReason).toBeNull();
+    answer.accept({ choices: [{ index: 2, delta: { content: 'c' } }] });
+    answer.accept({ choices: [{ index: 1, delta: { content: 'b' } }] });
+    expect(answer.text).toBe('a');
+    expect(answer.alternatives().map(({ content }) => content)).toEqual(['bb', 'c']);
   });
 
   it('takes any split of a text and of tool arguments', () => {
@@ -240,6 +244,7 @@ describe('a whole completion', () => {
     };
     const message = { role: 'assistant', content: 'Hi' };
     expect(readCompletion(body)).toEqual({
+      alternatives: [],
       id: 'c',
       model: 'm',
       message,

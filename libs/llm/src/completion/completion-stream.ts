@@ -40,18 +40,18 @@ export function parseChunk(data: string): ChunkJson {
 }
 
 /**
- * Puts the answer of a streamed completion together, choice 0 of it, tolerating what providers
- * leave out or add.
+ * Puts the answer of a streamed completion together, each choice of it, tolerating what providers
+ * leave out or add. The answer is choice 0; the others are its alternatives.
  */
 export class CompletionAccumulator {
   private firstId: string | null = null;
   private lastModel: string | null = null;
   private foundUsage: Usage | null = null;
   private lastFinishReason: string | null = null;
-  private joined = '';
-  private refusal = '';
-  private toolCallLength = 0;
-  private readonly toolCalls = new ToolCallAccumulator();
+  private length = 0;
+  private readonly first = new ChoiceAccumulator();
+  /** By their index. */
+  private readonly others = new Map<number, ChoiceAccumulator>();
 
   /**
    * Takes the next chunk. Throws `UpstreamBroken` for an error of the provider inside the stream,
@@ -71,11 +71,13 @@ export class CompletionAccumulator {
     for (const choice of choices) {
       const reason = choice['finish_reason'];
       if (isName(reason)) finished = true;
+      const added = this.choiceOf(choice).add(choice['delta'] ?? choice['message']);
+      this.length += added.length;
       if (!isFirst(choice)) continue;
       if (isName(reason)) this.lastFinishReason = reason;
-      delta += this.add(choice['delta'] ?? choice['message']);
+      delta += added.text;
     }
-    if (this.joined.length + this.refusal.length + this.toolCallLength > MAX_ANSWER_LENGTH) {
+    if (this.length > MAX_ANSWER_LENGTH) {
       throw new UpstreamBroken(`the model's answer is longer than ${MAX_ANSWER_LENGTH} characters`);
     }
     return { delta, finished, usageOnly: choices.length === 0 && usage !== null };
@@ -83,12 +85,19 @@ export class CompletionAccumulator {
 
   /** The answer as far as it has come. */
   message(): AssistantMessage {
-    return assistantMessage(this.joined, this.toolCalls.calls(), this.refusal);
+    return this.first.message();
+  }
+
+  /** The other choices, in the order of their indices. */
+  alternatives(): readonly AssistantMessage[] {
+    return [...this.others]
+      .sort(([one], [other]) => one - other)
+      .map(([, choice]) => choice.message());
   }
 
   /** The text as far as it has come: all deltas, joined. */
   get text(): string {
-    return this.joined;
+    return this.first.text;
   }
 
   /** The last usage that was reported; providers that report more than once report totals. */
@@ -110,14 +119,35 @@ export class CompletionAccumulator {
     return this.lastFinishReason;
   }
 
-  private add(delta: unknown): string {
-    if (!isJsonObject(delta)) return '';
+  private choiceOf(choice: JsonObject): ChoiceAccumulator {
+    const index = choice['index'];
+    if (isFirst(choice) || typeof index !== 'number') return this.first;
+    const known = this.others.get(index) ?? new ChoiceAccumulator();
+    this.others.set(index, known);
+    return known;
+  }
+}
+
+/** One choice of an answer, as far as it has come. */
+class ChoiceAccumulator {
+  text = '';
+  private refusal = '';
+  private readonly toolCalls = new ToolCallAccumulator();
+
+  /** The text that a delta adds, and the characters in all. */
+  add(delta: unknown): { readonly text: string; readonly length: number } {
+    if (!isJsonObject(delta)) return { text: '', length: 0 };
     const text = textOf(delta['content']);
-    this.joined += text;
-    if (typeof delta['refusal'] === 'string') this.refusal += delta['refusal'];
-    if (delta['tool_calls'] !== undefined)
-      this.toolCallLength += this.toolCalls.accept(delta['tool_calls']);
-    return text;
+    this.text += text;
+    const refusal = typeof delta['refusal'] === 'string' ? delta['refusal'] : '';
+    this.refusal += refusal;
+    const calls = delta['tool_calls'];
+    const callLength = calls === undefined ? 0 : this.toolCalls.accept(calls);
+    return { text, length: text.length + refusal.length + callLength };
+  }
+
+  message(): AssistantMessage {
+    return assistantMessage(this.text, this.toolCalls.calls(), this.refusal);
   }
 }
 

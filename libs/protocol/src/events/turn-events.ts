@@ -80,7 +80,13 @@ export const TurnCompleted = ownedTurn(
     /** From the call of the model to the end of its answer. */
     model_ms: milliseconds,
   }),
-).extend({ content: z.object({ messages: z.array(Message) }) });
+).extend({
+  content: z.object({
+    messages: z.array(Message),
+    /** The model's other choices, with `n` above 1: each could have been the last message. */
+    alternatives: z.array(Message).optional(),
+  }),
+});
 
 const ending = z.object({
   /** A code of the error table, or `SBP_UPSTREAM_ERROR`, `SBP_TURN_ABANDONED`. */

@@ -11,11 +11,18 @@ export class StoredTurn implements TurnView {
     readonly texts: readonly string[],
     /** Whether tool calls, or answers to them, are among its messages. */
     readonly usesTools: boolean,
+    private readonly otherChoices: readonly string[],
   ) {}
 
-  static of(firstIndex: number, outcome: TurnOutcome, messages: readonly Message[]): StoredTurn {
+  static of(
+    firstIndex: number,
+    outcome: TurnOutcome,
+    messages: readonly Message[],
+    alternatives: readonly Message[] = [],
+  ): StoredTurn {
     const texts = messages.map((message) => JSON.stringify(message));
-    return new StoredTurn(firstIndex, outcome, texts, usesTools(messages));
+    const others = alternatives.map((message) => JSON.stringify(message));
+    return new StoredTurn(firstIndex, outcome, texts, usesTools(messages), others);
   }
 
   get size(): number {
@@ -28,6 +35,10 @@ export class StoredTurn implements TurnView {
 
   messages(): readonly Message[] {
     return this.texts.map((text) => JSON.parse(text) as Message);
+  }
+
+  alternatives(): readonly Message[] {
+    return this.otherChoices.map((text) => JSON.parse(text) as Message);
   }
 }
 

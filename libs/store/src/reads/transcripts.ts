@@ -6,7 +6,7 @@ import { integer, rows } from '../statement.js';
 import { CachedTranscripts } from './cached-transcripts.js';
 import { StoredTurn, emptyTranscript } from './transcript.js';
 import type { Transcript } from './transcript.js';
-import { readOutput, readRequest } from './turn-content.js';
+import { readAlternatives, readOutput, readRequest } from './turn-content.js';
 
 /** A message of a transcript, with the turn that brought it. */
 export interface TranscriptEntry {
@@ -201,10 +201,13 @@ function storedTurn(row: VisibleRow): StoredTurn {
   const { firstIndex, visibleEnd, request, output, status, refused } = row;
   const messages = [...readRequest(request).messages, ...readOutput(output)];
   const answered = status === 'completed' ? 'answered' : 'unanswered';
+  const visible = messages.slice(0, visibleEnd - firstIndex);
   return StoredTurn.of(
     firstIndex,
     refused === 1 ? 'refused' : answered,
-    messages.slice(0, visibleEnd - firstIndex),
+    visible,
+    // They could have been the last message: where that is cut they are nothing any more.
+    visible.length === messages.length ? readAlternatives(output) : [],
   );
 }
 

@@ -20,6 +20,13 @@ export function readOutput(text: string | null): readonly Message[] {
   return messages;
 }
 
+/** What the model said besides, where more choices were asked of it. */
+export function readAlternatives(text: string | null): readonly Message[] {
+  if (text === null) return [];
+  const content = JSON.parse(text) as { readonly alternatives?: readonly Message[] };
+  return content.alternatives ?? [];
+}
+
 /** Why a turn did not complete: its code, and the content of the event that ended it. */
 export function readError(code: string | null, text: string | null): TurnError | null {
   if (code === null) return null;
