@@ -176,18 +176,19 @@ describe('a watcher', () => {
 
   it('is dropped for newer ones, the oldest first, but not for one that asks again', async () => {
     const turn = begin();
-    const watchers = ['a1', 'a2', 'a3', 'a4'];
+    const watchers = Array.from({ length: 32 }, (_, at) => `a${at + 1}`);
     for (const attach_id of watchers) live.accept(watch({ attach_id }));
-    live.accept(watch({ attach_id: 'a4' }));
+    live.accept(watch({ attach_id: 'a32' }));
     await mailbox.flush();
     turn.append('x');
     await mailbox.flush();
     for (const attach of watchers) expect(mailbox.texts(attach).at(-1)).toBe('x');
-    live.accept(watch({ attach_id: 'a5', offset: 1 }));
+    live.accept(watch({ attach_id: 'newer', offset: 1 }));
     turn.append('y');
     await mailbox.flush();
-    expect(mailbox.texts('a1').at(-1)).toBe('x');
-    for (const attach of ['a2', 'a3', 'a4', 'a5']) expect(mailbox.texts(attach).at(-1)).toBe('y');
+    const [oldest = '', ...others] = watchers;
+    expect(mailbox.texts(oldest).at(-1)).toBe('x');
+    for (const attach of [...others, 'newer']) expect(mailbox.texts(attach).at(-1)).toBe('y');
   });
 
   it('gets nothing more once the turn has ended', async () => {
