@@ -74,6 +74,11 @@ export function mayUse(session: OpenSession, { tokenSession, principal }: Creden
   return tokenSession !== null || session.principal === principal;
 }
 
+export function turnNotFound(turnId: string): SbpError {
+  const message = `The session has no turn with ID ${turnId}.`;
+  return new SbpError('SBP_SESSION_NOT_FOUND', message, { param: 'turn_id' });
+}
+
 export function notFound(sessionId: string, param: string): SbpError {
   return new SbpError('SBP_SESSION_NOT_FOUND', `No session with ID ${sessionId}.`, { param });
 }

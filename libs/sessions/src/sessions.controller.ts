@@ -1,6 +1,6 @@
 import { Controller, Get, Param, Query, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { SessionAccess } from '#libs/access';
+import { SessionAccess, turnNotFound } from '#libs/access';
 import type { OpenSession } from '#libs/domain';
 import { queuedTurns, turnText } from '#libs/domain';
 import type {
@@ -9,7 +9,7 @@ import type {
   TurnResponse,
   TurnsResponse,
 } from '#libs/protocol';
-import { MessagesQuery, SbpError, TurnsQuery, parseQuery, requireUuid } from '#libs/protocol';
+import { MessagesQuery, TurnsQuery, parseQuery, requireUuid } from '#libs/protocol';
 import type { TurnSummary } from '#libs/store';
 import { SessionReads, Transcripts } from '#libs/store';
 
@@ -85,10 +85,7 @@ export class SessionsController {
     const turnId = requireUuid(turn, 'turn_id');
     await this.authorise(sessionId, request);
     const found = await this.reads.turn(sessionId, turnId);
-    if (found === null) {
-      const message = `The session has no turn with ID ${turnId}.`;
-      throw new SbpError('SBP_SESSION_NOT_FOUND', message, { param: 'turn_id' });
-    }
+    if (found === null) throw turnNotFound(turnId);
     const content = found.status === 'completed' ? turnText(found.output) : null;
     return { ...turnOf(found), content, error: found.error };
   }

@@ -1,6 +1,7 @@
 import { SessionAccess } from '#libs/access';
 import { SessionTokens } from '#libs/auth';
 import type { OpenSession } from '#libs/domain';
+import { textsOf } from '#libs/domain';
 import type { Message, SbpProbe } from '#libs/protocol';
 import { SbpError } from '#libs/protocol';
 import { SessionReads, Transcripts } from '#libs/store';
@@ -71,13 +72,8 @@ export class Probes {
 }
 
 function textOf({ content }: Message): string | null {
-  const texts = typeof content === 'string' ? [content] : (content ?? []).map(partText);
-  const text = texts.join(' ').replaceAll(/\s+/g, ' ').trim();
+  const text = textsOf(content).join(' ').replaceAll(/\s+/g, ' ').trim();
   return text === '' ? null : text;
-}
-
-function partText(part: { readonly type: string; readonly text?: unknown }): string {
-  return part.type === 'text' && typeof part.text === 'string' ? part.text : '';
 }
 
 /** Null where nothing was said and nothing done. */

@@ -1,6 +1,6 @@
 import { Controller, Get, Param, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { SessionAccess } from '#libs/access';
+import { SessionAccess, turnNotFound } from '#libs/access';
 import { SbpError, isUuid, requireUuid } from '#libs/protocol';
 import { SessionReads } from '#libs/store';
 import { CompletionsOptions } from '../completions-options.js';
@@ -31,7 +31,7 @@ export class TurnStreamController {
     const credential = await this.access.authenticate(request.headers);
     await this.access.authorise(sessionId, credential, 'session_id');
     const found = await this.reads.turn(sessionId, turnId);
-    if (found === null) throw noTurn(turnId);
+    if (found === null) throw turnNotFound(turnId);
     const prepared = preparedHeaders(reply);
     reply.hijack();
     try {
@@ -42,11 +42,6 @@ export class TurnStreamController {
       reply.raw.destroy();
     }
   }
-}
-
-function noTurn(turnId: string): SbpError {
-  const message = `The session has no turn with ID ${turnId}.`;
-  return new SbpError('SBP_SESSION_NOT_FOUND', message, { param: 'turn_id' });
 }
 
 /** Null for nothing. @throws SbpError SBP_INVALID_REQUEST */

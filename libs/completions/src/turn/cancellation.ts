@@ -129,7 +129,7 @@ export class Cancellation {
   }
 
   private async fate(sessionId: string, turnId: string): Promise<TurnStatus> {
-    const turn = await this.reads.turn(sessionId, turnId);
+    const turn = await this.reads.attempt(sessionId, turnId);
     if (turn !== null && turn.status !== 'open') return turn.status;
     throw new SbpError(
       'SBP_UPSTREAM_UNAVAILABLE',
@@ -139,7 +139,7 @@ export class Cancellation {
   }
 
   private async notRunning(sessionId: string, turnId: string | null): Promise<SbpError> {
-    const turn = turnId === null ? null : await this.reads.turn(sessionId, turnId);
+    const turn = turnId === null ? null : await this.reads.attempt(sessionId, turnId);
     const problem =
       turnId === null
         ? 'No turn of the session runs.'

@@ -46,7 +46,7 @@ export class Verdict {
     if (head === null) return false;
     const position = this.freshness.positionOf(sessionId, head);
     if (!(await this.freshness.reached(position, FOLD_MS))) return false;
-    const turn = await this.reads.turn(sessionId, turnId);
+    const turn = await this.reads.attempt(sessionId, turnId);
     return turn !== null && turn.status === status && turn.epoch === epoch;
   }
 
@@ -54,7 +54,7 @@ export class Verdict {
   async withoutUs({ sessionId, turnId, epoch }: TurnAttempt): Promise<'cancelled' | 'elsewhere'> {
     const deadline = performance.now() + FOLD_MS;
     for (let looks = 1; performance.now() < deadline; looks++) {
-      const turn = await this.reads.turn(sessionId, turnId);
+      const turn = await this.reads.attempt(sessionId, turnId);
       if (turn?.status === 'cancelled') return 'cancelled';
       if (turn === null || turn.status !== 'open' || turn.epoch > epoch) return 'elsewhere';
       await backOff(looks, undefined, LOOKS);

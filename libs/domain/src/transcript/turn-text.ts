@@ -4,14 +4,15 @@ import type { Message } from '#libs/protocol';
 export function turnText(output: readonly Message[]): string {
   return output
     .filter((message) => message.role === 'assistant')
-    .map((message) => textOf(message.content))
+    .flatMap((message) => textsOf(message.content))
     .join('');
 }
 
-function textOf(content: Message['content']): string {
-  if (content === undefined || content === null) return '';
-  if (typeof content === 'string') return content;
-  return content
-    .map((part) => (part.type === 'text' && typeof part['text'] === 'string' ? part['text'] : ''))
-    .join('');
+/** The texts of a message's parts. */
+export function textsOf(content: Message['content']): readonly string[] {
+  if (content === undefined || content === null) return [];
+  if (typeof content === 'string') return [content];
+  return content.flatMap((part) =>
+    part.type === 'text' && typeof part['text'] === 'string' ? [part['text']] : [],
+  );
 }

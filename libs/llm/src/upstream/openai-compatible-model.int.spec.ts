@@ -1,77 +1,30 @@
-import type { IncomingMessage, RequestListener } from 'node:http';
 import { createServer } from 'node:http';
-import type { AddressInfo, Server, Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { createServer as createSocketServer } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
-import type { ModelRequest, ModelResponse } from '../chat-model.js';
-import type { UpstreamOptions } from './upstream.js';
+import { describe, expect, it } from 'vitest';
+import type { ModelRequest } from '../chat-model.js';
+import { textOf, useUpstream } from '../testing/test-upstream.js';
 import { OpenAiCompatibleModel } from './openai-compatible-model.js';
 import { UpstreamBroken, UpstreamUnavailable } from './upstream-errors.js';
 
 describe('a model behind an OpenAI-compatible endpoint', () => {
-  const cleanup: (() => Promise<unknown>)[] = [];
-  afterEach(async () => {
-    for (const clean of cleanup.splice(0).reverse()) await clean();
-  });
-
-  function connectTo(options: UpstreamOptions): OpenAiCompatibleModel {
-    const model = new OpenAiCompatibleModel(options);
-    cleanup.push(() => model.close());
-    return model;
-  }
-
-  /** Listens, and returns the base URL. */
-  async function listen(server: Server): Promise<string> {
-    const sockets = new Set<Socket>();
-    server.on('connection', (socket: Socket) => sockets.add(socket));
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    cleanup.push(() => {
-      for (const socket of sockets) socket.destroy();
-      return new Promise((resolve) => server.close(resolve));
-    });
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
-  }
-
-  const serve = (listener: RequestListener): Promise<string> => listen(createServer(listener));
-  /** Answers each connection with these bytes, once a request has begun. */
-  const serveBytes = (then: (socket: Socket) => void): Promise<string> =>
-    listen(
-      createSocketServer(
-        (socket) => void socket.on('error', () => undefined).once('data', () => then(socket)),
-      ),
-    );
+  const { cleanup, connectTo, listen, serve, serveBytes, record } = useUpstream();
 
   it('sends a body in pieces as one of a known length', async () => {
-    const seen: { length: string | undefined; chunked: string | undefined; body: string }[] = [];
-    const baseUrl = await serve((request, response) => {
-      let body = '';
-      request.on('data', (part: Buffer) => (body += part.toString()));
-      request.on('end', () => {
-        const { 'content-length': length, 'transfer-encoding': chunked } = request.headers;
-        seen.push({ length, chunked, body });
-        response.end('{}');
-      });
-    });
+    const { baseUrl, seen } = await record();
     const body = ['{"model":"m",', '"messages":[]', '}'].map((piece) => Buffer.from(piece));
     const { signal } = new AbortController();
     const response = await connectTo({ baseUrl }).complete({ body, signal });
     for await (const part of response.body) expect(part.length).toBeGreaterThan(0);
-    expect(seen).toEqual([
-      { length: '27', chunked: undefined, body: '{"model":"m","messages":[]}' },
+    expect(seen.map(({ request, body: sent }) => [request.headers, sent])).toEqual([
+      [expect.objectContaining({ 'content-length': '27' }), '{"model":"m","messages":[]}'],
     ]);
+    expect(seen[0]?.request.headers).not.toHaveProperty('transfer-encoding');
   });
 
   // [SBP-L1-02] [SBP-L1-04]
   it('sends the body verbatim, its own key, and no credential of the caller', async () => {
-    const seen: { request: IncomingMessage; body: string }[] = [];
-    const baseUrl = await serve((request, response) => {
-      let body = '';
-      request.on('data', (part: Buffer) => (body += part.toString()));
-      request.on('end', () => {
-        seen.push({ request, body });
-        response.end('{}');
-      });
-    });
+    const { baseUrl, seen } = await record();
     const headers = {
       Authorization: 'Bearer of-the-caller',
       Cookie: 'a=b',
@@ -298,87 +251,6 @@ describe('a model behind an OpenAI-compatible endpoint', () => {
     }
   });
 
-  describe('passes other requests on', () => {
-    const headers = {
-      authorization: 'Bearer of-the-caller',
-      'x-session-token': 'secret',
-      'x-api-key': 'also-of-the-caller',
-      cookie: 'a=b',
-      origin: 'http://localhost:1',
-      'x-forwarded-for': '127.0.0.1',
-      'content-type': 'text/x-odd',
-      'accept-encoding': 'br',
-      'openai-beta': 'assistants=v2',
-    };
-    const { signal } = new AbortController();
-    async function* parts(...texts: string[]): AsyncGenerator<Uint8Array> {
-      for (const text of texts) {
-        await new Promise((resolve) => setImmediate(resolve));
-        yield Buffer.from(text);
-      }
-    }
-
-    // [SBP-L1-50] [SBP-L1-51]
-    it('with method, path, query, body and headers as they came, but the credentials', async () => {
-      const seen: { request: IncomingMessage; body: string }[] = [];
-      const baseUrl = await serve((request, response) => {
-        let body = '';
-        request.on('data', (part: Buffer) => (body += part.toString()));
-        request.on('end', () => {
-          seen.push({ request, body });
-          response.end('{}');
-        });
-      });
-      const model = connectTo({ baseUrl: `${baseUrl}?version=3`, apiKey: 'sk-ours' });
-      const path = '/files/a%2Fb?limit=2';
-      const body = parts('one,', 'two');
-      await textOf(await model.forward({ method: 'PATCH', path, headers, body, signal }));
-      await textOf(
-        await model.forward({ method: 'DELETE', path: '/x', headers: {}, body: null, signal }),
-      );
-      const [patch, remove] = seen;
-      expect(patch?.request).toMatchObject({
-        method: 'PATCH',
-        url: '/v1/files/a%2Fb?limit=2&version=3',
-      });
-      expect(patch?.body).toBe('one,two');
-      expect(patch?.request.headers).toMatchObject({
-        authorization: 'Bearer sk-ours',
-        'content-type': 'text/x-odd',
-        'accept-encoding': 'br',
-        'openai-beta': 'assistants=v2',
-        'transfer-encoding': 'chunked',
-        host: new URL(baseUrl).host,
-      });
-      const ended = ['cookie', 'x-session-token', 'x-api-key', 'origin', 'x-forwarded-for'];
-      for (const name of ended) expect(patch?.request.headers).not.toHaveProperty(name);
-      expect(remove).toMatchObject({ body: '', request: { method: 'DELETE' } });
-    });
-
-    // [SBP-L1-54]
-    it('and never again once their body was begun', async () => {
-      let requests = 0;
-      const baseUrl = await listen(
-        createSocketServer((socket) => {
-          socket
-            .on('error', () => undefined)
-            .on('data', () => {
-              requests += 1;
-              if (requests === 2) socket.resetAndDestroy();
-              else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
-            });
-        }),
-      );
-      const model = connectTo({ baseUrl });
-      const get = { method: 'GET', path: '/models', headers: {}, body: null, signal };
-      await textOf(await model.forward(get));
-      await new Promise((resolve) => setImmediate(resolve));
-      const post = { method: 'POST', path: '/files', headers: {}, body: parts('a'), signal };
-      await expect(model.forward(post)).rejects.toBeInstanceOf(UpstreamUnavailable);
-      expect(requests).toBe(2);
-    });
-  });
-
   it('is unavailable when TLS cannot be spoken', async () => {
     const baseUrl = await serveBytes((socket) => socket.end('this is not TLS'));
     const model = connectTo({ baseUrl: baseUrl.replace('http:', 'https:') });
@@ -511,10 +383,4 @@ describe('a model behind an OpenAI-compatible endpoint', () => {
 
 function call(body = '{}'): ModelRequest {
   return { body: Buffer.from(body), signal: new AbortController().signal };
-}
-
-async function textOf(response: ModelResponse): Promise<string> {
-  const parts: Uint8Array[] = [];
-  for await (const part of response.body) parts.push(part);
-  return Buffer.concat(parts).toString();
 }

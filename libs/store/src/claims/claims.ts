@@ -4,6 +4,7 @@ import type { Database } from '#libs/sql';
 import type { SqlPart } from '#libs/sql';
 import { part, raw } from '#libs/sql';
 import { PROJECTOR } from '../projection/projection.js';
+import { liveSession } from '../reads/live-session.js';
 import { integer, rows } from '../statement.js';
 import { ClaimsInUse } from './claims-in-use.js';
 import { takeOver } from './take-over.js';
@@ -145,13 +146,9 @@ export class Claims {
       const epoch = await this.tryOpen(request);
       if (epoch !== undefined) return { outcome: { type: 'opened', epoch }, isHeld: true };
       const { principal, agentId } = request;
-      const [live] = await this.database.read(
-        (reader) => rows(reader)<{ sessionId: string }>`
-          SELECT session_id AS "sessionId" FROM live_sessions
-          WHERE principal = ${principal} AND agent_id = ${agentId}`,
-      );
-      if (live === undefined) throw new Error('the live session vanished while it was joined');
-      return { outcome: { type: 'joined', sessionId: live.sessionId }, isHeld: false };
+      const live = await liveSession(this.database, principal, agentId);
+      if (live === null) throw new Error('the live session vanished while it was joined');
+      return { outcome: { type: 'joined', sessionId: live }, isHeld: false };
     });
   }
 

@@ -11,6 +11,7 @@ import type {
 import type { Database } from '#libs/sql';
 import { raw } from '#libs/sql';
 import { integer, rows } from '../statement.js';
+import { liveSession } from './live-session.js';
 import { readError, readOutput, readRequest } from './turn-content.js';
 
 /** A turn as folded: its request, and its end if it has one. */
@@ -87,12 +88,7 @@ export class SessionReads {
 
   /** The live session of a principal's agent, which need not be folded yet; null without one. */
   async live(principal: string, agentId: string): Promise<string | null> {
-    const [row] = await this.database.read(
-      (reader) => rows(reader)<{ sessionId: string }>`
-        SELECT session_id AS "sessionId" FROM live_sessions
-        WHERE principal = ${principal} AND agent_id = ${agentId}`,
-    );
-    return row?.sessionId ?? null;
+    return liveSession(this.database, principal, agentId);
   }
 
   async turn(sessionId: string, turnId: string): Promise<TurnRecord | null> {
