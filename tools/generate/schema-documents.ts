@@ -21,6 +21,7 @@ export const logEvents: Schemas = byType(protocol.LogEvent.options);
 const parts: Schemas = pick(
   'Actor',
   'CallerPresence',
+  'History',
   'Instant',
   'JsonObject',
   'Message',

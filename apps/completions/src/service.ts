@@ -1,5 +1,4 @@
-import { Cancellation, CompletionsModule, TurnStreams } from '#libs/completions';
-import { LiveTurns } from '#libs/live';
+import { CompletionsInbox, CompletionsModule } from '#libs/completions';
 import type { ServiceSpec, Settings } from '#libs/runtime';
 
 /** How long turns may go on when the process is asked to stop, in ms. */
@@ -28,14 +27,8 @@ export function completionsService(settings: Settings): ServiceSpec {
       }),
     ],
     onMessage: (app) => {
-      const live = app.get(LiveTurns, { strict: false });
-      const cancellation = app.get(Cancellation, { strict: false });
-      const streams = app.get(TurnStreams, { strict: false });
-      return (message) => {
-        live.accept(message);
-        cancellation.accept(message);
-        streams.accept(message);
-      };
+      const inbox = app.get(CompletionsInbox, { strict: false });
+      return (message) => inbox.accept(message);
     },
   };
 }

@@ -9,6 +9,7 @@ import { Conversations } from './claim/conversations.js';
 import { SessionReleases } from './claim/session-releases.js';
 import { SessionResolver } from './claim/session-resolver.js';
 import { TurnClaimer } from './claim/turn-claimer.js';
+import { CompletionsInbox } from './completions-inbox.js';
 import { CompletionsOptions } from './completions-options.js';
 import { CompletionsController } from './http/completions.controller.js';
 import { CancelController } from './http/cancel.controller.js';
@@ -18,9 +19,13 @@ import { RequestReader } from './http/request-reader.js';
 import { TurnAnswer } from './http/turn-answer.js';
 import { TurnStreamController } from './http/turn-stream.controller.js';
 import { TurnStreams } from './http/turn-streams.js';
+import { Interruption } from './queue/interruption.js';
+import { TurnQueue } from './queue/turn-queue.js';
+import { WaitingTurns } from './queue/waiting-turns.js';
 import { ModelAnswerReader } from './model/model-answer.js';
 import { Shutdown } from './shutdown.js';
 import { Cancellation } from './turn/cancellation.js';
+import { RunStops } from './turn/run-stops.js';
 import { RunningTurns } from './turn/running-turns.js';
 import { TurnEvents } from './turn/turn-events.js';
 import { TurnRunner } from './turn/turn-runner.js';
@@ -30,7 +35,7 @@ import { Verdict } from './turn/verdict.js';
 /**
  * Completions. From global modules it takes EventLog, SessionLog, Mailbox, ChatModel, ModelApi,
  * PriceList, SessionAccess, SessionTokens and the store's parts. Whoever holds the process's
- * mailbox passes its messages to `LiveTurns`, `Cancellation` and `TurnStreams`.
+ * mailbox passes its messages to `CompletionsInbox`.
  */
 @Module({})
 export class CompletionsModule {
@@ -47,7 +52,9 @@ export class CompletionsModule {
         { provide: CompletionsOptions, useValue: options },
         Admission,
         Cancellation,
+        CompletionsInbox,
         Conversations,
+        Interruption,
         LiveTurns,
         LostAnswers,
         ModelAnswerReader,
@@ -55,6 +62,7 @@ export class CompletionsModule {
         PassThrough,
         Probes,
         RequestReader,
+        RunStops,
         RunningTurns,
         SessionReleases,
         SessionResolver,
@@ -62,12 +70,14 @@ export class CompletionsModule {
         TurnAnswer,
         TurnClaimer,
         TurnEvents,
+        TurnQueue,
         TurnRunner,
         TurnService,
         TurnStreams,
         Verdict,
+        WaitingTurns,
       ],
-      exports: [Cancellation, LiveTurns, TurnStreams],
+      exports: [CompletionsInbox],
     };
   }
 }

@@ -1,4 +1,3 @@
-export { Cancellation } from './turn/cancellation.js';
+export { CompletionsInbox } from './completions-inbox.js';
 export { CompletionsModule } from './completions.module.js';
-export { TurnStreams } from './http/turn-streams.js';
 export { CompletionsOptions } from './completions-options.js';

@@ -4,6 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { OrphanScan } from './adoption/orphan-scan.js';
 import { Admission } from './claim/admission.js';
 import { CompletionsOptions } from './completions-options.js';
+import { WaitingTurns } from './queue/waiting-turns.js';
 import { RunningTurns } from './turn/running-turns.js';
 
 /** How long what is being committed or answered may still take after the hand-over, in ms. */
@@ -20,11 +21,13 @@ export class Shutdown implements OnModuleDestroy {
     private readonly admission: Admission,
     private readonly scan: OrphanScan,
     private readonly running: RunningTurns,
+    private readonly waiting: WaitingTurns,
     private readonly options: CompletionsOptions,
   ) {}
 
   async onModuleDestroy(): Promise<void> {
     this.admission.close();
+    this.waiting.close();
     const ended = this.ended();
     if ((await within(ended, this.options.drainMs)) !== 'late') return;
     this.running.handOver();

@@ -11,11 +11,40 @@ export type Change =
       readonly agentId: string;
       readonly openedEpoch: number;
     }
+  /** Carries the content: the request. */
+  | {
+      readonly type: 'turn-queued';
+      readonly turnId: string;
+      readonly place: number;
+      readonly data: FoldedEventOf<'turn.queued'>['data'];
+      readonly queuedAt: string;
+    }
+  /** Nothing is left of a turn that waited. */
+  | { readonly type: 'turn-forgotten'; readonly turnId: string; readonly place: number }
+  /** Carries the content, unless the turn was superseded: why. */
+  | {
+      readonly type: 'turn-withdrawn';
+      readonly turnId: string;
+      readonly number: number;
+      /** Its place in the queue. */
+      readonly place: number;
+      readonly status: TurnStatus;
+      readonly endedAt: string;
+      readonly seq: number | null;
+      readonly errorCode: string;
+      readonly superseded: boolean;
+      /** The place in the transcript where its messages would stand. */
+      readonly index: number;
+      readonly steps: number;
+      readonly sessionCostUsd: number | null;
+    }
   /** Carries the content: what was asked. */
   | {
       readonly type: 'turn-started';
       readonly turnId: string;
       readonly number: number;
+      /** Its place in the queue that it has left; null if it did not wait. */
+      readonly place: number | null;
       readonly epoch: number;
       readonly runner: ProcessAddress;
       readonly startedAt: string;

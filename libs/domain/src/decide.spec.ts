@@ -44,6 +44,7 @@ const start: PlainCommand = {
   runner: RUNNER,
   request,
   opener: { principal: 'anonymous', agentId: 'agent' },
+  entry: 'at-once',
 };
 const output = {
   messages: [assistant('Hi.')],

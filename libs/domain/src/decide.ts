@@ -11,6 +11,8 @@ import { decideTurn } from './turns/decide-turns.js';
  */
 export function decide(command: Command, state: SessionState): Decision {
   switch (command.type) {
+    case 'QueueTurn':
+    case 'WithdrawTurn':
     case 'StartTurn':
     case 'AdoptTurn':
     case 'CompleteTurn':

@@ -5,6 +5,8 @@ import type { Move } from '#libs/domain/testing';
 import { fold, randomLog } from '#libs/domain/testing';
 import type { Change } from './changes.js';
 import { evolve } from './evolve.js';
+import type { TurnEntry } from './turns/decide-turns.js';
+import { MAX_WAITING, startedTurns } from './turns/queue.js';
 import type { OpenSession, SessionState } from './session-state.js';
 import { REMEMBERED, TAKEOVER_LIMIT, initialState } from './session-state.js';
 
@@ -20,8 +22,20 @@ const move: fc.Arbitrary<Move> = fc.oneof(
       keeps: fc.nat({ max: 8 }),
       messages: fc.nat({ max: 3 }),
       system: fc.boolean(),
+      entry: fc.constantFrom<TurnEntry>('at-once', 'at-once', 'queued', 'queued', 'interrupt'),
+      waited: fc.constantFrom(undefined, undefined, 0, 2),
     }),
     3,
+  ),
+  often(fc.record({ type: fc.constant('queue' as const), holder: fc.nat({ max: 2 }) }), 3),
+  often(
+    fc.record({
+      type: fc.constant('withdraw' as const),
+      turn: fc.nat({ max: 4 }),
+      known: fc.constantFrom(true, true, true, false),
+      forgotten: fc.boolean(),
+    }),
+    1,
   ),
   often(
     fc.record({ type: fc.constant('stop' as const), stale: fc.boolean(), attempt: fc.nat(5) }),
@@ -161,7 +175,9 @@ describe('the fold of any log', () => {
       fc.property(log, (events) => {
         const { state, changes } = fold(events);
         const owed = changes.flatMap((change) =>
-          (change.type === 'turn-ended' && change.seq !== null) || change.type === 'turn-owed'
+          (change.type === 'turn-ended' && change.seq !== null) ||
+          (change.type === 'turn-withdrawn' && change.seq !== null) ||
+          change.type === 'turn-owed'
             ? [{ turnId: change.turnId, seq: change.seq }]
             : [],
         );
@@ -182,10 +198,13 @@ describe('the fold of any log', () => {
         const ended = of(changes, 'turn-ended').map(({ turnId }) => turnId);
         const open = state.phase === 'open' && state.turn !== null ? [state.turn.turnId] : [];
         expect([...ended, ...open]).toEqual(started);
-        expect(of(changes, 'turn-started').map(({ number }) => number)).toEqual(
-          started.map((_, index) => index + 1),
+        const numbers = changes.flatMap((change) =>
+          change.type === 'turn-started' || change.type === 'turn-withdrawn' ? [change.number] : [],
         );
-        if (state.phase === 'open') expect(state.turns).toBe(started.length);
+        expect(numbers).toEqual(numbers.map((_, index) => index + 1));
+        if (state.phase !== 'open') return;
+        expect(state.turns).toBe(numbers.length);
+        expect(startedTurns(state)).toBe(started.length);
       }),
     );
   });
@@ -225,7 +244,7 @@ describe('the fold of any log', () => {
           const before = all[index];
           if (event.type !== 'turn.started' || before?.phase !== 'open') continue;
           const [started] = of(evolve(before, event).changes, 'turn-started');
-          if (event.data.after !== before.turns) expect(started?.cuts ?? false).toBe(false);
+          if (event.data.after !== startedTurns(before)) expect(started?.cuts ?? false).toBe(false);
         }
       }),
     );
@@ -254,19 +273,45 @@ describe('the fold of any log', () => {
         expect(state.attachIds.length).toBeLessThanOrEqual(REMEMBERED);
         expect(state.unowed.length).toBeLessThanOrEqual(REMEMBERED);
         expect(state.takeovers.length).toBeLessThanOrEqual(TAKEOVER_LIMIT);
+        expect(state.waiting.length).toBeLessThanOrEqual(MAX_WAITING);
+        expect(state.queuedIds.length).toBeLessThanOrEqual(128);
       }),
       { numRuns: 20 },
     );
   });
 
-  it('pokes only gateways that hold the session’s surface, before or after', () => {
+  // [SBP-L1-63]
+  it('lets each queued turn start once, or end without that, or wait', () => {
+    fc.assert(
+      fc.property(log, (events) => {
+        const { state, changes } = fold(events);
+        const places = of(changes, 'turn-queued').map(({ place }) => place);
+        const gone = changes.flatMap((change) =>
+          change.type === 'turn-started' ||
+          change.type === 'turn-withdrawn' ||
+          change.type === 'turn-forgotten'
+            ? [change.place]
+            : [],
+        );
+        const left = gone.filter((place) => place !== null);
+        const waiting = state.phase === 'open' ? state.waiting.map(({ place }) => place) : [];
+        expect(waiting).toEqual([...waiting].sort((a, b) => a - b));
+        expect([...left, ...waiting].sort((a, b) => a - b)).toEqual(places);
+      }),
+    );
+  });
+
+  it('pokes only who holds the session’s surface, or a turn that waits, before or after', () => {
     fc.assert(
       fc.property(log, (events) => {
         const all = states(events);
         for (const [index, event] of events.entries()) {
           const holders = [all[index], all[index + 1]].flatMap((state) =>
-            state?.phase === 'open' && state.surface.type === 'attached'
-              ? [state.surface.attachment.gateway]
+            state?.phase === 'open'
+              ? [
+                  ...(state.surface.type === 'attached' ? [state.surface.attachment.gateway] : []),
+                  ...state.waiting.map(({ holder }) => holder),
+                ]
               : [],
           );
           for (const gateway of evolve(all[index] ?? initialState, event).poke)

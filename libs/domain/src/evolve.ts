@@ -5,6 +5,7 @@ import { opened } from './session/evolve-session.js';
 import type { OpenSession, SessionState } from './session-state.js';
 import { acknowledged, attached, detached } from './surfaces/evolve-surfaces.js';
 import { adopted, ended, started, stopped, undelivered } from './turns/evolve-turns.js';
+import { queuePokes, queued, withdrawn } from './turns/queue.js';
 
 /**
  * The fold: what one event makes of a session [A4]. It decides every race by log order alone [A3]:
@@ -19,7 +20,8 @@ export function evolve(state: SessionState, event: FoldedEvent): Evolution<Sessi
   // What changes nothing here (an old acknowledgement, an export) does not touch the session,
   // because copies of it come late.
   if (next.state === state) return next;
-  return { ...next, state: { ...next.state, updatedAt: event.occurred_at } };
+  const poke = [...next.poke, ...queuePokes(state, next.state)];
+  return { ...next, state: { ...next.state, updatedAt: event.occurred_at }, poke };
 }
 
 function nothing(state: SessionState): Evolution<SessionState> {
@@ -37,6 +39,8 @@ function evolveUnopened(state: SessionState, event: FoldedEvent): Evolution<Sess
       return event.epoch > state.epoch
         ? nothing({ phase: 'unopened', epoch: event.epoch })
         : nothing(state);
+    case 'turn.queued':
+    case 'turn.withdrawn':
     case 'turn.started':
     case 'turn.completed':
     case 'turn.failed':
@@ -54,6 +58,10 @@ function evolveOpen(session: OpenSession, event: FoldedEvent): Evolution<OpenSes
   switch (event.type) {
     case 'session.opened':
       return null;
+    case 'turn.queued':
+      return queued(session, event);
+    case 'turn.withdrawn':
+      return withdrawn(session, event);
     case 'turn.started':
       return event.epoch > session.epoch ? started(session, event) : null;
     case 'turn.adopted':

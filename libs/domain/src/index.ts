@@ -13,4 +13,13 @@ export type { StoredTranscript, TurnOutcome, TurnView } from './transcript/store
 export * from './transcript/transcript.js';
 export * from './transcript/turn-text.js';
 export { MAX_ADOPTIONS, mustGiveUp } from './turns/decide-turns.js';
-export type { TurnClaim, TurnOutput, TurnRequest } from './turns/decide-turns.js';
+export type {
+  AskedTurn,
+  Opener,
+  TurnClaim,
+  TurnEntry,
+  TurnOutput,
+  TurnRequest,
+  WaitingRequest,
+} from './turns/decide-turns.js';
+export { MAX_WAITING, endedTurns, startedTurns, wasQueued } from './turns/queue.js';

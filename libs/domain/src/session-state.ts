@@ -13,6 +13,15 @@ export interface OpenTurn {
   readonly startedAt: string;
 }
 
+/** A turn that waits for those before it. */
+export interface WaitingTurn {
+  readonly turnId: string;
+  /** Its place among all that were ever queued, from 1. */
+  readonly place: number;
+  /** Who starts it when its time has come. */
+  readonly holder: ProcessAddress;
+}
+
 /** The surface that holds the session's socket. */
 export interface Attachment {
   readonly attachId: string;
@@ -59,8 +68,16 @@ export interface OpenSession extends Numbered {
   /** The epoch of its opening: of two sessions the one opened at the higher epoch is the later. */
   readonly openedEpoch: number;
   readonly turn: OpenTurn | null;
-  /** Turns that have started. */
+  /** Turns that have started, or ended without that: the number of the last. */
   readonly turns: number;
+  /** Those of them that ended without having started. */
+  readonly withdrawn: number;
+  /** The turns that wait, in the order in which they are to start; at most `MAX_WAITING`. */
+  readonly waiting: readonly WaitingTurn[];
+  /** Turns that were ever queued: the place of the last. */
+  readonly queued: number;
+  /** The last ids that were queued, or that nobody may queue any more, newest last. */
+  readonly queuedIds: readonly string[];
   /** Turns that have completed. */
   readonly steps: number;
   /** What they cost together; null once it is not known of one. */

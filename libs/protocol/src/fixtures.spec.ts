@@ -59,6 +59,7 @@ const PARTS = new Set([
   'CallerPresence',
   'Instant',
   'JsonObject',
+  'History',
   'Message',
   'ProcessAddress',
   'SessionStatus',
@@ -136,7 +137,7 @@ describe('a record of the log', () => {
   it('of a later type or version is passed over', () => {
     const [first] = fixtures('events', 'turn.adopted', 'accept');
     const value = first?.value as object;
-    expect(decodeEvent(JSON.stringify({ ...value, type: 'turn.queued' }))).toEqual({
+    expect(decodeEvent(JSON.stringify({ ...value, type: 'turn.parked' }))).toEqual({
       type: 'unknown',
     });
     expect(decodeEvent(JSON.stringify({ ...value, schema: 2, data: 'of another form' }))).toEqual({

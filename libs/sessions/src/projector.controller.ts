@@ -6,7 +6,7 @@ import { Mailbox } from '#libs/mailbox';
 import { PROJECTOR, Projection } from '#libs/store';
 
 /**
- * Folds the log into the read models [A4], and pokes the gateways whose surfaces have something new
+ * Folds the log into the read models [A4], and pokes the processes that have something new
  * to see [A8].
  */
 @Controller()
@@ -24,9 +24,9 @@ export class ProjectorController {
     // While replaying nobody waits for what is old.
     if (!batch.live) return;
     context.afterCommit(() => {
-      for (const { sessionId, gateway } of pokes) {
+      for (const { sessionId, process } of pokes) {
         // Not awaited: a poke that is lost costs one sweep [A8].
-        void this.mailbox.send(gateway, { type: 'poke', session_id: sessionId });
+        void this.mailbox.send(process, { type: 'poke', session_id: sessionId });
       }
     });
   }

@@ -67,11 +67,14 @@ export class SessionsController {
     const { after, limit } = parseQuery(query, TurnsQuery);
     const session = await this.authorise(sessionId, request);
     const turns = await this.reads.turns(sessionId, after, limit);
-    const last = turns.at(-1)?.number ?? null;
+    const last = turns.at(-1)?.number ?? after;
+    const isLast = last >= session.turns;
+    // Those that wait are at most a hundred.
+    const waiting = isLast ? await this.reads.queue(sessionId) : [];
     return {
       session_id: sessionId,
-      turns: turns.map(turnOf),
-      next_cursor: last !== null && last < session.turns ? last : null,
+      turns: [...turns, ...waiting].map(turnOf),
+      next_cursor: isLast ? null : last,
     };
   }
 
@@ -102,7 +105,7 @@ export class SessionsController {
 function turnOf(turn: TurnSummary): TurnsResponse['turns'][number] {
   return {
     turn_id: turn.turnId,
-    number: turn.number,
+    number: turn.status === 'queued' ? null : turn.number,
     status: turn.status === 'open' ? 'running' : turn.status,
     model_used: turn.modelUsed,
     usage: turn.usage,

@@ -1,7 +1,15 @@
 export * from './entities/index.js';
 export * from './migrations/index.js';
 export { Claims } from './claims/claims.js';
-export type { ClaimOutcome, ClaimTarget, OpenOutcome, Release } from './claims/claims.js';
+export type {
+  ClaimOutcome,
+  ClaimTarget,
+  OpenOutcome,
+  Release,
+  SeenTarget,
+} from './claims/claims.js';
+export { QueueHeads } from './claims/queue-heads.js';
+export type { QueueHead } from './claims/queue-heads.js';
 export { Orphans } from './claims/orphans.js';
 export type { Orphan } from './claims/orphans.js';
 export { UnconfirmedAnswers } from './claims/unconfirmed-answers.js';
@@ -17,7 +25,7 @@ export { Freshness } from './reads/freshness.js';
 export { SessionInspection } from './reads/session-inspection.js';
 export type { InspectedClaim, InspectedSession } from './reads/session-inspection.js';
 export { SessionReads } from './reads/session-reads.js';
-export type { TurnGlance, TurnRecord, TurnSummary } from './reads/session-reads.js';
+export type { TurnGlance, TurnRecord, TurnSummary, WaitingRecord } from './reads/session-reads.js';
 export { SurfaceReads } from './reads/surface-reads.js';
 export type { Glance, OwedTurn, SurfaceView } from './reads/surface-reads.js';
 export { Transcript, emptyTranscript, withCommas } from './reads/transcript.js';

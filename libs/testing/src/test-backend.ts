@@ -129,8 +129,8 @@ export class TestBackend {
         const pokes = await this.fold(batch);
         if (pokes === null) return 'stale';
         this.progress.advanced(batch.partition, batch.next);
-        for (const { sessionId, gateway } of this.pokes ? pokes : []) {
-          void this.mailbox.send(gateway, { type: 'poke', session_id: sessionId });
+        for (const { sessionId, process } of this.pokes ? pokes : []) {
+          void this.mailbox.send(process, { type: 'poke', session_id: sessionId });
         }
         return 'done';
       },

@@ -14,6 +14,7 @@ import { pages } from './pages.contract.js';
 import { probes } from './probes.contract.js';
 import { readingSessions } from './reading-sessions.contract.js';
 import { sessionResolution } from './session-resolution.contract.js';
+import { queueing } from './queue.contract.js';
 import { stopping } from './stopping.contract.js';
 import { streaming } from './streaming.contract.js';
 import { takeovers } from './takeovers.contract.js';
@@ -53,6 +54,7 @@ export function describeServer(topology: string, start: () => Promise<Server>): 
     frameRules(running);
     readingSessions(running);
     exporting(running);
+    queueing(running);
     stopping(running);
     readingOn(running);
     healthAndOrigins(running);

@@ -1,25 +1,30 @@
 import { mustGiveUp } from '#libs/domain';
 import { LiveTurns } from '#libs/live';
-import type { HeldClaim, Orphan } from '#libs/store';
+import { SbpError } from '#libs/protocol';
+import type { HeldClaim, Orphan, QueueHead } from '#libs/store';
 import {
   Freshness,
   Heartbeat,
   Orphans,
   ProcessIdentity,
   ProcessWatch,
+  QueueHeads,
   Processes,
   SessionReads,
   Transcripts,
 } from '#libs/store';
+import { SYSTEM } from '#libs/session-log';
 import { PeriodicTask } from '#libs/timing';
 import type { OnModuleInit } from '@nestjs/common';
 import { Injectable } from '@nestjs/common';
 import { SessionReleases } from '../claim/session-releases.js';
 import { CompletionsOptions } from '../completions-options.js';
-import { nextAttempt } from '../turn/turn-attempt.js';
+import { nobody } from '../http/turn-answer.js';
+import { TurnQueue } from '../queue/turn-queue.js';
+import { WaitingTurns } from '../queue/waiting-turns.js';
+import { firstAttempt, nextAttempt } from '../turn/turn-attempt.js';
 import type { TurnAttempt } from '../turn/turn-attempt.js';
 import { TurnEvents, headOf } from '../turn/turn-events.js';
-import type { RunReader } from '../turn/turn-runner.js';
 import { TurnRunner } from '../turn/turn-runner.js';
 import { LostAnswers } from './lost-answers.js';
 
@@ -28,19 +33,11 @@ const SCAN_MS = 1_000;
 /** How many takeovers may be in progress here at once; a turn that runs again is none. */
 const MAX_TAKEOVERS = 64;
 
-/** Nobody reads an adopted turn over HTTP: its caller is gone with its process. */
-const nobody: RunReader = {
-  showUsage: false,
-  presence: () => 'gone',
-  onLeft: () => undefined,
-  begin: () => undefined,
-  chunk: () => undefined,
-};
-
 /**
  * Sees to it that a turn ends whatever dies [A6]: takes over what nobody looks after. A takeover
  * wins the claim at a higher epoch, appends `turn.adopted`, waits until that is folded, and then
- * runs the turn again, or lets the claim go where there is nothing to go on with.
+ * runs the turn again, or lets the claim go where there is nothing to go on with. A turn that
+ * waits, and whose holder is silent when its time comes, is started here [A14].
  */
 @Injectable()
 export class OrphanScan implements OnModuleInit {
@@ -51,6 +48,9 @@ export class OrphanScan implements OnModuleInit {
 
   constructor(
     private readonly orphans: Orphans,
+    private readonly heads: QueueHeads,
+    private readonly queue: TurnQueue,
+    private readonly waiting: WaitingTurns,
     private readonly processes: Processes,
     private readonly identity: ProcessIdentity,
     private readonly heartbeat: Heartbeat,
@@ -91,6 +91,8 @@ export class OrphanScan implements OnModuleInit {
   }
 
   private async scan(): Promise<void> {
+    const holders = await this.heads.holders();
+    await this.wakeOwn(holders);
     const signs = await this.processes.signs();
     this.watch.observe(signs, performance.now());
     if (!this.options.othersDead && !this.watch.isSteady) return;
@@ -102,7 +104,12 @@ export class OrphanScan implements OnModuleInit {
     );
     for (const orphan of [...held, ...unclaimed]) {
       const { claim } = orphan;
-      this.begin(orphan, claim !== null && left.has(claim.incarnation));
+      const handedOver = claim !== null && left.has(claim.incarnation);
+      this.begin(orphan.sessionId, () => this.takeOver(orphan, handedOver));
+    }
+    const silent = holders.filter((holder) => this.isDead(holder));
+    for (const head of await this.heads.heldBy(silent, 2 * MAX_TAKEOVERS)) {
+      this.begin(head.sessionId, () => this.start(head));
     }
     await this.lostAnswers.report(
       signs.filter(({ incarnation, reaped }) => !reaped && this.isDead(incarnation)),
@@ -110,18 +117,28 @@ export class OrphanScan implements OnModuleInit {
     );
   }
 
+  /** A poke that was lost would leave them waiting. */
+  private async wakeOwn(holders: readonly string[]): Promise<void> {
+    const { incarnation } = this.identity.address;
+    const own = holders.filter((holder) => holder === incarnation);
+    for (const { sessionId } of await this.heads.heldBy(own, 2 * MAX_TAKEOVERS)) {
+      this.waiting.wake(sessionId);
+    }
+  }
+
   private isDead(incarnation: string): boolean {
     if (this.options.othersDead) return incarnation !== this.identity.address.incarnation;
     return this.watch.isSilent(incarnation);
   }
 
-  /** `handedOver`: its last runner ended on purpose; else it died. */
-  private begin(orphan: Orphan, handedOver: boolean): void {
-    const { sessionId } = orphan;
+  private begin(sessionId: string, takeOver: () => Promise<TurnAttempt | null>): void {
     if (this.takeovers.size >= MAX_TAKEOVERS || this.takeovers.has(sessionId)) return;
-    const takeover = this.takeOver(orphan, handedOver)
+    const takeover = takeOver()
       .then((attempt) => {
-        if (attempt !== null) this.run(attempt);
+        if (attempt === null) return;
+        if (attempt.adopted) this.options.onAdopted(sessionId, attempt.turnId);
+        // Not awaited by anybody: it may take minutes. The next scan finds what is left.
+        void this.runner.run(attempt, nobody);
       })
       .catch((error: unknown) => this.options.onProblem('a turn was not taken over', error))
       .finally(() => {
@@ -132,13 +149,28 @@ export class OrphanScan implements OnModuleInit {
     this.takeovers.set(sessionId, takeover);
   }
 
-  /** Not awaited by anybody: an adopted turn may take minutes. The next scan finds what is left. */
-  private run(attempt: TurnAttempt): void {
-    this.options.onAdopted(attempt.sessionId, attempt.turnId);
-    void this.runner.run(attempt, nobody);
+  /** The first attempt at a turn that waited; null where somebody else has started it. */
+  private async start({ sessionId, turnId }: QueueHead): Promise<TurnAttempt | null> {
+    const waiting = await this.reads.waiting(sessionId, turnId);
+    if (waiting === null) return null;
+    const { request: asked, background: isBackground } = waiting;
+    try {
+      const claimed = await this.queue.claimHead(sessionId, turnId, asked, asked.endedBefore);
+      if (claimed?.state.phase !== 'open') return null;
+      const opener = claimed.state;
+      return firstAttempt(claimed, { asked, by: SYSTEM, opener, entry: 'queued', isBackground });
+    } catch (error) {
+      if (!(error instanceof SbpError)) throw error;
+      const { code, message } = error;
+      await this.queue.withdraw(sessionId, turnId, { code, message }, 'gone');
+      return null;
+    }
   }
 
-  /** The attempt to run; null where there is nothing to go on with. */
+  /**
+   * The attempt to run; null where there is nothing to go on with. `handedOver`: its last runner
+   * ended on purpose; else it died.
+   */
   private async takeOver(orphan: Orphan, handedOver: boolean): Promise<TurnAttempt | null> {
     const { sessionId, turnId } = orphan;
     const { othersDead } = this.options;

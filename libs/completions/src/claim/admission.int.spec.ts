@@ -30,6 +30,10 @@ async function refusal(turn: Promise<unknown>) {
     () => Promise.reject(new Error('it was let in')),
     (reason: unknown) => reason as SbpError,
   );
+  return told(error);
+}
+
+function told(error: SbpError) {
   return { status: error.status('completions'), headers: error.headers() };
 }
 
@@ -176,13 +180,17 @@ describe('a process that is shutting down', () => {
     const { goOn } = heldModel(model);
     const running = completions.turn({ sbp });
     await eventually(() => expect(model.asked).toHaveLength(2));
-    const waiting = refusal(completions.turn({ sbp }));
+    const waiting = completions.turn({ sbp });
+    const sessionId = session?.sessionId ?? '';
+    await eventually(async () => expect(await stage.types(sessionId)).toContain('turn.queued'));
     const closing = completions.get(Shutdown).onModuleDestroy();
-    expect(await waiting).toEqual(draining);
+    const { failure } = await waiting;
+    expect(failure === null ? null : told(failure)).toEqual(draining);
     goOn();
     expect((await running).seen).toEqual(['answer with sbp']);
     await closing;
     expect(model.asked).toHaveLength(2);
+    expect(await stage.backend.sessions.state(sessionId)).toMatchObject({ turns: 2, waiting: [] });
   });
 
   it('does not wait longer than it was given', async () => {

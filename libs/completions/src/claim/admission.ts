@@ -69,8 +69,12 @@ export class Admission {
 
   /** @throws SbpError SBP_UPSTREAM_UNAVAILABLE while this process ends */
   mustBeOpen(): void {
-    if (!this.isClosed) return;
-    throw new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The server is shutting down.', {
+    if (this.isClosed) throw this.closing();
+  }
+
+  /** What a caller is told for whom nothing was begun, because this process ends. */
+  closing(): SbpError {
+    return new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The server is shutting down.', {
       retryAfter: RETRY_AFTER_S,
       draining: true,
     });

@@ -1,12 +1,11 @@
-import type { OpenSession, Reading } from '#libs/domain';
-import { isAnswer, readMessages } from '#libs/domain';
+import type { AskedTurn, OpenSession, Reading } from '#libs/domain';
+import { isAnswer, readMessages, startedTurns } from '#libs/domain';
 import type { Message } from '#libs/protocol';
 import { SbpError } from '#libs/protocol';
 import type { Transcript } from '#libs/store';
 import { Transcripts, emptyTranscript, storedTranscript } from '#libs/store';
 import { Injectable } from '@nestjs/common';
 import { CompletionsOptions } from '../completions-options.js';
-import type { TrackedRequest } from '../http/tracked-request.js';
 
 /** A stored conversation, and what a request is to it. */
 export interface Conversation {
@@ -24,35 +23,35 @@ export class Conversations {
   ) {}
 
   /** What a request begins. */
-  begin({ completion, history }: TrackedRequest): Conversation {
+  begin({ messages, history }: AskedTurn): Conversation {
     const stored = storedTranscript(emptyTranscript, []);
-    const reading = readMessages(stored, completion.messages, { history, mayCut: true });
+    const reading = readMessages(stored, messages, { history, mayCut: true });
     return { system: [], transcript: emptyTranscript, reading };
   }
 
   /**
-   * `endedBefore`: how many turns had ended when the request arrived. An edit may not cut a later
-   * one, because its caller was answered meanwhile.
+   * `endedBefore`: how many turns had started and ended when the request arrived. An edit may not
+   * cut a later one, because its caller was answered meanwhile.
    * @throws SbpError SBP_PAYLOAD_TOO_LARGE, before anything is loaded
    */
   async goOn(
     sessionId: string,
     state: OpenSession,
-    request: TrackedRequest,
+    asked: AskedTurn,
     endedBefore: number,
   ): Promise<Conversation> {
-    this.mustFit(state, request);
+    this.mustFit(state, asked);
     const [transcript, system] = await Promise.all([
       this.transcripts.load(sessionId, state),
       this.transcripts.system(sessionId, state),
     ]);
-    const { completion, history } = request;
-    const mayCut = state.turns <= endedBefore;
+    const { messages, history } = asked;
+    const mayCut = startedTurns(state) <= endedBefore;
     const stored = storedTranscript(transcript, system);
     return {
       system,
       transcript,
-      reading: readMessages(stored, completion.messages, { history, mayCut }),
+      reading: readMessages(stored, messages, { history, mayCut }),
     };
   }
 
@@ -61,28 +60,23 @@ export class Conversations {
    * it was read, so that it must be looked at again.
    * @throws SbpError as `goOn`
    */
-  async belongs(
-    sessionId: string,
-    state: OpenSession,
-    request: TrackedRequest,
-  ): Promise<boolean | null> {
-    const { completion, history } = request;
-    const { messages } = completion;
+  async belongs(sessionId: string, state: OpenSession, asked: AskedTurn): Promise<boolean | null> {
+    const { messages, history } = asked;
     // Nothing has to be read for a client that sends only what is new.
     if (history === 'new' || (history === 'auto' && !messages.some(isAnswer))) return true;
-    this.mustFit(state, request);
+    this.mustFit(state, asked);
     const transcript = await this.transcripts.loadUnlessChanged(sessionId, state);
     if (transcript === null) return null;
     const stored = storedTranscript(transcript, []);
     return readMessages(stored, messages, { history, mayCut: true }).belongs;
   }
 
-  private mustFit({ bytes }: OpenSession, request: TrackedRequest): void {
+  private mustFit({ bytes }: OpenSession, asked: AskedTurn): void {
     const { maxSessionBytes } = this.options;
-    if (bytes + request.bytes <= maxSessionBytes) return;
+    if (bytes + asked.bytes <= maxSessionBytes) return;
     throw new SbpError(
       'SBP_PAYLOAD_TOO_LARGE',
-      `The conversation has ${bytes} bytes, and the request ${request.bytes}; together they may ` +
+      `The conversation has ${bytes} bytes, and the request ${asked.bytes}; together they may ` +
         `have ${maxSessionBytes}. Go on in a new session.`,
       { param: 'messages' },
     );

@@ -5,6 +5,7 @@ import type { TestCompletions } from '../testing/test-completions.js';
 import { TestModel, answerWith, neverAnswer } from '../testing/test-model.js';
 import { trackedRequest } from '../testing/test-request.js';
 import { eventually, useStage } from '../testing/test-stage.js';
+import { WaitingTurns } from '../queue/waiting-turns.js';
 import { SessionReleases } from './session-releases.js';
 import { TurnClaimer } from './turn-claimer.js';
 
@@ -70,8 +71,8 @@ describe('a next turn', () => {
         trackedRequest(),
         () => true,
       );
-      if (claimed === null) throw new Error('nobody waited for it');
-      await releases.release({ ...claimed, head: null, answeredBy: null });
+      if (claimed?.type !== 'claimed') throw new Error('it was not claimed');
+      await releases.release({ ...claimed.turn, head: null, answeredBy: null });
     };
     const claimOnly = async (): Promise<void> => {
       const turnId = randomUUID();
@@ -205,7 +206,7 @@ describe('a request with answers in it', () => {
     const goOn = held(model);
     const first = completions.turn({ messages: [one, answer, two] });
     await eventually(() => expect(model.asked).toHaveLength(2));
-    const waits = vi.spyOn(completions.get(SessionReleases), 'wait');
+    const waits = vi.spyOn(completions.get(WaitingTurns), 'turnout');
     const second = completions.turn({ messages: [one, answer, other] });
     await eventually(() => expect(waits).toHaveBeenCalled());
     goOn();

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { SESSION, given, sessionOpened, turnStarted } from '#libs/domain/testing';
+import { SESSION, given, sessionOpened } from '#libs/domain/testing';
 import type { ClaimOutcome, Claims, Freshness, SessionReads, Transcripts } from '#libs/store';
 import { ProcessIdentity } from '#libs/store';
 import type { CompletionsOptions } from '../completions-options.js';
@@ -25,7 +25,10 @@ function claimer({ claims, presence, wait }: Faked): TurnClaimer {
   } as unknown as Admission;
   return new TurnClaimer(
     claims as Claims,
-    { presence: () => Promise.resolve(presence) } as unknown as Freshness,
+    {
+      presence: () => Promise.resolve(presence),
+      seen: () => undefined,
+    } as unknown as Freshness,
     {} as SessionReads,
     new ProcessIdentity({ slot: 0, incarnation: SESSION }),
     { wait } as unknown as SessionReleases,
@@ -34,13 +37,9 @@ function claimer({ claims, presence, wait }: Faked): TurnClaimer {
   );
 }
 
-/**
- * A session that somebody else holds for ever; waiting for it takes its time on the faked clock.
- */
-function claimerOfBusySession(): TurnClaimer {
-  const { state } = given(sessionOpened(1), turnStarted(1));
-  const seen = { state, foldedTo: 2 };
-  const refused: ClaimOutcome = { type: 'refused', sessionId: SESSION, seen };
+/** A session that is not folded for ever; waiting for it takes its time on the faked clock. */
+function claimerOfUnfoldedSession(): TurnClaimer {
+  const refused: ClaimOutcome = { type: 'refused', sessionId: SESSION, head: 1, seen: null };
   return claimer({
     claims: { claim: () => Promise.resolve(refused) },
     presence: 'present',
@@ -48,7 +47,7 @@ function claimerOfBusySession(): TurnClaimer {
   });
 }
 
-describe('a session that stays busy', () => {
+describe('a session that is not folded', () => {
   const target = { type: 'session', sessionId: SESSION } as const;
   beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));
   afterEach(() => void vi.useRealTimers());
@@ -56,7 +55,7 @@ describe('a session that stays busy', () => {
   // [SBP-L1-16]
   it('is refused after 60 s', async () => {
     const begun = performance.now();
-    const claiming = claimerOfBusySession().claim(target, request, () => true);
+    const claiming = claimerOfUnfoldedSession().claim(target, request, () => true);
     await expect(claiming).rejects.toMatchObject({ code: 'SBP_SESSION_CONFLICT' });
     expect(performance.now() - begun).toBeGreaterThan(60_000);
     expect(performance.now() - begun).toBeLessThan(61_000);
@@ -65,7 +64,7 @@ describe('a session that stays busy', () => {
   it('is given up at once when its caller goes away', async () => {
     const begun = performance.now();
     const isWanted = (): boolean => performance.now() - begun < 1_000;
-    expect(await claimerOfBusySession().claim(target, request, isWanted)).toBeNull();
+    expect(await claimerOfUnfoldedSession().claim(target, request, isWanted)).toBeNull();
     expect(performance.now() - begun).toBeLessThan(2_000);
   });
 });
@@ -73,7 +72,7 @@ describe('a session that stays busy', () => {
 describe('the live session of an agent', () => {
   it('is opened anew where the one that was joined had never been opened', async () => {
     const replaced: unknown[] = [];
-    const tries: ClaimOutcome[] = [{ type: 'refused', sessionId: SESSION, seen: null }];
+    const tries: ClaimOutcome[] = [{ type: 'refused', sessionId: SESSION, head: -1, seen: null }];
     const claiming = claimer({
       claims: {
         claim: () => Promise.resolve(tries.shift() ?? { type: 'none' }),
@@ -84,7 +83,7 @@ describe('the live session of an agent', () => {
       },
       presence: 'absent',
     }).claim({ type: 'live' }, request, () => true);
-    expect(await claiming).toMatchObject({ epoch: 7 });
+    expect(await claiming).toMatchObject({ type: 'claimed', turn: { epoch: 7 } });
     expect(replaced).toEqual([{ sessionId: SESSION }]);
   });
 
@@ -93,7 +92,7 @@ describe('the live session of an agent', () => {
     const { state } = given(sessionOpened(1));
     const tries: ClaimOutcome[] = [
       { type: 'none' },
-      { type: 'refused', sessionId: SESSION, seen: { state, foldedTo: 1 } },
+      { type: 'refused', sessionId: SESSION, head: 0, seen: { state, foldedTo: 1 } },
     ];
     let waits = 0;
     const claiming = claimer({
@@ -109,8 +108,12 @@ describe('the live session of an agent', () => {
         waits++;
         return Promise.resolve();
       },
-    }).claim({ type: 'live' }, request, () => waits < 2);
-    expect(await claiming).toBeNull();
+    }).claim({ type: 'live' }, request, () => true);
+    expect(await claiming).toEqual({
+      type: 'busy',
+      session: { sessionId: SESSION, endedBefore: 0 },
+    });
+    expect(waits).toBe(1);
     expect(replaced).toEqual(['join']);
   });
 });

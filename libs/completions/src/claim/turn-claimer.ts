@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { mayUse, notFound } from '#libs/access';
-import type { OpenSession, SessionState, TranscriptUpdate } from '#libs/domain';
-import { initialState } from '#libs/domain';
+import type { AskedTurn, OpenSession, SessionState, TranscriptUpdate } from '#libs/domain';
+import { endedTurns, initialState } from '#libs/domain';
 import type { Message } from '#libs/protocol';
 import { SbpError } from '#libs/protocol';
-import type { ClaimOutcome, ClaimTarget, Transcript } from '#libs/store';
+import type { ClaimOutcome, ClaimTarget, SeenTarget, Transcript } from '#libs/store';
 import { Claims, Freshness, ProcessIdentity, SessionReads } from '#libs/store';
 import { Injectable } from '@nestjs/common';
 import type { TrackedRequest } from '../http/tracked-request.js';
@@ -25,15 +25,27 @@ export interface ClaimedTurn {
   readonly update: TranscriptUpdate;
 }
 
-/** How long a request waits for a busy session, in ms. */
-const BUSY_TIMEOUT_MS = 60_000;
-/** How often a busy session is tried when nothing tells of its release, in ms. */
+/** A session that something runs or waits in, and that a request belongs to. */
+export interface BusySession {
+  readonly sessionId: string;
+  /** How many of its turns had started and ended when the request arrived. */
+  readonly endedBefore: number;
+}
+
+/** What a request found: a session to run its turn in at once, or one in which it must wait. */
+export type Place =
+  | { readonly type: 'claimed'; readonly turn: ClaimedTurn }
+  | { readonly type: 'busy'; readonly session: BusySession };
+
+/** How long a request waits for a session that is not folded yet, in ms. */
+const UNFOLDED_TIMEOUT_MS = 60_000;
+/** How often it is tried meanwhile, in ms. */
 const RETRY_MS = 100;
 
-/** A session that a request found busy, as it was then. */
+/** A session that a request has seen, as it was then. */
 interface Found {
   readonly sessionId: string;
-  /** How many of its turns had ended. */
+  /** How many of its turns had started and ended. */
   readonly ended: number;
   /** Whether the request is known to belong to it: it stays there, whatever is added meanwhile. */
   readonly isItsOwn: boolean;
@@ -48,8 +60,9 @@ interface Visit {
 }
 
 type Settled =
-  | { readonly type: 'claimed'; readonly turn: ClaimedTurn }
-  | { readonly type: 'busy'; readonly sessionId: string; readonly found: Found | null };
+  | Place
+  /** It cannot be said yet. */
+  | { readonly type: 'again'; readonly sessionId: string; readonly found: Found | null };
 
 type ClaimTry =
   | Settled
@@ -62,7 +75,7 @@ type ClaimTry =
 
 type Won = Extract<ClaimOutcome, { type: 'claimed' }> & { readonly turnId: string };
 
-/** Wins the right to run the next turn of a session, waiting while it is busy. */
+/** Wins the right to run the next turn of a session. */
 @Injectable()
 export class TurnClaimer {
   constructor(
@@ -76,31 +89,55 @@ export class TurnClaimer {
   ) {}
 
   /**
-   * Null if the caller went away while it waited: nothing was begun.
+   * Claims the session for a new turn, or says that others are before it. Null if the caller went
+   * away meanwhile: nothing was begun.
    * @throws SbpError SBP_SESSION_NOT_FOUND; SBP_PAYLOAD_TOO_LARGE; SBP_SESSION_CONFLICT when the
-   *   session stayed busy for 60 s
+   *   session could not be read for 60 s
    */
   async claim(
     target: Target,
     request: TrackedRequest,
     isWanted: () => boolean,
-  ): Promise<ClaimedTurn | null> {
-    const deadline = performance.now() + BUSY_TIMEOUT_MS;
+  ): Promise<Place | null> {
+    const deadline = performance.now() + UNFOLDED_TIMEOUT_MS;
     let found: Found | null = null;
     while (isWanted()) {
       this.admission.mustBeOpen();
       const attempt = await this.attempt({ target, request, found });
-      if (attempt.type === 'claimed') return attempt.turn;
+      if (attempt.type !== 'again') return attempt;
       if (performance.now() > deadline) {
         throw new SbpError(
           'SBP_SESSION_CONFLICT',
-          'The session has been busy with another turn for 60 s. Try later.',
+          'The session could not be read for 60 s. Try later.',
         );
       }
       ({ found } = attempt);
       await this.releases.wait(attempt.sessionId, RETRY_MS);
     }
     return null;
+  }
+
+  /**
+   * Claims the session for the turn at the head of its queue; null where somebody else holds it, or
+   * the turn is not the head.
+   * @throws SbpError SBP_PAYLOAD_TOO_LARGE: it can never start
+   */
+  async claimHead(
+    sessionId: string,
+    turnId: string,
+    asked: AskedTurn,
+    endedBefore: number,
+  ): Promise<ClaimedTurn | null> {
+    const target = { type: 'session', sessionId, principal: null } as const;
+    const claim = await this.claims.claim({ target, turnId, runner: this.identity.address });
+    if (claim.type !== 'claimed') return null;
+    const won = { ...claim, turnId };
+    return this.orLetGo(won, async () => {
+      const state = await this.fresh(won);
+      if (!isIdle(state) || state.waiting[0]?.turnId !== turnId) return null;
+      const conversation = await this.conversations.goOn(sessionId, state, asked, endedBefore);
+      return turnOf(conversation, { sessionId, turnId, epoch: claim.epoch, state });
+    });
   }
 
   private async attempt(visit: Visit): Promise<Settled> {
@@ -114,11 +151,13 @@ export class TurnClaimer {
         this.admission.mustBeWritable(sessionId);
         const owner = tokenSession === null ? principal : null;
         const tried = await this.existing({ type: 'session', sessionId, principal: owner }, visit);
-        if (tried.type === 'claimed' || tried.type === 'busy') return tried;
+        if (tried.type === 'claimed' || tried.type === 'busy' || tried.type === 'again') {
+          return tried;
+        }
         if ((await this.freshness.presence(sessionId)) === 'absent') {
           throw notFound(sessionId, 'sbp.session_id');
         }
-        return { type: 'busy', sessionId, found };
+        return { type: 'again', sessionId, found };
       }
       case 'live': {
         const { agentId } = request;
@@ -126,6 +165,7 @@ export class TurnClaimer {
         switch (tried.type) {
           case 'claimed':
           case 'busy':
+          case 'again':
             return tried;
           case 'none':
             return this.open(request, 'join');
@@ -141,7 +181,7 @@ export class TurnClaimer {
   /** The live session is not folded: it was just opened, or whoever was to open it died. */
   private async join(sessionId: string, request: TrackedRequest): Promise<Settled> {
     if ((await this.freshness.presence(sessionId)) === 'present') {
-      return { type: 'busy', sessionId, found: null };
+      return { type: 'again', sessionId, found: null };
     }
     return this.open(request, { sessionId });
   }
@@ -158,11 +198,11 @@ export class TurnClaimer {
     const opening = { sessionId, turnId, runner, principal, agentId, replaces };
     const opened = await this.claims.open(opening);
     if (opened.type === 'joined') {
-      return { type: 'busy', sessionId: opened.sessionId, found: null };
+      return { type: 'again', sessionId: opened.sessionId, found: null };
     }
     const { epoch } = opened;
     const claim = { sessionId, turnId, epoch, state: initialState };
-    return { type: 'claimed', turn: turnOf(this.conversations.begin(request), claim) };
+    return { type: 'claimed', turn: turnOf(this.conversations.begin(request.asked), claim) };
   }
 
   private async existing(target: ClaimTarget, visit: Visit): Promise<ClaimTry> {
@@ -178,75 +218,90 @@ export class TurnClaimer {
     }
   }
 
+  /** Somebody else has it: whether the request is to wait there. */
   private async refused(
-    { sessionId, seen }: Extract<ClaimOutcome, { type: 'refused' }>,
+    { sessionId, seen, head }: Extract<SeenTarget, { type: 'refused' }>,
     { request, target, found }: Visit,
   ): Promise<ClaimTry> {
     if (seen?.state.phase !== 'open') return { type: 'unfolded', sessionId };
-    const { state } = seen;
-    if (!mayUse(state, request.credential)) throw notFound(sessionId, 'sbp.session_id');
+    if (!mayUse(seen.state, request.credential)) throw notFound(sessionId, 'sbp.session_id');
     const isKnown = found?.sessionId === sessionId;
-    if (isKnown && found.isItsOwn) return { type: 'busy', sessionId, found };
+    if (isKnown && found.isItsOwn) return busy(sessionId, found.ended);
+    const state = await this.fresh({ sessionId, seen, head });
+    if (state.phase !== 'open') return { type: 'unfolded', sessionId };
     const ended = isKnown ? found.ended : endedTurns(state);
     const belongs =
-      target.type === 'live' ? await this.conversations.belongs(sessionId, state, request) : true;
+      target.type !== 'live' || (await this.conversations.belongs(sessionId, state, request.asked));
     if (belongs === false) return { type: 'another' };
-    return { type: 'busy', sessionId, found: { sessionId, ended, isItsOwn: belongs === true } };
-  }
-
-  /** What the turn is to be run on; a claim that comes to nothing is let go. */
-  /** What the turn is to be run on; a claim that comes to nothing is let go. */
-  private async prepare(won: Won, visit: Visit): Promise<ClaimTry> {
-    const { sessionId, turnId, epoch } = won;
-    const { request, target, found } = visit;
-    try {
-      const state = await this.fresh(won);
-      if (isFree(state)) {
-        this.admission.mustBeWritable(sessionId);
-        const known = found?.sessionId === sessionId ? found : null;
-        const endedBefore = known?.ended ?? state.turns;
-        const conversation = await this.conversations.goOn(sessionId, state, request, endedBefore);
-        const mayBeAnother = target.type === 'live' && known?.isItsOwn !== true;
-        if (conversation.reading.belongs || !mayBeAnother) {
-          return {
-            type: 'claimed',
-            turn: turnOf(conversation, { sessionId, turnId, epoch, state }),
-          };
-        }
-        await this.letGo(won);
-        return { type: 'another' };
-      }
-    } catch (error) {
-      await this.letGo(won);
-      throw error;
+    if (belongs === null) {
+      return { type: 'again', sessionId, found: { sessionId, ended, isItsOwn: false } };
     }
-    await this.letGo(won);
-    return { type: 'busy', sessionId, found };
+    return busy(sessionId, ended);
   }
 
-  /** The session as of everything that was acknowledged when the claim was won [A5]. */
-  private async fresh({ sessionId, head, seen }: Won): Promise<SessionState> {
+  /** What the turn is to be run on. */
+  private async prepare(won: Won, { request, target, found }: Visit): Promise<ClaimTry> {
+    const { sessionId, turnId, epoch } = won;
+    let other: ClaimTry = { type: 'another' };
+    const turn = await this.orLetGo(won, async () => {
+      const state = await this.fresh(won);
+      if (!isIdle(state) || state.waiting.length > 0) {
+        other = { type: 'again', sessionId, found };
+        return null;
+      }
+      this.admission.mustBeWritable(sessionId);
+      const known = found?.sessionId === sessionId ? found : null;
+      const { asked } = request;
+      const endedBefore = known?.ended ?? endedTurns(state);
+      const conversation = await this.conversations.goOn(sessionId, state, asked, endedBefore);
+      const mayBeAnother = target.type === 'live' && known?.isItsOwn !== true;
+      if (mayBeAnother && !conversation.reading.belongs) return null;
+      return turnOf(conversation, { sessionId, turnId, epoch, state });
+    });
+    return turn === null ? other : { type: 'claimed', turn };
+  }
+
+  /** A claim that comes to nothing is let go. */
+  private async orLetGo(
+    won: Pick<Won, 'sessionId' | 'turnId' | 'epoch'>,
+    prepare: () => Promise<ClaimedTurn | null>,
+  ): Promise<ClaimedTurn | null> {
+    let turn: ClaimedTurn | null = null;
+    try {
+      turn = await prepare();
+      return turn;
+    } finally {
+      if (turn === null) {
+        const { sessionId, turnId, epoch } = won;
+        await this.releases.release({ sessionId, turnId, epoch, head: null, answeredBy: null });
+      }
+    }
+  }
+
+  /** The session as of everything that was acknowledged when its claim was seen [A5]. */
+  private async fresh({
+    sessionId,
+    head,
+    seen,
+  }: Pick<Won, 'sessionId' | 'head' | 'seen'>): Promise<SessionState> {
     this.freshness.seen(sessionId, seen.foldedTo);
     if (seen.foldedTo > head) return seen.state;
     await this.freshness.foldedUpTo(sessionId, head);
     return this.reads.state(sessionId);
   }
-
-  private letGo({ sessionId, turnId, epoch }: Won): Promise<boolean> {
-    return this.releases.release({ sessionId, turnId, epoch, head: null, answeredBy: null });
-  }
 }
 
 /** A session whose fold has an open turn is busy, whatever its claim row says. */
-function isFree(state: SessionState): state is OpenSession {
+function isIdle(state: SessionState): state is OpenSession {
   return state.phase === 'open' && state.turn === null;
 }
 
-function endedTurns({ turn, turns }: OpenSession): number {
-  return turn === null ? turns : turns - 1;
+function busy(sessionId: string, endedBefore: number): Place {
+  return { type: 'busy', session: { sessionId, endedBefore } };
 }
 
-function turnOf(
+/** What a turn is run on, of a session that was read while its claim was held. */
+export function turnOf(
   { system, transcript, reading }: Conversation,
   claim: Pick<ClaimedTurn, 'sessionId' | 'turnId' | 'epoch' | 'state'>,
 ): ClaimedTurn {

@@ -15,6 +15,8 @@ export interface SessionHeaders {
 export interface Caller {
   /** False once the connection is gone. */
   readonly connected: boolean;
+  /** Whether an answer was given, or has begun. */
+  readonly answered: boolean;
   /** Called once when the connection goes before the answer is complete. */
   onGone(listener: () => void): void;
   /** Sends the head of a stream. */

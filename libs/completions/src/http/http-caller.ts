@@ -47,6 +47,10 @@ export class HttpCaller implements Caller {
     return !this.gone;
   }
 
+  get answered(): boolean {
+    return this.response.headersSent;
+  }
+
   onGone(listener: () => void): void {
     this.goneListeners.add(listener);
   }

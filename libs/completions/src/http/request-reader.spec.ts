@@ -51,7 +51,10 @@ describe('a request without sbp and without a token', () => {
   });
 
   it('is tracked where the operator says so', async () => {
-    expect(await tracked(plain, {}, 'always')).toMatchObject({ sbp: null, checkpointEvery: 1 });
+    expect(await tracked(plain, {}, 'always')).toMatchObject({
+      sbp: null,
+      asked: { checkpointEvery: 1 },
+    });
   });
 
   it.each(['', '{', '[]', 'null', '"x"'])(
@@ -69,19 +72,20 @@ describe('a tracked request', () => {
     const request = await tracked({ ...plain, stream: true, sbp }, { 'x-agent-id': 'my-agent' });
     expect(request).toMatchObject({
       agentId: 'my-agent',
-      checkpointEvery: 4,
+      asked: { checkpointEvery: 4, options: { top_k: 3, stream: true } },
       sbp: { session_id: SESSION, force_new_session: false },
-      options: { top_k: 3, stream: true },
       credential: { principal: 'anonymous', tokenSession: null },
     });
-    expect(Object.keys(request.options).sort()).toEqual(['stream', 'top_k']);
+    expect(Object.keys(request.asked.options).sort()).toEqual(['stream', 'top_k']);
   });
 
   it('is known by its size and the hash of its body, and by who sends it', async () => {
     const body = JSON.stringify({ ...plain, sbp: {} });
     expect(await tracked(body)).toMatchObject({
-      bytes: Buffer.byteLength(body),
-      bodyHash: createHash('sha256').update(body).digest('hex'),
+      asked: {
+        bytes: Buffer.byteLength(body),
+        bodyHash: createHash('sha256').update(body).digest('hex'),
+      },
       by: { principal: 'anonymous', via: 'http' },
     });
   });
@@ -93,7 +97,7 @@ describe('a tracked request', () => {
       sbp: null,
       credential: { tokenSession: SESSION },
     });
-    expect((await tracked({ ...plain, sbp: null }, headers)).options).toEqual({ top_k: 3 });
+    expect((await tracked({ ...plain, sbp: null }, headers)).asked.options).toEqual({ top_k: 3 });
   });
 
   it('without an agent is the anonymous one’s', async () => {

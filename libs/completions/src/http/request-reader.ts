@@ -58,14 +58,19 @@ export class RequestReader {
       request: {
         credential,
         by: httpActor(credential.principal),
-        bytes: body.length,
-        bodyHash: createHash('sha256').update(body).digest('hex'),
         agentId: agentOf(headers),
         sbp: parsed,
-        checkpointEvery: parsed?.checkpoint_every ?? 1,
-        history: parsed?.history ?? 'auto',
-        completion,
-        options: optionsOf(json),
+        asked: {
+          model: completion.model,
+          messages: completion.messages,
+          options: optionsOf(json),
+          history: parsed?.history ?? 'auto',
+          checkpointEvery: parsed?.checkpoint_every ?? 1,
+          bytes: body.length,
+          bodyHash: createHash('sha256').update(body).digest('hex'),
+          idempotencyKey: null,
+        },
+        showUsage: completion.stream_options?.include_usage === true,
       },
     };
   }

@@ -1,6 +1,6 @@
-import type { CallerPresence } from '#libs/protocol';
+import type { CallerPresence, SbpAccepted } from '#libs/protocol';
 import { SbpError } from '#libs/protocol';
-import { ProcessIdentity, UnconfirmedAnswers } from '#libs/store';
+import { ProcessIdentity, SessionReads, UnconfirmedAnswers } from '#libs/store';
 import { Injectable } from '@nestjs/common';
 import type { TurnAttempt } from '../turn/turn-attempt.js';
 import { TurnEvents } from '../turn/turn-events.js';
@@ -12,14 +12,20 @@ import { sbpAnswer, sbpChunk } from './sbp-answer.js';
 export interface Audience {
   readonly caller: Caller;
   readonly session: SessionHeaders;
+  readonly turnId: string;
   readonly showUsage: boolean;
   /** Whether the turn is to be cancelled when the caller goes away. */
   readonly endsWithCaller: boolean;
+  /** Whether the caller is answered before the turn runs, and the answer waits in the session. */
+  readonly isBackground: boolean;
 }
 
 /** A run as its own caller reads it: the model's chunks as they come. */
-export function readerFor({ caller, session, showUsage, endsWithCaller }: Audience): RunReader {
+export function readerFor(audience: Audience, answer: TurnAnswer): RunReader {
+  const { caller, session, showUsage, endsWithCaller, isBackground } = audience;
+  if (isBackground) return { ...nobody, started: () => void answer.accept(audience) };
   return {
+    ...nobody,
     showUsage,
     presence: () => (caller.connected ? 'connected' : 'gone'),
     onLeft: (listener) => {
@@ -32,6 +38,16 @@ export function readerFor({ caller, session, showUsage, endsWithCaller }: Audien
   };
 }
 
+/** Nobody reads a turn over HTTP: its answer waits in the session. */
+export const nobody: RunReader = {
+  showUsage: false,
+  presence: () => 'gone',
+  onLeft: () => undefined,
+  started: () => undefined,
+  begin: () => undefined,
+  chunk: () => undefined,
+};
+
 /**
  * Answers the caller who asked for a turn [A15]. Whether the answer arrived is seen to afterwards:
  * one that was promised to a caller who is not there any more goes to the Tether instead.
@@ -42,10 +58,61 @@ export class TurnAnswer {
     private readonly events: TurnEvents,
     private readonly unconfirmed: UnconfirmedAnswers,
     private readonly identity: ProcessIdentity,
+    private readonly reads: SessionReads,
   ) {}
+
+  /** Answers the caller of a turn that runs in the background: it is in the log, and will end. */
+  async accept({ caller, session, turnId }: Audience): Promise<void> {
+    if (caller.answered) return;
+    const sbp: SbpAccepted = {
+      session_id: session.sessionId,
+      session_token: session.sessionToken,
+      turn_id: turnId,
+      resume_available: false,
+    };
+    await caller.answer({ ...ACCEPTED, body: noBody() }, session, { sbp });
+  }
+
+  /**
+   * Answers the caller of a turn that waited here and waits no more: somebody else started or
+   * withdrew it. `error`: what he is told if nothing is left of it.
+   */
+  async notOurs(
+    sessionId: string,
+    turnId: string,
+    { caller, session }: Audience,
+    error: SbpError = cancelled(),
+  ): Promise<void> {
+    if (caller.answered) return;
+    const turn = await this.reads.turn(sessionId, turnId);
+    if (turn === null) {
+      await caller.fail(error, null);
+      return;
+    }
+    const { status, error: why } = turn;
+    switch (status) {
+      case 'cancelled':
+        await caller.fail(cancelled(), session);
+        return;
+      case 'failed': {
+        const message = why?.message ?? 'The turn failed.';
+        await caller.fail(
+          new SbpError('SBP_UPSTREAM_UNAVAILABLE', message, { begun: true }),
+          session,
+        );
+        return;
+      }
+      case 'queued':
+      case 'open':
+      case 'completed':
+        await caller.fail(goesOnElsewhere('lost'), session);
+    }
+  }
 
   async give(attempt: TurnAttempt, outcome: TurnOutcome, audience: Audience): Promise<void> {
     const { caller, session } = audience;
+    // Its caller knows it by its id.
+    if (audience.isBackground && caller.answered) return;
     switch (outcome.type) {
       case 'unstarted':
         await caller.fail(outcome.error, null);
@@ -91,6 +158,12 @@ async function complete(
   for (const data of answer.held) caller.chunk(data, place);
   caller.chunk(sbpChunk(answer.last, sbp), place);
   return caller.done();
+}
+
+const ACCEPTED = { status: 202, headers: {} };
+
+async function* noBody(): AsyncGenerator<Uint8Array> {
+  // What is answered has a body of its own.
 }
 
 const REASONS = {

@@ -68,13 +68,14 @@ export class TurnStream {
   async run(): Promise<void> {
     const { turn, parts, sessionId } = this;
     let glance: TurnGlance | null = turn;
-    while (glance?.status === 'open' && !this.isGone) {
-      this.follow(glance);
+    while ((glance?.status === 'open' || glance?.status === 'queued') && !this.isGone) {
+      if (glance.status === 'open') this.follow(glance);
       await this.textFor(LOOK_MS);
       glance = await parts.reads.attempt(sessionId, turn.turnId);
     }
     if (this.isGone) return;
-    const ended = turn.status === 'open' ? await parts.reads.turn(sessionId, turn.turnId) : turn;
+    const isEnded = turn.status !== 'open' && turn.status !== 'queued';
+    const ended = isEnded ? turn : await parts.reads.turn(sessionId, turn.turnId);
     if (ended !== null) await this.end(ended);
   }
 
@@ -118,7 +119,7 @@ export class TurnStream {
   /** The committed text is the truth, whatever was sent. */
   private async end(turn: TurnRecord): Promise<void> {
     const { turnId, status, epoch, error } = turn;
-    if (status === 'open') return;
+    if (status === 'open' || status === 'queued') return;
     this.at ??= { chunkId: attemptId(turnId, epoch), codePoints: 0 };
     const text = status === 'completed' ? turnText(turn.output) : '';
     const shown: ShownAttempt | null = this.followed?.shown ?? null;

@@ -1,23 +1,36 @@
+import type { ModelResponse } from '#libs/llm';
 import type { JsonObject, SbpError } from '#libs/protocol';
 import type { Caller, SessionHeaders } from '../http/caller.js';
 
 /** A caller that notes what it is told, in words. */
 export class TestCaller implements Caller {
   connected = true;
+  answered = false;
   /** Whether what ends the exchange arrives. */
   isReached = true;
   /** What it was told last by `fail`. */
   failure: SbpError | null = null;
   session: SessionHeaders | null = null;
+  /** What it was told last by `answer`. */
+  body: JsonObject | null = null;
+
+  private readonly goneListeners: (() => void)[] = [];
 
   constructor(readonly seen: string[] = []) {}
 
-  onGone(): void {
-    // Nobody asks a caller that only listens.
+  onGone(listener: () => void): void {
+    this.goneListeners.push(listener);
+  }
+
+  leave(): void {
+    this.connected = false;
+    this.isReached = false;
+    for (const listener of this.goneListeners) listener();
   }
 
   begin(_head: unknown, session: SessionHeaders): void {
     this.session = session;
+    this.answered = true;
     this.seen.push('begin');
   }
 
@@ -34,8 +47,10 @@ export class TestCaller implements Caller {
     return this.end('done');
   }
 
-  answer(_head: unknown, session: SessionHeaders, body: JsonObject): Promise<boolean> {
+  answer(head: ModelResponse, session: SessionHeaders, body: JsonObject): Promise<boolean> {
     this.session = session;
+    this.body = body;
+    if (head.status !== 200) return this.end(`answer ${head.status}`);
     return this.end(`answer with ${'sbp' in body ? 'sbp' : 'nothing'}`);
   }
 
@@ -50,6 +65,7 @@ export class TestCaller implements Caller {
   }
 
   private end(what: string): Promise<boolean> {
+    this.answered = true;
     this.seen.push(what);
     return Promise.resolve(this.isReached);
   }

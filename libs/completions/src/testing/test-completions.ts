@@ -11,6 +11,7 @@ import {
 } from '#libs/llm';
 import type { TestBackend } from '#libs/testing';
 import { TestProcess } from '#libs/testing';
+import { CompletionsInbox } from '../completions-inbox.js';
 import { CompletionsModule } from '../completions.module.js';
 import type { CompletionsOptions } from '../completions-options.js';
 import { TurnService } from '../turn/turn-service.js';
@@ -56,6 +57,8 @@ export class TestCompletions {
       builder.overrideProvider(part).useValue(by(process));
     }
     completions.nest = await builder.compile();
+    const inbox = completions.get(CompletionsInbox);
+    await backend.mailbox.receive(process.address, (message) => inbox.accept(message));
     return completions;
   }
 

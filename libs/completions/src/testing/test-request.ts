@@ -1,5 +1,5 @@
 import type { Message } from '#libs/protocol';
-import { CompletionRequest, SbpRequest } from '#libs/protocol';
+import { SbpRequest } from '#libs/protocol';
 import type { Credential } from '#libs/access';
 import type { TrackedRequest } from '../http/tracked-request.js';
 
@@ -25,13 +25,18 @@ export function trackedRequest(details: RequestDetails = {}): TrackedRequest {
   return {
     credential: { principal: 'anonymous', tokenSession: null, ...credential },
     by: { principal: 'anonymous', via: 'http' },
-    bytes,
-    bodyHash: '0'.repeat(64),
     agentId,
     sbp: parsed,
-    checkpointEvery: 1,
-    history: parsed?.history ?? 'auto',
-    completion: CompletionRequest.parse({ model: 'm', messages, stream }),
-    options: { stream },
+    asked: {
+      model: 'm',
+      messages,
+      options: { stream },
+      history: parsed?.history ?? 'auto',
+      checkpointEvery: 1,
+      bytes,
+      bodyHash: '0'.repeat(64),
+      idempotencyKey: null,
+    },
+    showUsage: false,
   };
 }

@@ -1,28 +1,19 @@
 import type { OpenSession } from '#libs/domain';
-import type { MailboxMessage } from '#libs/mailbox';
-import { Mailbox } from '#libs/mailbox';
-import type { Actor, ProcessAddress, TurnStatus } from '#libs/protocol';
+import type { Actor, TurnStatus } from '#libs/protocol';
 import { SbpError } from '#libs/protocol';
 import { Claims, Freshness, ProcessIdentity, SessionReads } from '#libs/store';
-import { within } from '#libs/timing';
 import { Injectable } from '@nestjs/common';
 import { SessionReleases } from '../claim/session-releases.js';
-import type { StoppedRun } from './running-turns.js';
-import { RunningTurns } from './running-turns.js';
+import { TurnQueue } from '../queue/turn-queue.js';
+import type { StoppableRun } from './run-stops.js';
+import { RunStops } from './run-stops.js';
 import { TurnEvents, headOf, turnCancelled } from './turn-events.js';
 
-/** How long a runner may take to say what it had, in ms; it may be dead. */
-const REPLY_MS = 1_000;
 /** How long the fold may take to show what became of the turn, in ms. */
 const FOLD_MS = 15_000;
 
-/** A turn that is to be stopped. */
-interface Target {
-  readonly sessionId: string;
-  readonly turnId: string;
-  /** Who runs it, as folded. */
-  readonly runner: ProcessAddress;
-}
+/** What is told of the turn. */
+const CANCELLED = 'The turn was cancelled.';
 
 /**
  * Stops a turn, whichever process runs it [A13]: takes its claim at a higher epoch, so that the end
@@ -34,41 +25,55 @@ interface Target {
 export class Cancellation {
   /** By their turns: whoever asks for the same again waits for the same. */
   private readonly stopping = new Map<string, Promise<TurnStatus>>();
-  /** Who waits for the word of a runner, by the turn. */
-  private readonly waiting = new Map<string, (stopped: StoppedRun) => void>();
 
   constructor(
     private readonly claims: Claims,
     private readonly releases: SessionReleases,
     private readonly events: TurnEvents,
-    private readonly running: RunningTurns,
-    private readonly mailbox: Mailbox,
+    private readonly stops: RunStops,
+    private readonly queue: TurnQueue,
     private readonly identity: ProcessIdentity,
     private readonly freshness: Freshness,
     private readonly reads: SessionReads,
   ) {}
 
   /**
-   * What became of the turn; of the running one if none is named.
-   * @throws SbpError SBP_SESSION_CONFLICT where it does not run; SBP_UPSTREAM_UNAVAILABLE where
+   * What became of the turn; if none is named, of the running one, or else of the next. One that
+   * waits is withdrawn.
+   * @throws SbpError SBP_SESSION_CONFLICT where it has ended; SBP_UPSTREAM_UNAVAILABLE where
    *   what became of it cannot be said yet
    */
   async cancel(
     sessionId: string,
     session: OpenSession,
-    turnId: string | null,
+    named: string | null,
     by: Actor,
   ): Promise<{ readonly turnId: string; readonly status: TurnStatus }> {
-    const { turn } = session;
-    if (turn === null || (turnId !== null && turn.turnId !== turnId)) {
-      throw await this.notRunning(sessionId, turnId);
+    const { turn, waiting } = session;
+    const turnId = named ?? turn?.turnId ?? waiting[0]?.turnId ?? null;
+    if (waiting.some((waiter) => waiter.turnId === turnId) && turnId !== null) {
+      return this.withdraw(sessionId, turnId, by);
     }
+    if (turn === null || turn.turnId !== turnId) throw await this.notRunning(sessionId, turnId);
     const target = { sessionId, turnId: turn.turnId, runner: turn.runner };
     const stopping = this.stopping.get(target.turnId) ?? this.begin(target, session, by);
     return { turnId: target.turnId, status: await stopping };
   }
 
-  private begin(target: Target, session: OpenSession, by: Actor): Promise<TurnStatus> {
+  private async withdraw(
+    sessionId: string,
+    turnId: string,
+    by: Actor,
+  ): Promise<{ readonly turnId: string; readonly status: TurnStatus }> {
+    await this.queue.withdraw(sessionId, turnId, turnCancelled(CANCELLED), 'connected', by);
+    const state = await this.reads.state(sessionId);
+    // It may have started meanwhile.
+    return state.phase === 'open' && state.turn?.turnId === turnId
+      ? this.cancel(sessionId, state, turnId, by)
+      : { turnId, status: await this.fate(sessionId, turnId) };
+  }
+
+  private begin(target: StoppableRun, session: OpenSession, by: Actor): Promise<TurnStatus> {
     const { turnId } = target;
     const stopping = this.claims.inUse
       .whileStopping(turnId, () => this.stop(target, session, by))
@@ -77,29 +82,15 @@ export class Cancellation {
     return stopping;
   }
 
-  /** A message of this process' mailbox; those of other kinds are somebody else's. */
-  accept(message: MailboxMessage): void {
-    if (message.type === 'stopped') {
-      this.waiting.get(message.turn_id)?.(message);
-      return;
-    }
-    if (message.type !== 'stop') return;
-    const stopped = this.running.stop(message.turn_id);
-    if (stopped === null) return;
-    const { session_id, turn_id, reply_to: replyTo } = message;
-    void this.mailbox.send(replyTo, { type: 'stopped', session_id, turn_id, ...stopped });
-  }
-
-  private async stop(target: Target, state: OpenSession, by: Actor): Promise<TurnStatus> {
+  private async stop(target: StoppableRun, state: OpenSession, by: Actor): Promise<TurnStatus> {
     const { sessionId, turnId, runner } = target;
     const epoch = await this.claims.seize(sessionId, turnId, this.identity.address);
     // Another turn has the session: this one has ended.
     if (epoch === null) return this.fate(sessionId, turnId);
-    const stopped = await this.stopRunner(target);
-    const message = 'The turn was cancelled.';
+    const stopped = await this.stops.stop(target);
     const cancelled = await this.events.cancel(
       { sessionId, turnId, epoch, state, by },
-      turnCancelled(message),
+      turnCancelled(CANCELLED),
       stopped,
     );
     const head = headOf(cancelled);
@@ -111,26 +102,9 @@ export class Cancellation {
     return this.fate(sessionId, turnId);
   }
 
-  /** The runner has ended its call of the model, or does not answer. */
-  private async stopRunner({ sessionId, turnId, runner }: Target): Promise<StoppedRun> {
-    const here = this.running.stop(turnId);
-    if (here !== null) return here;
-    const reply = Promise.withResolvers<StoppedRun>();
-    this.waiting.set(turnId, reply.resolve);
-    void this.mailbox.send(runner, {
-      type: 'stop',
-      session_id: sessionId,
-      turn_id: turnId,
-      reply_to: this.identity.address,
-    });
-    const stopped = await within(reply.promise, REPLY_MS);
-    this.waiting.delete(turnId);
-    return stopped === 'late' ? { caller: 'gone', usage: null } : stopped;
-  }
-
   private async fate(sessionId: string, turnId: string): Promise<TurnStatus> {
     const turn = await this.reads.attempt(sessionId, turnId);
-    if (turn !== null && turn.status !== 'open') return turn.status;
+    if (turn !== null && turn.status !== 'open' && turn.status !== 'queued') return turn.status;
     throw new SbpError(
       'SBP_UPSTREAM_UNAVAILABLE',
       'What has become of the turn is not readable yet. Read the turn, or cancel it again.',

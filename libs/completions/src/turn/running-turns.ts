@@ -55,6 +55,8 @@ interface Run {
 export class RunningTurns {
   /** A turn that was lost and adopted here is there twice for a while. */
   private readonly runs = new Set<Run>();
+  /** Turns whose claims were taken after they were won here, and before their runs began. */
+  private readonly stoppedEarly = new Set<string>();
   private isHandedOver = false;
 
   /** @param describe what the run has come to */
@@ -64,6 +66,7 @@ export class RunningTurns {
     const run = { turnId, abort, ended: ended.promise, describe };
     this.runs.add(run);
     if (this.isHandedOver) handOver(abort);
+    if (this.stoppedEarly.delete(turnId)) stop(abort);
     return {
       signal: abort.signal,
       drop: () => abort.abort(new ClaimLost('another process took the turn over')),
@@ -80,8 +83,13 @@ export class RunningTurns {
   stop(turnId: string): StoppedRun | null {
     const runs = [...this.runs].filter((run) => run.turnId === turnId);
     const stopped = runs.at(-1)?.describe() ?? null;
-    for (const { abort } of runs) abort.abort(new TurnStopped('somebody stops the turn'));
+    for (const { abort } of runs) stop(abort);
     return stopped;
+  }
+
+  /** Its run is to end as soon as it begins. */
+  stopBeforeItBegins(turnId: string): void {
+    this.stoppedEarly.add(turnId);
   }
 
   /** Leaves all turns to other processes, also those that begin from now on. */
@@ -96,6 +104,10 @@ export class RunningTurns {
       await Promise.all([...this.runs].map(({ ended }) => ended));
     }
   }
+}
+
+function stop(abort: AbortController): void {
+  abort.abort(new TurnStopped('somebody stops the turn'));
 }
 
 function handOver(abort: AbortController): void {

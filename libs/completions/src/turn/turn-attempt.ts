@@ -1,9 +1,15 @@
-import type { OpenSession, SessionState, TurnRequest } from '#libs/domain';
+import type {
+  AskedTurn,
+  OpenSession,
+  Opener,
+  SessionState,
+  TurnEntry,
+  TurnRequest,
+} from '#libs/domain';
 import type { Actor, Message } from '#libs/protocol';
 import { SYSTEM } from '#libs/session-log';
 import type { Transcript, TurnRecord } from '#libs/store';
 import type { ClaimedTurn } from '../claim/turn-claimer.js';
-import type { TrackedRequest } from '../http/tracked-request.js';
 
 /** What the model is sent: system messages, what is kept of the transcript, what is new. */
 export interface Prompt {
@@ -28,34 +34,49 @@ export interface TurnAttempt {
   readonly opener: { readonly principal: string; readonly agentId: string };
   readonly request: TurnRequest;
   readonly prompt: Prompt;
+  /** How it comes to start. */
+  readonly entry: TurnEntry;
+  /**
+   * Whether nobody may be told anything before its start is folded as open: it may have been
+   * withdrawn while it waited, or its caller knows it by its id alone [A14].
+   */
+  readonly isConfirmed: boolean;
   /** Whether the log has the turn's start already: an adopter goes on with it. */
   readonly adopted: boolean;
 }
 
+/** A turn that is to begin. */
+export interface Beginning {
+  readonly asked: AskedTurn;
+  readonly by: Actor;
+  readonly opener: Opener;
+  readonly entry: TurnEntry;
+  readonly isBackground: boolean;
+}
+
 /** The first attempt at what a request asks for. */
-export function firstAttempt(claimed: ClaimedTurn, request: TrackedRequest): TurnAttempt {
+export function firstAttempt(
+  claimed: ClaimedTurn,
+  { asked, by, opener, entry, isBackground }: Beginning,
+): TurnAttempt {
+  const { model, options, checkpointEvery, bodyHash, idempotencyKey } = asked;
   const { sessionId, turnId, epoch, state, system, transcript, update } = claimed;
   return {
     sessionId,
     turnId,
     epoch,
-    by: request.by,
+    by,
     state,
-    opener: { principal: request.credential.principal, agentId: request.agentId },
-    request: {
-      update,
-      model: request.completion.model,
-      options: request.options,
-      checkpointEvery: request.checkpointEvery,
-      bodyHash: request.bodyHash,
-      idempotencyKey: null,
-    },
+    opener,
+    request: { update, model, options, checkpointEvery, bodyHash, idempotencyKey },
     prompt: {
       system: update.system ?? system,
       transcript,
       keeps: update.keeps,
       messages: update.messages,
     },
+    entry,
+    isConfirmed: entry === 'queued' || isBackground,
     adopted: false,
   };
 }
@@ -85,6 +106,8 @@ export function nextAttempt(
     },
     // The stored transcript ends with the turn's own messages.
     prompt: { ...stored, keeps: stored.transcript.count, messages: [] },
+    entry: 'at-once',
+    isConfirmed: false,
     adopted: true,
   };
 }

@@ -1,6 +1,6 @@
-import type { PlainCommand, TurnOutput } from '#libs/domain';
+import type { PlainCommand, TurnOutput, WaitingRequest } from '#libs/domain';
 import { initialState } from '#libs/domain';
-import type { CallerPresence, LogEventOf, TurnError } from '#libs/protocol';
+import type { Actor, CallerPresence, LogEventOf, TurnError } from '#libs/protocol';
 import type { Executed } from '#libs/session-log';
 import { SYSTEM, SessionLog } from '#libs/session-log';
 import { ProcessIdentity } from '#libs/store';
@@ -21,6 +21,13 @@ export interface Failure {
   readonly upstreamStatus: number | null;
 }
 
+/** A turn of a queue, and who does something to it. */
+interface QueuedIds {
+  readonly sessionId: string;
+  readonly turnId: string;
+  readonly by: Actor;
+}
+
 /** States the events of turns: each method is one append. */
 @Injectable()
 export class TurnEvents {
@@ -30,15 +37,41 @@ export class TurnEvents {
   ) {}
 
   /** @throws LogOverloaded: nothing was begun */
+  async queue(
+    { sessionId, turnId, by }: QueuedIds,
+    request: WaitingRequest,
+    background: boolean,
+  ): Promise<TurnAppend> {
+    const holder = this.identity.address;
+    const command: PlainCommand = {
+      type: 'QueueTurn',
+      ...{ turnId, holder, background, request },
+    };
+    const execution = { sessionId, state: initialState, by, command };
+    return notRefused(await this.sessionLog.execute(execution));
+  }
+
+  /** Ends a turn that waits; `error` is null where its caller was told that nothing had begun. */
+  async withdraw(
+    { sessionId, turnId, by }: QueuedIds,
+    error: TurnError | null,
+    caller: CallerPresence,
+  ): Promise<TurnAppend> {
+    const command: PlainCommand = { type: 'WithdrawTurn', turnId, error, caller };
+    const execution = { sessionId, state: initialState, by, command };
+    return notRefused(await this.sessionLog.insist(execution));
+  }
+
+  /** @throws LogOverloaded: nothing was begun */
   async start(attempt: TurnAttempt): Promise<TurnAppend> {
-    const { request, opener, sessionId, state, by } = attempt;
+    const { request, opener, sessionId, state, by, entry } = attempt;
     const runner = this.identity.address;
     return notRefused(
       await this.sessionLog.execute({
         sessionId,
         state,
         by,
-        command: { type: 'StartTurn', claim: attempt, runner, request, opener },
+        command: { type: 'StartTurn', claim: attempt, runner, request, opener, entry },
       }),
     );
   }

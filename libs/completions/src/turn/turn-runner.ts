@@ -1,6 +1,5 @@
 import type { ModelResponse } from '#libs/llm';
 import { ChatModel } from '#libs/llm';
-import { LogOverloaded } from '#libs/event-log';
 import type { LiveTurn } from '#libs/live';
 import { AttemptPlace, LiveTurns } from '#libs/live';
 import type { CallerPresence } from '#libs/protocol';
@@ -17,6 +16,7 @@ import { upstreamRequest } from '../model/upstream-request.js';
 import { CallerLeft, ClaimLost, HandedOver, RunningTurns, TurnStopped } from './running-turns.js';
 import type { Settled } from './settled.js';
 import { settled } from './settled.js';
+import { logRefusal, logSilent } from './log-refusal.js';
 import { SpentTokens } from './spent-tokens.js';
 import type { TurnAttempt } from './turn-attempt.js';
 import type { Completed, Failure, TurnAppend } from './turn-events.js';
@@ -50,6 +50,8 @@ export interface RunReader {
   onLeft(listener: () => void): void;
   /** Whether a stream's client asked for usage. */
   readonly showUsage: boolean;
+  /** The turn has started, and is folded as open; told only where nothing may be told before. */
+  started(): void;
   /** The answer is a stream, and begins; its start is acknowledged [A2]. */
   begin(head: ModelResponse): void;
   /** A chunk that may be sent on at once, as JSON; `id`: the place in the text behind it. */
@@ -135,20 +137,28 @@ export class TurnRunner {
 
   private async start(run: Run): Promise<TurnOutcome> {
     const { attempt, signal } = run;
+    if (signal.reason instanceof TurnStopped) return this.broken(run, signal.reason);
     const { model, options } = attempt.request;
     const body = upstreamRequest(model, attempt.prompt, options);
     run.spent.asked(body);
     const calledAt = performance.now();
     const calling = settled(this.model.complete({ body, signal }));
     if (!attempt.adopted) {
-      const problem = await this.appendStart(attempt);
-      if (problem !== null) return { type: 'unstarted', error: problem };
+      const started = await this.appendStart(attempt);
+      if (started.type === 'unstarted') return started;
+      if (attempt.isConfirmed) {
+        if (!(await this.verdict.started(attempt, started.position))) return this.unopened(run);
+        run.reader.started();
+      }
     }
     return this.read(run, await calling, calledAt);
   }
 
-  /** Null once the log has the turn's start. */
-  private async appendStart(attempt: TurnAttempt): Promise<SbpError | null> {
+  private async appendStart(
+    attempt: TurnAttempt,
+  ): Promise<
+    Extract<TurnAppend, { type: 'appended' }> | Extract<TurnOutcome, { readonly type: 'unstarted' }>
+  > {
     const appending = settled(this.events.start(attempt));
     const started = await within(appending, START_TIMEOUT_MS);
     if (started === 'late') {
@@ -159,13 +169,17 @@ export class TurnRunner {
           this.claims.inUse.end(attempt.turnId);
           this.options.onProblem('a turn that started late was not cancelled', error);
         });
-      return new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The log does not answer. Try later.', {
-        retryAfter: 5,
-      });
+      return { type: 'unstarted', error: logSilent() };
     }
-    if (started.type === 'resolved' && started.value.type === 'appended') return null;
+    if (started.type === 'resolved' && started.value.type === 'appended') return started.value;
     await this.letGo(attempt, null);
-    return startRefusal(started);
+    return { type: 'unstarted', error: logRefusal(started) };
+  }
+
+  /** Its start did not count: it was withdrawn before, or its claim was lost. */
+  private async unopened({ attempt }: Run): Promise<TurnOutcome> {
+    await this.letGo(attempt, null);
+    return this.lost(attempt);
   }
 
   private async cancelLate(attempt: TurnAttempt, late: Settled<TurnAppend>): Promise<void> {
@@ -258,7 +272,11 @@ export class TurnRunner {
     const { reason } = run.signal as { readonly reason: unknown };
     if (reason instanceof ClaimLost || reason instanceof TurnStopped) {
       this.claims.inUse.end(run.attempt.turnId);
-      return this.lost(run.attempt);
+      const outcome = await this.lost(run.attempt);
+      // Whoever took its claim before it started has ended it, though the log never had it.
+      return outcome.type === 'unstarted' && reason instanceof TurnStopped
+        ? { type: 'cancelled', caller: 'connected' }
+        : outcome;
     }
     if (reason instanceof CallerLeft) return this.cancel(run);
     // The claim stays in use: this process lets go of all by leaving.
@@ -293,10 +311,14 @@ export class TurnRunner {
   }
 
   private async lost(attempt: TurnAttempt): Promise<TurnOutcome> {
-    const fate = await this.verdict.withoutUs(attempt);
-    return fate === 'cancelled'
-      ? { type: 'cancelled', caller: 'connected' }
-      : { type: 'elsewhere', why: 'lost' };
+    switch (await this.verdict.withoutUs(attempt)) {
+      case 'cancelled':
+        return { type: 'cancelled', caller: 'connected' };
+      case 'elsewhere':
+        return { type: 'elsewhere', why: 'lost' };
+      case 'never-started':
+        return { type: 'unstarted', error: neverStarted() };
+    }
   }
 
   private async commitFailure(attempt: TurnAttempt, failure: Failure): Promise<boolean> {
@@ -313,18 +335,8 @@ export class TurnRunner {
   }
 }
 
-/** The log did not take the turn's start: nothing has begun. */
-function startRefusal(started: Settled<TurnAppend>): SbpError {
-  if (started.type === 'resolved') {
-    const detail = started.value.type === 'rejected' ? started.value.detail : '';
-    return new SbpError('SBP_PAYLOAD_TOO_LARGE', `The log does not take the turn: ${detail}`);
-  }
-  if (started.error instanceof LogOverloaded) {
-    const message = 'Too much waits to be written to the log. Try later.';
-    return new SbpError('SBP_RATE_LIMITED', message, { retryAfter: 1 });
-  }
-  return new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The log does not take the turn. Try later.', {
-    retryAfter: 1,
-    cause: started.error,
-  });
+/** Another process had its claim before the log had its start. */
+function neverStarted(): SbpError {
+  const message = 'Another process has taken the session over. Try again.';
+  return new SbpError('SBP_UPSTREAM_UNAVAILABLE', message, { retryAfter: 1 });
 }

@@ -1,27 +1,50 @@
 import { SessionTokens } from '#libs/auth';
+import type { TurnEntry } from '#libs/domain';
 import { SbpError } from '#libs/protocol';
+import { pause } from '#libs/timing';
 import { Injectable } from '@nestjs/common';
 import { Admission } from '../claim/admission.js';
 import type { Place } from '../claim/admission.js';
 import { SessionReleases } from '../claim/session-releases.js';
 import { SessionResolver } from '../claim/session-resolver.js';
+import type { BusySession, ClaimedTurn } from '../claim/turn-claimer.js';
 import { TurnClaimer } from '../claim/turn-claimer.js';
 import type { Caller } from '../http/caller.js';
 import type { TrackedRequest } from '../http/tracked-request.js';
-import { wantsUsage } from '../http/tracked-request.js';
+import { endsWithCaller, isBackground } from '../http/tracked-request.js';
 import type { Audience } from '../http/turn-answer.js';
 import { TurnAnswer, readerFor } from '../http/turn-answer.js';
+import { Interruption } from '../queue/interruption.js';
+import type { QueuedTurn } from '../queue/turn-queue.js';
+import { TurnQueue } from '../queue/turn-queue.js';
 import { firstAttempt } from './turn-attempt.js';
 import type { TurnAttempt } from './turn-attempt.js';
+import { turnCancelled } from './turn-events.js';
+import type { TurnOutcome } from './turn-runner.js';
 import { TurnRunner } from './turn-runner.js';
 
-/** One tracked request from end to end: admit, resolve, claim, then run beside answer. */
+/** After how long a turn that nobody waits for is tried again that the log did not take, in ms. */
+const RETRY_MS = 1_000;
+
+/** One request that is served: what it asks, who asks, and its place here. */
+interface Served {
+  readonly request: TrackedRequest;
+  readonly caller: Caller;
+  readonly place: Place;
+}
+
+/**
+ * One tracked request from end to end: admit, resolve, claim or queue, then run beside answer. What
+ * it does where its session is busy, its caller has said (`sbp.on_conflict`).
+ */
 @Injectable()
 export class TurnService {
   constructor(
     private readonly admission: Admission,
     private readonly resolver: SessionResolver,
     private readonly claimer: TurnClaimer,
+    private readonly queue: TurnQueue,
+    private readonly interruption: Interruption,
     private readonly releases: SessionReleases,
     private readonly runner: TurnRunner,
     private readonly answer: TurnAnswer,
@@ -29,40 +52,138 @@ export class TurnService {
   ) {}
 
   /**
-   * Resolves when the caller was answered. @throws SbpError before anything was begun; the caller
-   * is still to be told
+   * Resolves when the caller was answered, and his turn has ended where it runs in the background.
+   * @throws SbpError before anything was begun; the caller is still to be told
    */
   async run(request: TrackedRequest, caller: Caller): Promise<void> {
-    const place = this.admission.enter(request.bytes);
+    const place = this.admission.enter(request.asked.bytes);
+    const served = { request, caller, place };
     try {
       const target = this.resolver.resolve(request);
-      const claimed = await this.claimer.claim(target, request, () => caller.connected);
-      if (claimed === null) return;
-      const attempt = firstAttempt(claimed, request);
-      const audience = await this.audience(attempt, request, caller, place);
-      const outcome = await this.runner.run(attempt, readerFor(audience));
-      await this.answer.give(attempt, outcome, audience);
+      const found = await this.claimer.claim(target, request, () => caller.connected);
+      if (found === null) return;
+      if (found.type === 'claimed') await this.serve(found.turn, 'at-once', served);
+      else await this.serveBusy(found.session, served);
     } finally {
       place.leave();
     }
   }
 
+  private async serveBusy(session: BusySession, served: Served): Promise<void> {
+    const { request } = served;
+    const { asked, by } = request;
+    switch (request.sbp?.on_conflict ?? 'queue') {
+      case 'reject':
+        throw new SbpError(
+          'SBP_SESSION_CONFLICT',
+          'The session has a turn in flight, and sbp.on_conflict is "reject".',
+        );
+      case 'interrupt': {
+        const turn = await this.interruption.take(session.sessionId, { asked, by });
+        await this.serve(turn, 'interrupt', served);
+        return;
+      }
+      case 'queue': {
+        const background = isBackground(request);
+        const queued = await this.queue.enter({ session, asked, by, background });
+        await this.waitAndServe(queued, served);
+      }
+    }
+  }
+
+  /** A turn that waits runs also where its caller goes away meanwhile. */
+  private async waitAndServe(queued: QueuedTurn, served: Served): Promise<void> {
+    const { request, caller } = served;
+    const audience = await this.audience(queued.session.sessionId, queued.turnId, served);
+    if (audience.isBackground) await this.answer.accept(audience);
+    if (endsWithCaller(request)) caller.onGone(() => void this.leave(queued));
+    for (;;) {
+      const outcome = await this.serveNext(queued, served, audience);
+      if (outcome.type !== 'unstarted') return;
+      // It still waits. Whoever is told that nothing has begun must not find it running later; for
+      // a caller who was promised an answer, or is gone, it is tried again.
+      if (isAwaited(audience) || outcome.error.code === 'SBP_PAYLOAD_TOO_LARGE') {
+        await this.giveUp(queued, outcome.error, audience);
+        return;
+      }
+      await pause(RETRY_MS);
+    }
+  }
+
+  /** Waits for the turn's time, and runs it. */
+  private async serveNext(
+    queued: QueuedTurn,
+    served: Served,
+    audience: Audience,
+  ): Promise<{ readonly type: 'served' } | Extract<TurnOutcome, { type: 'unstarted' }>> {
+    const { session, turnId } = queued;
+    try {
+      const started = await this.queue.start(queued);
+      if (started === 'left') {
+        await this.answer.notOurs(session.sessionId, turnId, audience);
+        return { type: 'served' };
+      }
+      // What nobody waits for is left to other processes.
+      if (started === 'closing' && !isAwaited(audience)) return { type: 'served' };
+      if (started === 'closing') throw this.admission.closing();
+      const outcome = await this.serve(started, 'queued', served, audience);
+      return outcome.type === 'unstarted' ? outcome : { type: 'served' };
+    } catch (error) {
+      if (error instanceof SbpError) return { type: 'unstarted', error };
+      throw error;
+    }
+  }
+
+  private async leave({ session, turnId }: QueuedTurn): Promise<void> {
+    const message = 'The caller went away, and had asked for the turn to be cancelled then.';
+    await this.queue.withdraw(session.sessionId, turnId, turnCancelled(message), 'gone');
+  }
+
+  /** Ends a turn that waits and cannot begin here. */
+  private async giveUp(
+    { session: { sessionId }, turnId }: QueuedTurn,
+    error: SbpError,
+    audience: Audience,
+  ): Promise<void> {
+    const isTold = isAwaited(audience);
+    const end = isTold ? null : { code: error.code, message: error.message };
+    await this.queue.withdraw(sessionId, turnId, end, isTold ? 'connected' : 'gone');
+    await this.answer.notOurs(sessionId, turnId, audience, error);
+  }
+
+  /** Runs a turn beside answering it; what did not start is told of here unless it has waited. */
+  private async serve(
+    claimed: ClaimedTurn,
+    entry: TurnEntry,
+    served: Served,
+    known?: Audience,
+  ): Promise<TurnOutcome> {
+    const { request } = served;
+    const { asked, by, agentId, credential } = request;
+    const attempt = firstAttempt(claimed, {
+      asked,
+      by,
+      opener: { principal: credential.principal, agentId },
+      entry,
+      isBackground: isBackground(request),
+    });
+    const audience = await this.prepare(attempt, served, known);
+    const outcome = await this.runner.run(attempt, readerFor(audience, this.answer));
+    if (outcome.type !== 'unstarted' || entry !== 'queued') {
+      await this.answer.give(attempt, outcome, audience);
+    }
+    return outcome;
+  }
+
   /** A claim that cannot be used is let go. */
-  private async audience(
-    attempt: TurnAttempt,
-    request: TrackedRequest,
-    caller: Caller,
-    place: Place,
-  ): Promise<Audience> {
+  private async prepare(attempt: TurnAttempt, served: Served, known?: Audience): Promise<Audience> {
     const { sessionId, turnId, epoch } = attempt;
     try {
-      place.grow(attempt.prompt.transcript.bytes);
-      const { token } = await this.tokens.issue(sessionId);
-      const session = { sessionId, sessionToken: token };
+      served.place.grow(attempt.prompt.transcript.bytes);
+      const audience = known ?? (await this.audience(sessionId, turnId, served));
       // Last: a turn that begins after the process was asked to stop would be left to another one.
       this.admission.mustBeOpen();
-      const endsWithCaller = request.sbp?.on_disconnect === 'cancel';
-      return { caller, session, showUsage: wantsUsage(request), endsWithCaller };
+      return audience;
     } catch (error) {
       await this.releases.release({ sessionId, turnId, epoch, head: null, answeredBy: null });
       throw error instanceof SbpError
@@ -70,4 +191,25 @@ export class TurnService {
         : new SbpError('SBP_INTERNAL', 'The turn could not be begun.', { cause: error });
     }
   }
+
+  private async audience(
+    sessionId: string,
+    turnId: string,
+    { caller, request }: Served,
+  ): Promise<Audience> {
+    const { token } = await this.tokens.issue(sessionId);
+    return {
+      caller,
+      session: { sessionId, sessionToken: token },
+      turnId,
+      showUsage: request.showUsage,
+      endsWithCaller: endsWithCaller(request),
+      isBackground: isBackground(request),
+    };
+  }
+}
+
+/** Whether somebody is there who has not been answered. */
+function isAwaited({ caller, isBackground }: Audience): boolean {
+  return caller.connected && !isBackground;
 }

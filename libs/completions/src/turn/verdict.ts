@@ -1,5 +1,6 @@
 import type { CallerPresence, TurnStatus } from '#libs/protocol';
 import { Freshness, ProcessIdentity, SessionReads } from '#libs/store';
+import type { LogPosition } from '#libs/event-log';
 import { backOff } from '#libs/timing';
 import { Injectable } from '@nestjs/common';
 import { SessionReleases } from '../claim/session-releases.js';
@@ -50,13 +51,36 @@ export class Verdict {
     return turn !== null && turn.status === status && turn.epoch === epoch;
   }
 
-  /** What became of a turn whose claim was lost: waits until the fold shows who has it. */
-  async withoutUs({ sessionId, turnId, epoch }: TurnAttempt): Promise<'cancelled' | 'elsewhere'> {
+  /** Whether the start of this attempt opened the turn: waits until that is folded. */
+  async started(
+    { sessionId, turnId, epoch }: TurnAttempt,
+    position: LogPosition,
+  ): Promise<boolean> {
+    if (!(await this.freshness.reached(position, FOLD_MS))) return false;
+    const turn = await this.reads.attempt(sessionId, turnId);
+    return turn !== null && turn.epoch === epoch;
+  }
+
+  /**
+   * What became of a turn whose claim was lost: waits until the fold shows who has it, or that it
+   * never started.
+   */
+  async withoutUs({
+    sessionId,
+    turnId,
+    epoch,
+  }: TurnAttempt): Promise<'cancelled' | 'elsewhere' | 'never-started'> {
     const deadline = performance.now() + FOLD_MS;
     for (let looks = 1; performance.now() < deadline; looks++) {
       const turn = await this.reads.attempt(sessionId, turnId);
       if (turn?.status === 'cancelled') return 'cancelled';
-      if (turn === null || turn.status !== 'open' || turn.epoch > epoch) return 'elsewhere';
+      if (turn === null) {
+        // Nothing of it comes any more once the fold has passed what is in the log now.
+        await this.freshness.latest(sessionId);
+        if ((await this.reads.attempt(sessionId, turnId)) === null) return 'never-started';
+        continue;
+      }
+      if (turn.status !== 'open' || turn.epoch > epoch) return 'elsewhere';
       await backOff(looks, undefined, LOOKS);
     }
     return 'elsewhere';

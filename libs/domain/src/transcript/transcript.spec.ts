@@ -1,11 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Message } from '#libs/protocol';
+import type { History, Message } from '#libs/protocol';
 import type { Stored } from '#libs/domain/testing';
 import { assistant, chosen, failed, refused, stored, user } from '#libs/domain/testing';
 import { messageKey } from './message-key.js';
 import type { StoredTranscript } from './stored-transcript.js';
-import type { History } from './transcript.js';
 import { readMessages } from './transcript.js';
 
 const system = (content: string): Message => ({ role: 'system', content });

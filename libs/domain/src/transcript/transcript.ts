@@ -1,4 +1,4 @@
-import type { Message } from '#libs/protocol';
+import type { History, Message } from '#libs/protocol';
 import type { Pair } from './comparison.js';
 import { Comparison } from './comparison.js';
 import { isAnswer, isSystem, sameMessages } from './message-key.js';
@@ -15,9 +15,6 @@ export interface TranscriptUpdate {
   /** System and developer messages, if they differ from the stored ones: they replace them. */
   readonly system: readonly Message[] | null;
 }
-
-/** What the messages of a request are: only what is new, the whole conversation, or either. */
-export type History = 'auto' | 'new' | 'full';
 
 export interface Reading {
   readonly update: TranscriptUpdate;

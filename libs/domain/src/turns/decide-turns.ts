@@ -1,5 +1,6 @@
 import type {
   CallerPresence,
+  History,
   JsonObject,
   Message,
   ProcessAddress,
@@ -11,6 +12,7 @@ import { decided, envelope } from '../issued.js';
 import type { OpenTurn, SessionState } from '../session-state.js';
 import { messageBytes } from '../transcript/message-bytes.js';
 import type { TranscriptUpdate } from '../transcript/transcript.js';
+import { startedTurns } from './queue.js';
 
 /** The claim of a turn: at its epoch the holder may state the turn's events. */
 export interface TurnClaim {
@@ -18,9 +20,11 @@ export interface TurnClaim {
   readonly epoch: number;
 }
 
-/** What a turn is to do, as its request said. */
-export interface TurnRequest {
-  readonly update: TranscriptUpdate;
+/** How a turn comes to start: at once, after it has waited, or by ending all others that wait. */
+export type TurnEntry = 'at-once' | 'queued' | 'interrupt';
+
+/** What every request for a turn says, apart from its messages. */
+interface Asked {
   readonly model: string;
   /** The body's other fields. */
   readonly options: JsonObject;
@@ -28,6 +32,31 @@ export interface TurnRequest {
   /** SHA-256 of the body, in hex; null where there was none. */
   readonly bodyHash: string | null;
   readonly idempotencyKey: string | null;
+}
+
+/** What a turn is to do, as its request said. */
+export interface TurnRequest extends Asked {
+  readonly update: TranscriptUpdate;
+}
+
+/** What a request asks of a turn: what its messages are is found out when the turn starts. */
+export interface AskedTurn extends Asked {
+  readonly messages: readonly Message[];
+  readonly history: History;
+  /** Bytes of the request. */
+  readonly bytes: number;
+}
+
+/** What a turn that waits is to do. */
+export interface WaitingRequest extends AskedTurn {
+  /** Turns that had started and ended when it arrived. */
+  readonly endedBefore: number;
+}
+
+/** Who opens a session. */
+export interface Opener {
+  readonly principal: string;
+  readonly agentId: string;
 }
 
 export interface TurnOutput {
@@ -45,12 +74,27 @@ export interface TurnOutput {
 
 export type TurnCommand =
   | {
+      readonly type: 'QueueTurn';
+      readonly turnId: string;
+      readonly holder: ProcessAddress;
+      readonly background: boolean;
+      readonly request: WaitingRequest;
+    }
+  | {
+      readonly type: 'WithdrawTurn';
+      readonly turnId: string;
+      /** Null where its caller was told that nothing had begun. */
+      readonly error: TurnError | null;
+      readonly caller: CallerPresence;
+    }
+  | {
       readonly type: 'StartTurn';
       readonly claim: TurnClaim;
       readonly runner: ProcessAddress;
       readonly request: TurnRequest;
       /** Who opens the session, if it is not open yet. */
-      readonly opener: { readonly principal: string; readonly agentId: string };
+      readonly opener: Opener;
+      readonly entry: TurnEntry;
     }
   | {
       readonly type: 'AdoptTurn';
@@ -88,6 +132,14 @@ const LONGEST_MESSAGE = 4_000;
 
 export function decideTurn(command: Issued & TurnCommand, state: SessionState): Decision {
   switch (command.type) {
+    case 'QueueTurn':
+      return queue(command);
+    case 'WithdrawTurn': {
+      const { turnId: turn_id, caller, error } = command;
+      const data = { code: error?.code ?? null, caller };
+      const content = { message: (error?.message ?? '').slice(0, LONGEST_MESSAGE) };
+      return decided({ ...envelope(command), type: 'turn.withdrawn', turn_id, data, content });
+    }
     case 'StartTurn':
       return start(command, state);
     case 'AdoptTurn': {
@@ -123,6 +175,28 @@ export function decideTurn(command: Issued & TurnCommand, state: SessionState): 
   }
 }
 
+function queue(command: Issued & Extract<TurnCommand, { type: 'QueueTurn' }>): Decision {
+  const { holder, background, request } = command;
+  const { model, checkpointEvery, bodyHash, idempotencyKey, history, bytes } = request;
+  return decided({
+    ...envelope(command),
+    type: 'turn.queued',
+    turn_id: command.turnId,
+    data: {
+      holder,
+      background,
+      after: request.endedBefore,
+      history,
+      bytes,
+      model,
+      checkpoint_every: checkpointEvery,
+      body_hash: bodyHash,
+      idempotency_key: idempotencyKey,
+    },
+    content: { messages: [...request.messages], options: { ...request.options } },
+  });
+}
+
 function start(
   command: Issued & Extract<TurnCommand, { type: 'StartTurn' }>,
   state: SessionState,
@@ -130,11 +204,10 @@ function start(
   const { claim, request, runner } = command;
   const { update, model, options, checkpointEvery, bodyHash, idempotencyKey } = request;
   const { principal, agentId } = command.opener;
-  const { epoch } = claim;
   const opening = {
     ...envelope(command),
     type: 'session.opened' as const,
-    epoch,
+    epoch: claim.epoch,
     data: { principal, agent_id: agentId },
   };
   const starting = {
@@ -142,7 +215,7 @@ function start(
     type: 'turn.started' as const,
     data: {
       runner,
-      after: state.phase === 'open' ? state.turns : 0,
+      after: state.phase === 'open' ? startedTurns(state) : 0,
       keeps: update.keeps,
       kept_bytes: update.keptBytes,
       message_count: update.messages.length,
@@ -152,8 +225,8 @@ function start(
       checkpoint_every: checkpointEvery,
       body_hash: bodyHash,
       idempotency_key: idempotencyKey,
-      queued: false,
-      interrupt: false,
+      queued: command.entry === 'queued',
+      interrupt: command.entry === 'interrupt',
     },
     content: {
       messages: [...update.messages],

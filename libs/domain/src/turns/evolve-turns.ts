@@ -5,6 +5,7 @@ import { remember } from '../session-state.js';
 import { holderOf } from '../surfaces/evolve-surfaces.js';
 import { isOwed } from '../surfaces/tether.js';
 import { isRefusal } from '../transcript/stored-transcript.js';
+import { interrupted, startedTurns } from './queue.js';
 
 /** Its epoch is above the session's. */
 export function started(
@@ -12,12 +13,19 @@ export function started(
   event: FoldedEventOf<'turn.started'>,
 ): Evolution<OpenSession> {
   const { data } = event;
+  const place = session.waiting.find(({ turnId }) => turnId === event.turn_id)?.place ?? null;
+  // It was withdrawn before; what its runner sends later must not count, too.
+  if (data.queued && place === null) {
+    return { state: { ...session, epoch: event.epoch }, changes: [], poke: [] };
+  }
   // A start of a higher epoch ends the turn that was open; no writer has to say so.
   const cut = session.turn === null ? null : close(session, session.turn, superseded(event));
-  const base = cut?.state ?? session;
+  const closed = cut?.state ?? session;
+  const ends = data.interrupt ? interrupted(closed, event) : null;
+  const base = ends?.state ?? closed;
   const number = base.turns + 1;
   // A writer that has not seen the last turn must not cut it out of the transcript.
-  const isStale = data.after !== session.turns;
+  const isStale = data.after !== startedTurns(session);
   const firstIndex = isStale ? base.messages : Math.min(data.keeps, base.messages);
   const endIndex = firstIndex + data.message_count;
   const systemTurn = data.replaces_system ? number : base.systemTurn;
@@ -27,6 +35,7 @@ export function started(
     type: 'turn-started',
     turnId,
     number,
+    place,
     epoch,
     runner,
     startedAt: event.occurred_at,
@@ -50,11 +59,13 @@ export function started(
         startedAt: event.occurred_at,
       },
       turns: number,
+      waiting:
+        place === null ? base.waiting : base.waiting.filter((turn) => turn.turnId !== turnId),
       messages: endIndex,
       bytes: (firstIndex < base.messages ? data.kept_bytes : base.bytes) + data.bytes,
       systemTurn,
     },
-    changes: [...(cut?.changes ?? []), change],
+    changes: [...(cut?.changes ?? []), ...(ends?.changes ?? []), change],
     poke: holderOf(session),
   };
 }

@@ -6,6 +6,7 @@ import type {
   ProcessAddress,
   SurfaceContext,
 } from '#libs/protocol';
+import type { TurnEntry } from '../../src/index.js';
 import { messageBytes } from '../../src/index.js';
 
 /** Builders of events for tests: what a test does not care about has a plain value. */
@@ -70,16 +71,58 @@ export function sessionOpened(epoch: number, told: Told = {}): LogEventOf<'sessi
   };
 }
 
+export function turnQueued(
+  details: Told & { readonly turn?: string; readonly holder?: ProcessAddress } = {},
+): LogEventOf<'turn.queued'> {
+  const { turn = TURN, holder = RUNNER } = details;
+  const messages = [user('And then?')];
+  return {
+    ...envelope(details),
+    type: 'turn.queued',
+    turn_id: turn,
+    data: {
+      holder,
+      background: false,
+      after: 0,
+      history: 'auto',
+      bytes: messageBytes(messages),
+      model: 'demo',
+      checkpoint_every: 1,
+      body_hash: null,
+      idempotency_key: null,
+    },
+    content: { messages, options: { stream: true } },
+  };
+}
+
+export function turnWithdrawn(
+  details: Told & {
+    readonly turn?: string;
+    readonly code?: string | null;
+    readonly caller?: CallerPresence;
+  } = {},
+): LogEventOf<'turn.withdrawn'> {
+  const { turn = TURN, code = 'SBP_TURN_CANCELLED', caller = 'connected' } = details;
+  return {
+    ...envelope(details),
+    type: 'turn.withdrawn',
+    turn_id: turn,
+    data: { code, caller },
+    content: { message: 'It was withdrawn.' },
+  };
+}
+
 export interface StartedDetails extends Told {
   readonly turn?: string;
   readonly runner?: ProcessAddress;
-  /** The last turn that its writer saw. */
+  /** How many turns had started, as far as its writer saw. */
   readonly after?: number;
   readonly keeps?: number;
   readonly keptBytes?: number;
   readonly messages?: readonly Message[];
   readonly system?: readonly Message[];
   readonly model?: string;
+  readonly entry?: TurnEntry;
 }
 
 export function turnStarted(
@@ -87,7 +130,7 @@ export function turnStarted(
   details: StartedDetails = {},
 ): LogEventOf<'turn.started'> {
   const { turn = TURN, runner = RUNNER, after = 0, keeps = 0, keptBytes = 0 } = details;
-  const { messages = [user('Hello')], system, model = 'demo' } = details;
+  const { messages = [user('Hello')], system, model = 'demo', entry = 'at-once' } = details;
   return {
     ...envelope(details),
     type: 'turn.started',
@@ -105,8 +148,8 @@ export function turnStarted(
       checkpoint_every: 1,
       body_hash: null,
       idempotency_key: null,
-      queued: false,
-      interrupt: false,
+      queued: entry === 'queued',
+      interrupt: entry === 'interrupt',
     },
     content: {
       messages: [...messages],

@@ -1,6 +1,6 @@
 import type { CallerPresence, LogEvent } from '#libs/protocol';
-import type { SessionState } from '../../src/index.js';
-import { evolve, initialState } from '../../src/index.js';
+import type { SessionState, TurnEntry } from '../../src/index.js';
+import { evolve, initialState, startedTurns } from '../../src/index.js';
 import * as event from './events.js';
 
 /** One step of a made-up history. Numbers choose among what there is; they may be any. */
@@ -13,6 +13,17 @@ export type Move =
       readonly keeps: number;
       readonly messages: number;
       readonly system: boolean;
+      /** Of one that has waited: which of those that were ever queued; else the head. */
+      readonly waited: number | undefined;
+      readonly entry: TurnEntry;
+    }
+  | { readonly type: 'queue'; readonly holder: number }
+  /** `known`: it was queued, or else has never been heard of. */
+  | {
+      readonly type: 'withdraw';
+      readonly turn: number;
+      readonly known: boolean;
+      readonly forgotten: boolean;
     }
   | { readonly type: 'adopt'; readonly stale: boolean; readonly known: boolean }
   | {
@@ -49,6 +60,7 @@ class History {
   private epoch = 1000;
   private ids = 0;
   private readonly attempts: { readonly turn: string; readonly epoch: number }[] = [];
+  private readonly queued: string[] = [];
   private readonly attaches: string[] = [];
   private readonly ended: string[] = [];
 
@@ -58,7 +70,8 @@ class History {
     const told = this.told();
     switch (move.type) {
       case 'start': {
-        const turn = this.newId();
+        const turn = move.entry === 'queued' ? this.toStart(move.waited) : this.newId();
+        if (turn === undefined) return;
         const epoch = this.claim(move.stale);
         const messages = Array.from({ length: move.messages }, (_, at) =>
           event.user(`Question ${this.ids}.${at}`),
@@ -67,19 +80,35 @@ class History {
           ? [{ role: 'system' as const, content: `Be ${this.ids}.` }]
           : undefined;
         const runner = event.processAt(epoch % 3);
-        const turns = this.state.phase === 'open' ? this.state.turns : 0;
+        const turns = this.state.phase === 'open' ? startedTurns(this.state) : 0;
         const details = {
           turn,
           runner,
           messages,
           after: move.unseen ? Math.max(0, turns - 1) : turns,
           keeps: move.keeps,
+          entry: move.entry,
           ...(system === undefined ? {} : { system }),
         };
         const started = event.turnStarted(epoch, { ...told, ...details });
         this.attempts.push({ turn, epoch });
         if (this.state.phase === 'unopened') this.append(event.sessionOpened(epoch, told));
         this.append(started);
+        return;
+      }
+      case 'queue': {
+        if (this.state.phase === 'unopened') return;
+        const turn = this.newId();
+        this.queued.push(turn);
+        this.append(event.turnQueued({ ...told, turn, holder: event.processAt(move.holder) }));
+        return;
+      }
+      case 'withdraw': {
+        if (this.state.phase === 'unopened') return;
+        const turn = move.known ? fromEnd(this.queued, move.turn) : this.newId();
+        if (turn === undefined) return;
+        const code = move.forgotten ? null : 'SBP_TURN_CANCELLED';
+        this.append(event.turnWithdrawn({ ...told, turn, code }));
         return;
       }
       case 'adopt': {
@@ -141,6 +170,12 @@ class History {
         if (event !== undefined) this.append(event);
       }
     }
+  }
+
+  /** A turn that waits, or one that has. */
+  private toStart(waited: number | undefined): string | undefined {
+    if (waited !== undefined) return fromEnd(this.queued, waited);
+    return this.state.phase === 'open' ? this.state.waiting[0]?.turnId : undefined;
   }
 
   private append(event: LogEvent): void {

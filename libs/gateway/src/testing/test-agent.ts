@@ -62,6 +62,7 @@ export class TestAgent {
         idempotencyKey: null,
       },
       opener: { principal: 'anonymous', agentId: 'anonymous' },
+      entry: 'at-once',
     });
     return turn;
   }

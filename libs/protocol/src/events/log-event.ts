@@ -6,12 +6,16 @@ import {
   TurnCancelled,
   TurnCompleted,
   TurnFailed,
+  TurnQueued,
   TurnStarted,
   TurnUndelivered,
+  TurnWithdrawn,
 } from './turn-events.js';
 
 export const LogEvent = z.discriminatedUnion('type', [
   SessionOpened,
+  TurnQueued,
+  TurnWithdrawn,
   TurnStarted,
   TurnAdopted,
   TurnCompleted,

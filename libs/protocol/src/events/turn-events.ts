@@ -17,13 +17,59 @@ export type CallerPresence = z.infer<typeof CallerPresence>;
 const milliseconds = z.int().min(0);
 const count = z.int().min(0);
 
+/** What the messages of a request are: only what is new, all of it, or to be found out. */
+export const History = z.enum(['auto', 'new', 'full']);
+export type History = z.infer<typeof History>;
+
+/**
+ * A turn waits for those before it: the log's order is the queue's. What its request adds to the
+ * conversation is found out when it starts.
+ */
+export const TurnQueued = freeTurn(
+  'turn.queued',
+  z.object({
+    /** Who starts it when its time has come; whoever finds this process silent does so instead. */
+    holder: ProcessAddress,
+    /** Whether its caller was answered when it was queued, and does not wait for it. */
+    background: z.boolean(),
+    /** Turns that had started and ended when its request arrived: an edit cuts no later one. */
+    after: count,
+    history: History,
+    /** Bytes of the request. */
+    bytes: count,
+    model: z.string(),
+    checkpoint_every: z.int().min(1),
+    body_hash: z.string().nullable(),
+    idempotency_key: z.string().nullable(),
+  }),
+).extend({
+  content: z.object({
+    /** As the request had them. */
+    messages: z.array(Message),
+    options: JsonObject,
+  }),
+});
+
+/** Ends a turn that waits; one that is not known may not be queued any more. */
+export const TurnWithdrawn = freeTurn(
+  'turn.withdrawn',
+  z.object({
+    /**
+     * `SBP_TURN_CANCELLED`, or why it could not be started; null where its caller was told that
+     * nothing had begun, so that nothing is left of it.
+     */
+    code: z.string().nullable(),
+    caller: CallerPresence,
+  }),
+).extend({ content: z.object({ message: z.string() }) });
+
 export const TurnStarted = ownedTurn(
   'turn.started',
   z.object({
     runner: ProcessAddress,
     /**
-     * The number of the last turn that its writer saw; 0 before any. If the fold's last turn is
-     * another one, `keeps` does not count, so that a stale writer can cut no acknowledged turn.
+     * How many turns had started as far as its writer saw. If the fold has more, `keeps` does not
+     * count, so that a stale writer can cut no acknowledged turn.
      */
     after: count,
     /** How many stored messages the conversation keeps; the new ones come after them. */
@@ -41,9 +87,9 @@ export const TurnStarted = ownedTurn(
     /** SHA-256, in hex, of the request's body: what a retry is known by. */
     body_hash: z.string().nullable(),
     idempotency_key: z.string().nullable(),
-    /** Whether it waited in the session's queue. */
+    /** Whether it waited in the session's queue; one that does not any more cannot start. */
     queued: z.boolean(),
-    /** Whether it ends what waits and runs. */
+    /** Whether it ends all turns that wait before it. */
     interrupt: z.boolean(),
   }),
 ).extend({

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { LIMITS } from '../limits.js';
 import { Uuid } from '../json.js';
+import { History } from '../events/turn-events.js';
 import { Message } from '../messages.js';
 
 /** The `sbp` object of a request. Unknown fields are ignored. */
@@ -10,8 +11,11 @@ export const SbpRequest = z.object({
   checkpoint_every: z.int().min(1).max(1_000_000).default(1),
   /** What becomes of the turn when its HTTP caller goes away. */
   on_disconnect: z.enum(['continue', 'cancel']).default('continue'),
-  /** What `messages` is: only what is new, the whole conversation, or to be found out. */
-  history: z.enum(['auto', 'new', 'full']).default('auto'),
+  history: History.default('auto'),
+  /** Answer 202 at once; the turn runs when its time has come, and its answer waits. */
+  background: z.boolean().default(false),
+  /** What happens where the session has a turn in flight. */
+  on_conflict: z.enum(['queue', 'reject', 'interrupt']).default('queue'),
 });
 export type SbpRequest = Readonly<z.infer<typeof SbpRequest>>;
 
@@ -41,6 +45,15 @@ export const SbpResponse = z.object({
   model_routed_to: z.string(),
 });
 export type SbpResponse = Readonly<z.infer<typeof SbpResponse>>;
+
+/** The `sbp` object that answers a request whose turn runs in the background, with 202. */
+export const SbpAccepted = SbpResponse.pick({
+  session_id: true,
+  session_token: true,
+  turn_id: true,
+  resume_available: true,
+});
+export type SbpAccepted = Readonly<z.infer<typeof SbpAccepted>>;
 
 /** The `sbp` object that answers a probe, which is a tracked request with empty `messages`. */
 export const SbpProbe = SbpResponse.pick({

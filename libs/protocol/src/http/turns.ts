@@ -3,12 +3,12 @@ import { Usage } from '../events/turn-events.js';
 import { Instant, Uuid } from '../json.js';
 
 /** Where a turn stands, as a read shows it. */
-const TurnState = z.enum(['running', 'completed', 'failed', 'cancelled']);
+const TurnState = z.enum(['queued', 'running', 'completed', 'failed', 'cancelled']);
 
 const Turn = z.object({
   turn_id: Uuid,
-  /** Its place among the session's turns, from 1. */
-  number: z.int().min(1),
+  /** Its place among the session's turns, from 1; null while it waits. */
+  number: z.int().min(1).nullable(),
   status: TurnState,
   model_used: z.string().nullable(),
   usage: Usage.nullable(),
@@ -26,7 +26,10 @@ export const TurnResponse = Turn.extend({
 });
 export type TurnResponse = Readonly<z.infer<typeof TurnResponse>>;
 
-/** Query of `GET /v1/sbp/sessions/{id}/turns`: turns behind the number `after`, oldest first. */
+/**
+ * Query of `GET /v1/sbp/sessions/{id}/turns`: turns behind the number `after`, oldest first; those
+ * that wait stand at the end of the last page, beyond `limit`.
+ */
 export const TurnsQuery = z.object({
   after: z.coerce.number().int().min(0).default(0),
   limit: z.coerce.number().int().min(1).max(100).default(20),
@@ -40,7 +43,10 @@ export const TurnsResponse = z.object({
 });
 export type TurnsResponse = Readonly<z.infer<typeof TurnsResponse>>;
 
-/** Body of `POST /v1/sbp/sessions/{id}/cancel`; without a turn it is the running one. */
+/**
+ * Body of `POST /v1/sbp/sessions/{id}/cancel`; without a turn it is the running one, or else the
+ * next.
+ */
 export const CancelRequest = z.object({ turn_id: Uuid.nullish() });
 
 /** Answer of `POST /v1/sbp/sessions/{id}/cancel`: what has become of the turn. */

@@ -12,6 +12,11 @@ export class ClaimsInUse {
     return this.turns.has(turnId) || this.stops.has(turnId);
   }
 
+  /** Whether its claim is held here, or being tried, for it to run. */
+  isForRun(turnId: string): boolean {
+    return this.turns.has(turnId);
+  }
+
   /** From now on somebody looks after it. */
   begin(turnId: string): void {
     this.turns.add(turnId);

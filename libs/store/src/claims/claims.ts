@@ -7,6 +7,7 @@ import { PROJECTOR } from '../projection/projection.js';
 import { liveSession } from '../reads/live-session.js';
 import { integer, rows } from '../statement.js';
 import { ClaimsInUse } from './claims-in-use.js';
+import type { TakeOver } from './take-over.js';
 import { takeOver } from './take-over.js';
 import { unconfirmedMark } from './unconfirmed-answers.js';
 
@@ -43,11 +44,20 @@ export type ClaimOutcome =
       readonly head: number;
       readonly seen: SeenSession;
     }
+  | SeenTarget;
+
+/** The target as it was seen by a statement that did not claim it. */
+export type SeenTarget =
   /**
-   * Somebody holds it, or the fold shows an open turn or another owner (`seen`), or no session of
-   * that id is folded (`seen` is null).
+   * Somebody holds it, or the fold shows an open turn, waiting ones or another owner (`seen`), or
+   * no session of that id is folded (`seen` is null). `head`: as of a claim.
    */
-  | { readonly type: 'refused'; readonly sessionId: string; readonly seen: SeenSession | null }
+  | {
+      readonly type: 'refused';
+      readonly sessionId: string;
+      readonly head: number;
+      readonly seen: SeenSession | null;
+    }
   /** The agent has no live session. */
   | { readonly type: 'none' };
 
@@ -72,6 +82,8 @@ export type OpenOutcome =
 
 export interface ClaimState {
   readonly turnId: string | null;
+  /** Who holds it, or held it last. */
+  readonly runner: ProcessAddress;
   readonly epoch: number;
   readonly head: number;
 }
@@ -96,6 +108,7 @@ interface SeenRow {
   readonly sessionId: string;
   readonly state: string | null;
   readonly foldedTo: number | null;
+  readonly lastHead: number | null;
 }
 
 /**
@@ -119,22 +132,23 @@ export class Claims {
    */
   async claim(request: ClaimRequest): Promise<ClaimOutcome> {
     return this.inUse.during<ClaimOutcome>(request.turnId, async () => {
-      const { claimed, seen } = await this.tryClaim(request);
-      if (seen === undefined) return { outcome: { type: 'none' }, isHeld: false };
-      const { sessionId, state, foldedTo } = seen;
-      const session =
-        state === null
-          ? null
-          : { state: JSON.parse(state) as SessionState, foldedTo: foldedTo ?? 0 };
-      if (claimed === undefined || session === null) {
-        return { outcome: { type: 'refused', sessionId, seen: session }, isHeld: false };
+      const { claimed, seen: row } = await this.tryClaim(request);
+      const target = seenTarget(row);
+      if (target.type === 'none' || claimed === undefined || target.seen === null) {
+        return { outcome: target, isHeld: false };
       }
       const { epoch, head } = claimed;
-      return {
-        outcome: { type: 'claimed', sessionId, epoch, head, seen: session },
-        isHeld: true,
-      };
+      const { sessionId, seen } = target;
+      return { outcome: { type: 'claimed', sessionId, epoch, head, seen }, isHeld: true };
     });
+  }
+
+  /** What a claim would see, without trying one. */
+  async look(target: ClaimTarget): Promise<SeenTarget> {
+    const [row] = await this.database.read(
+      (reader) => rows(reader)<SeenRow>`${seenStatement(target)}`,
+    );
+    return seenTarget(row);
   }
 
   /**
@@ -178,6 +192,23 @@ export class Claims {
     return takeOver(this.database, { sessionId, turnId, runner, where });
   }
 
+  /**
+   * Takes the claim of a session for a new turn that ends the one that runs; null where it is not
+   * held by `over` any more (null: by nobody). The epoch below the one that it gives is its own,
+   * too: the end of the turn that runs is stated at that [A14].
+   */
+  async interrupt(
+    { sessionId, turnId, runner }: Pick<TakeOver, 'sessionId' | 'turnId' | 'runner'>,
+    over: string | null,
+  ): Promise<number | null> {
+    const where = over === null ? part`claims.turn_id IS NULL` : part`claims.turn_id = ${over}`;
+    const taking = { sessionId, turnId, runner, where, epochs: 2 };
+    return this.inUse.during(turnId, async () => {
+      const epoch = await takeOver(this.database, taking);
+      return { outcome: epoch, isHeld: epoch !== null };
+    });
+  }
+
   /** Ends a claim of which only the turn is known. */
   async abandon(sessionId: string, turnId: string): Promise<void> {
     await this.database.writeOne(
@@ -188,10 +219,15 @@ export class Claims {
 
   async inspect(sessionId: string): Promise<ClaimState | null> {
     return this.database.read(async (reader) => {
-      const [row] = await rows(reader)<ClaimState>`
-        SELECT turn_id AS "turnId", epoch, head_offset AS head FROM claims
-        WHERE session_id = ${sessionId}`;
-      return row ?? null;
+      const [row] = await rows(reader)<
+        Omit<ClaimState, 'runner'> & { readonly slot: number; readonly incarnation: string }
+      >`
+        SELECT turn_id AS "turnId", epoch, head_offset AS head, runner_slot AS slot,
+          runner_incarnation AS incarnation
+        FROM claims WHERE session_id = ${sessionId}`;
+      if (row === undefined) return null;
+      const { slot, incarnation, ...columns } = row;
+      return { ...columns, runner: { slot, incarnation } };
     });
   }
 
@@ -233,7 +269,9 @@ export class Claims {
         ${raw(integer(runner.slot))}, ${runner.incarnation}, -1, ''
       FROM sessions s
       WHERE s.session_id = ${targetId(target)} AND ${mayUse}
-        AND (s.open_turn_id IS NULL OR ${isBehind})
+        AND ((s.open_turn_id IS NULL
+            AND (s.next_turn_id IS NULL OR s.next_turn_id = ${turnId}))
+          OR ${isBehind})
       ON CONFLICT (session_id) DO UPDATE SET turn_id = excluded.turn_id,
         epoch = ${raw(this.greatest)}(claims.epoch + 1, excluded.epoch),
         runner_slot = excluded.runner_slot, runner_incarnation = excluded.runner_incarnation
@@ -287,11 +325,12 @@ const seenOfClaimed = part`
   (SELECT state FROM sessions s WHERE s.session_id = claims.session_id) AS state,
   (SELECT next_offset FROM sessions s JOIN consumer_positions p
       ON p.consumer = ${projector} AND p."partition" = s.log_partition
-    WHERE s.session_id = claims.session_id) AS "foldedTo"`;
+    WHERE s.session_id = claims.session_id) AS "foldedTo",
+  head_offset AS "lastHead"`;
 
 /**
  * The fold has not reached what the last release left of the session, so the turn that is open in
- * it may have ended.
+ * it may have ended, and the one that waits may have run.
  */
 const isBehind = part`EXISTS (
   SELECT 1 FROM claims c JOIN consumer_positions p
@@ -300,6 +339,18 @@ const isBehind = part`EXISTS (
 
 const COLUMNS = `session_id, turn_id, epoch, runner_slot, runner_incarnation, head_offset,
   unconfirmed`;
+
+function seenTarget(row: SeenRow | undefined): SeenTarget {
+  if (row === undefined) return { type: 'none' };
+  const { sessionId, state, foldedTo, lastHead } = row;
+  return {
+    type: 'refused',
+    sessionId,
+    head: lastHead ?? -1,
+    seen:
+      state === null ? null : { state: JSON.parse(state) as SessionState, foldedTo: foldedTo ?? 0 },
+  };
+}
 
 function targetId(target: ClaimTarget): SqlPart {
   return target.type === 'session'
@@ -311,7 +362,8 @@ function targetId(target: ClaimTarget): SqlPart {
 /** The target, also where it is not folded yet; no row where an agent has no live session. */
 function seenStatement(target: ClaimTarget): SqlPart {
   return part`
-    SELECT t.id AS "sessionId", s.state, p.next_offset AS "foldedTo"
+    SELECT t.id AS "sessionId", s.state, p.next_offset AS "foldedTo",
+      (SELECT head_offset FROM claims c WHERE c.session_id = t.id) AS "lastHead"
     FROM (SELECT CAST(${targetId(target)} AS varchar(36)) AS id) t
     LEFT JOIN sessions s ON s.session_id = t.id
     LEFT JOIN consumer_positions p

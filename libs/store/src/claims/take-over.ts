@@ -10,28 +10,31 @@ export interface TakeOver {
   readonly runner: ProcessAddress;
   /** Of the claim's row as it is, where there is one: whether it may be taken. */
   readonly where: SqlPart;
+  /** How many epochs it is to have: all below the one that is given, and above all earlier ones. */
+  readonly epochs?: number;
 }
 
 /**
- * Takes the claim of a turn at the next epoch, which is above the claim's, the folded one and the
+ * Takes the claim of a turn at a new epoch, which is above the claim's, the folded one and the
  * database's clock [A3]; null where the row may not be taken.
  */
 export async function takeOver(
   database: Database,
-  { sessionId, turnId, runner, where }: TakeOver,
+  { sessionId, turnId, runner, where, epochs = 1 }: TakeOver,
 ): Promise<number | null> {
+  const by = raw(integer(epochs));
   const greatest = raw(database.dialect === 'postgres' ? 'GREATEST' : 'MAX');
   const [row] = await database.writeOne(
     (writer) => rows(writer)<{ epoch: number }>`
       INSERT INTO claims (session_id, turn_id, epoch, runner_slot, runner_incarnation,
         head_offset, unconfirmed)
-      SELECT ${sessionId}, ${turnId}, ${greatest}(fold.folded + 1, ${raw(database.nowMs)}),
+      SELECT ${sessionId}, ${turnId}, ${greatest}(fold.folded + ${by}, ${raw(database.nowMs)}),
         ${raw(integer(runner.slot))}, ${runner.incarnation}, -1, ''
       FROM (SELECT COALESCE(MAX(epoch), 0) AS folded FROM sessions
         WHERE session_id = ${sessionId}) AS fold
       WHERE 1 = 1
       ON CONFLICT (session_id) DO UPDATE SET turn_id = excluded.turn_id,
-        epoch = ${greatest}(claims.epoch + 1, excluded.epoch),
+        epoch = ${greatest}(claims.epoch + ${by}, excluded.epoch),
         runner_slot = excluded.runner_slot, runner_incarnation = excluded.runner_incarnation
       WHERE ${where}
       RETURNING epoch`,

@@ -7,6 +7,9 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
  */
 @Entity('sessions')
 @Index('sessions_open_turn', ['openTurnId'], { where: 'open_turn_id IS NOT NULL' })
+@Index('sessions_next_turn', ['nextHolder'], {
+  where: 'next_turn_id IS NOT NULL AND open_turn_id IS NULL',
+})
 @Index('sessions_attached', ['gatewayIncarnation'], { where: 'attach_id IS NOT NULL' })
 export class SessionRow {
   @PrimaryColumn({ name: 'session_id', type: 'varchar', length: 36 })
@@ -38,6 +41,14 @@ export class SessionRow {
 
   @Column({ name: 'open_epoch', type: 'bigint', nullable: true })
   openEpoch!: number | null;
+
+  /** The head of the session's queue. */
+  @Column({ name: 'next_turn_id', type: 'varchar', length: 36, nullable: true })
+  nextTurnId!: string | null;
+
+  /** The process that starts it. */
+  @Column({ name: 'next_holder', type: 'varchar', length: 36, nullable: true })
+  nextHolder!: string | null;
 
   @Column({ name: 'attach_id', type: 'varchar', length: 36, nullable: true })
   attachId!: string | null;

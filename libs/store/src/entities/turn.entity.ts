@@ -4,7 +4,8 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
  * Read model: one turn. `request` and `output` are the content of the events that began and ended
  * it, as it stood there [A10]. A turn's messages stand in the transcript from `first_index` to
  * before `end_index`; those before `visible_end` have not been cut by an edit. The visible turns
- * of a session, in the order of `visible_end`, are its transcript [A11].
+ * of a session, in the order of `visible_end`, are its transcript [A11]. A turn that waits has no
+ * number yet: its row has minus its place in the queue there.
  */
 @Entity('turns')
 @Index('turns_id', ['sessionId', 'turnId'])
@@ -93,4 +94,8 @@ export class TurnRow {
 
   @Column({ name: 'ended_at', type: 'varchar', length: 32, nullable: true })
   endedAt!: string | null;
+
+  /** Of a turn that waits, what `turn.queued` said of it, as JSON. */
+  @Column({ type: 'text', nullable: true })
+  waiting!: string | null;
 }

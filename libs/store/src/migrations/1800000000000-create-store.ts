@@ -46,6 +46,8 @@ const tables = [
       column('head', int),
       column('open_turn_id', id, nullable),
       column('open_epoch', bigint, nullable),
+      column('next_turn_id', id, nullable),
+      column('next_holder', id, nullable),
       column('attach_id', id, nullable),
       column('gateway_slot', int, nullable),
       column('gateway_incarnation', id, nullable),
@@ -55,6 +57,11 @@ const tables = [
         name: 'sessions_open_turn',
         columnNames: ['open_turn_id'],
         where: 'open_turn_id IS NOT NULL',
+      },
+      {
+        name: 'sessions_next_turn',
+        columnNames: ['next_holder'],
+        where: 'next_turn_id IS NOT NULL AND open_turn_id IS NULL',
       },
       {
         name: 'sessions_attached',
@@ -92,6 +99,7 @@ const tables = [
       column('session_cost_usd', double, nullable),
       column('started_at', time),
       column('ended_at', time, nullable),
+      column('waiting', text, nullable),
     ],
     indices: [
       { name: 'turns_id', columnNames: ['session_id', 'turn_id'] },

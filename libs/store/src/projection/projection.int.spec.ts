@@ -146,19 +146,19 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
     expect(await store.rows('exports')).toHaveLength(1);
   });
 
-  describe('gateways to poke', () => {
+  describe('processes to poke', () => {
     it('are those whose surface has something new, each once in a batch', async () => {
       expect(await store.fold(...answered)).toEqual([]);
       expect(await store.fold(surfaceAttached())).toEqual([
-        { sessionId: SESSION, gateway: GATEWAY },
+        { sessionId: SESSION, process: GATEWAY },
       ]);
       const next = [turnStarted(20, { turn: turn(2) }), turnCompleted(20, { turn: turn(2) })];
-      expect(await store.fold(...next)).toEqual([{ sessionId: SESSION, gateway: GATEWAY }]);
+      expect(await store.fold(...next)).toEqual([{ sessionId: SESSION, process: GATEWAY }]);
       expect(await store.fold(surfaceAcknowledged(1))).toEqual([]);
       const takeover = surfaceAttached(OTHER_ATTACH, { gateway: processAt(5) });
       expect(await store.fold(takeover)).toEqual([
-        { sessionId: SESSION, gateway: GATEWAY },
-        { sessionId: SESSION, gateway: processAt(5) },
+        { sessionId: SESSION, process: GATEWAY },
+        { sessionId: SESSION, process: processAt(5) },
       ]);
     });
   });

@@ -15,10 +15,10 @@ import { TurnWrites } from './turn-writes.js';
 /** The consumer of the log that folds it; its position says how far the read models are. */
 export const PROJECTOR = 'projector';
 
-/** A gateway whose surface has something new to see. */
+/** A process that has something new to see in a session. */
 export interface PokeTarget {
   readonly sessionId: string;
-  readonly gateway: ProcessAddress;
+  readonly process: ProcessAddress;
 }
 
 /** What a batch of events makes of the read models. */
@@ -36,7 +36,7 @@ interface Batch {
  */
 export class Projection {
   /**
-   * Folds events of a partition, in log order, inside the caller's transaction; gives the gateways
+   * Folds events of a partition, in log order, inside the caller's transaction; gives the processes
    * to poke once it has committed.
    */
   async apply(
@@ -73,8 +73,8 @@ function foldBatch(before: ReadonlyMap<string, SessionState>, events: readonly L
     const evolution = evolve(state, event);
     batch.sessions.set(sessionId, evolution.state);
     for (const change of evolution.changes) addChange(batch, event, change);
-    for (const gateway of evolution.poke) {
-      batch.pokes.set(`${sessionId} ${gateway.incarnation}`, { sessionId, gateway });
+    for (const process of evolution.poke) {
+      batch.pokes.set(`${sessionId} ${process.incarnation}`, { sessionId, process });
     }
   }
   return batch;
@@ -105,6 +105,9 @@ function addChange(batch: Batch, event: LogEvent, change: Change): void {
       });
       return;
     }
+    case 'turn-queued':
+    case 'turn-withdrawn':
+    case 'turn-forgotten':
     case 'turn-started':
     case 'turn-adopted':
     case 'turn-ended':
@@ -135,13 +138,14 @@ async function writeSessions(
 ): Promise<void> {
   await rows(transaction)`
     INSERT INTO sessions (session_id, phase, principal, log_partition, epoch, state, head, open_turn_id,
-      open_epoch, attach_id, gateway_slot, gateway_incarnation)
+      open_epoch, next_turn_id, next_holder, attach_id, gateway_slot, gateway_incarnation)
     VALUES ${tuples(
       sessions.map(([id, state]) => {
         const row = sessionColumns(id, state);
         return [
           ...[row.sessionId, row.phase, row.principal, partition, row.epoch, row.state, row.head],
-          ...[row.openTurnId, row.openEpoch, row.attachId, row.gatewaySlot],
+          ...[row.openTurnId, row.openEpoch, row.nextTurnId, row.nextHolder],
+          ...[row.attachId, row.gatewaySlot],
           row.gatewayIncarnation,
         ];
       }),
@@ -149,6 +153,7 @@ async function writeSessions(
     ON CONFLICT (session_id) DO UPDATE SET phase = excluded.phase, principal = excluded.principal,
       log_partition = excluded.log_partition, epoch = excluded.epoch, state = excluded.state, head = excluded.head,
       open_turn_id = excluded.open_turn_id, open_epoch = excluded.open_epoch,
+      next_turn_id = excluded.next_turn_id, next_holder = excluded.next_holder,
       attach_id = excluded.attach_id, gateway_slot = excluded.gateway_slot,
       gateway_incarnation = excluded.gateway_incarnation`;
 }
@@ -200,6 +205,8 @@ function sessionColumns(
     head: session?.head ?? 0,
     openTurnId: session?.turn?.turnId ?? null,
     openEpoch: session?.turn?.epoch ?? null,
+    nextTurnId: session?.waiting[0]?.turnId ?? null,
+    nextHolder: session?.waiting[0]?.holder.incarnation ?? null,
     attachId: attachment?.attachId ?? null,
     gatewaySlot: attachment?.gateway.slot ?? null,
     gatewayIncarnation: attachment?.gateway.incarnation ?? null,

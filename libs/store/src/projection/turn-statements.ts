@@ -8,8 +8,10 @@ import type { TurnWrites } from './turn-writes.js';
  * (VALUES …)` have no type of their own on Postgres, so each is cast where it is used.
  */
 
-/** Writes what a batch did to turns: at most five statements. */
+/** Writes what a batch did to turns: one statement for each kind of write. */
 export async function writeTurns(transaction: EntityManager, writes: TurnWrites): Promise<void> {
+  if (writes.left.size > 0) await leave(transaction, writes);
+  if (writes.withdrawn.size > 0) await withdraw(transaction, writes);
   if (writes.adopted.size > 0) await adopt(transaction, writes);
   if (writes.ended.size > 0) await end(transaction, writes);
   // Before the new turns are there: they cut only what stood before them.
@@ -23,7 +25,7 @@ async function insert(transaction: EntityManager, { inserted }: TurnWrites): Pro
     INSERT INTO turns (session_id, number, turn_id, epoch, runner_slot, runner_incarnation, status,
       seq, first_index, end_index, visible_end, system_turn, model, checkpoint_every, request,
       output, model_used, usage, cost_usd, snapshot_id, error_code, refused, steps,
-      session_cost_usd, started_at, ended_at)
+      session_cost_usd, started_at, ended_at, waiting)
     VALUES ${tuples(
       [...inserted.values()].map((turn) => [
         ...[turn.sessionId, turn.number, turn.turnId, turn.epoch, turn.runnerSlot],
@@ -31,9 +33,40 @@ async function insert(transaction: EntityManager, { inserted }: TurnWrites): Pro
         ...[turn.visibleEnd, turn.systemTurn, turn.model, turn.checkpointEvery, turn.request],
         ...[turn.output, turn.modelUsed, turn.usage, turn.costUsd, turn.snapshotId],
         ...[turn.errorCode, turn.refused, turn.steps, turn.sessionCostUsd, turn.startedAt],
-        turn.endedAt,
+        ...[turn.endedAt, turn.waiting],
       ]),
     )}`;
+}
+
+async function leave(transaction: EntityManager, { left }: TurnWrites): Promise<void> {
+  await rows(transaction)`
+    WITH departed (session_id, number) AS (VALUES ${tuples(
+      [...left.values()].map(({ sessionId, number }) => [sessionId, number]),
+    )})
+    DELETE FROM turns WHERE EXISTS (SELECT 1 FROM departed
+      WHERE turns.session_id = departed.session_id
+        AND turns.number = CAST(departed.number AS integer))`;
+}
+
+async function withdraw(transaction: EntityManager, { withdrawn }: TurnWrites): Promise<void> {
+  await rows(transaction)`
+    WITH withdrawn (session_id, place, number, status, seq, position, output, error_code, steps,
+      session_cost_usd, ended_at) AS (VALUES ${tuples(
+        [...withdrawn.values()].map((turn) => [
+          ...[turn.sessionId, turn.row, turn.number, turn.status, turn.seq, turn.firstIndex],
+          ...[turn.output, turn.errorCode, turn.steps, turn.sessionCostUsd, turn.endedAt],
+        ]),
+      )})
+    UPDATE turns SET number = CAST(withdrawn.number AS integer), status = withdrawn.status,
+      seq = CAST(withdrawn.seq AS integer), first_index = CAST(withdrawn.position AS integer),
+      end_index = CAST(withdrawn.position AS integer),
+      visible_end = CAST(withdrawn.position AS integer), output = withdrawn.output,
+      error_code = withdrawn.error_code, steps = CAST(withdrawn.steps AS integer),
+      session_cost_usd = CAST(withdrawn.session_cost_usd AS double precision),
+      ended_at = withdrawn.ended_at, waiting = NULL
+    FROM withdrawn
+    WHERE turns.session_id = withdrawn.session_id
+      AND turns.number = CAST(withdrawn.place AS integer)`;
 }
 
 async function adopt(transaction: EntityManager, { adopted }: TurnWrites): Promise<void> {

@@ -31,6 +31,19 @@ type EndColumns = Pick<
   | 'sessionCostUsd'
   | 'endedAt'
 >;
+type WithdrawalColumns = Pick<
+  TurnColumns,
+  | 'status'
+  | 'seq'
+  | 'firstIndex'
+  | 'endIndex'
+  | 'visibleEnd'
+  | 'output'
+  | 'errorCode'
+  | 'steps'
+  | 'sessionCostUsd'
+  | 'endedAt'
+>;
 type AdoptionColumns = Pick<TurnColumns, 'epoch' | 'runnerSlot' | 'runnerIncarnation'>;
 
 /**
@@ -38,20 +51,37 @@ type AdoptionColumns = Pick<TurnColumns, 'epoch' | 'runnerSlot' | 'runnerIncarna
  * each kind of write, however many events there are: rows of turns that began in the batch, and
  * changes of rows that were there before. A turn ends before another one cuts it, and is owed after
  * it has ended, so the kinds are written in that order.
+ *
+ * The row of a turn that waits has minus its place in the queue for a number.
  */
 export class TurnWrites {
   readonly inserted = new Map<string, TurnColumns>();
   readonly adopted = new Map<string, TurnKey & AdoptionColumns>();
   readonly ended = new Map<string, TurnKey & EndColumns>();
   readonly owed = new Map<string, TurnKey & { readonly seq: number }>();
+  /** Turns that waited and wait no more. */
+  readonly left = new Map<string, TurnKey>();
+  readonly withdrawn = new Map<string, TurnKey & WithdrawalColumns & { readonly row: number }>();
   /** By session: messages from this place on are not visible any more. */
   readonly cuts = new Map<string, number>();
 
   add(sessionId: string, change: TurnChange, content: string | null): void {
+    if (change.type === 'turn-queued') {
+      const columns = waitingColumns(sessionId, change, content ?? '{}');
+      this.inserted.set(`${sessionId} ${columns.number}`, columns);
+      return;
+    }
+    if (change.type === 'turn-forgotten') {
+      this.leave(sessionId, change.place);
+      return;
+    }
     const key = `${sessionId} ${change.number}`;
     switch (change.type) {
       case 'turn-started':
         this.start(key, sessionId, change, content ?? '{}');
+        return;
+      case 'turn-withdrawn':
+        this.withdraw(key, sessionId, change, content);
         return;
       case 'turn-adopted': {
         const columns = adoptionColumns(change);
@@ -81,7 +111,34 @@ export class TurnWrites {
     content: string,
   ): void {
     if (change.cuts) this.cut(sessionId, change.firstIndex);
+    if (change.place !== null) this.leave(sessionId, change.place);
     this.inserted.set(key, turnColumns(sessionId, change, content));
+  }
+
+  /** A turn waits no more. */
+  private leave(sessionId: string, place: number): void {
+    const number = -place;
+    const key = `${sessionId} ${number}`;
+    if (!this.inserted.delete(key)) this.left.set(key, { sessionId, number });
+  }
+
+  private withdraw(
+    key: string,
+    sessionId: string,
+    change: ChangeOf<'turn-withdrawn'>,
+    content: string | null,
+  ): void {
+    const { number } = change;
+    const row = -change.place;
+    const waiting = `${sessionId} ${row}`;
+    const columns = withdrawalColumns(change, content);
+    const inserted = this.inserted.get(waiting);
+    if (inserted === undefined) {
+      this.withdrawn.set(key, { sessionId, number, row, ...columns });
+      return;
+    }
+    this.inserted.delete(waiting);
+    this.inserted.set(key, { ...inserted, ...columns, number, waiting: null });
   }
 
   private cut(sessionId: string, from: number): void {
@@ -134,7 +191,54 @@ function turnColumns(
     sessionCostUsd: null,
     startedAt: change.startedAt,
     endedAt: null,
+    waiting: null,
   };
+}
+
+function waitingColumns(
+  sessionId: string,
+  { turnId, place, data, queuedAt }: ChangeOf<'turn-queued'>,
+  content: string,
+): TurnColumns {
+  return {
+    sessionId,
+    number: -place,
+    turnId,
+    epoch: 0,
+    runnerSlot: data.holder.slot,
+    runnerIncarnation: data.holder.incarnation,
+    status: 'queued',
+    seq: null,
+    firstIndex: 0,
+    endIndex: 0,
+    visibleEnd: 0,
+    systemTurn: 0,
+    model: storable(data.model),
+    checkpointEvery: data.checkpoint_every,
+    request: content,
+    output: null,
+    modelUsed: null,
+    usage: null,
+    costUsd: null,
+    snapshotId: null,
+    errorCode: null,
+    refused: 0,
+    steps: null,
+    sessionCostUsd: null,
+    startedAt: queuedAt,
+    endedAt: null,
+    waiting: JSON.stringify(data),
+  };
+}
+
+function withdrawalColumns(
+  change: ChangeOf<'turn-withdrawn'>,
+  content: string | null,
+): WithdrawalColumns {
+  const { status, seq, index, errorCode, steps, sessionCostUsd, endedAt } = change;
+  const output = change.superseded ? null : content;
+  const places = { firstIndex: index, endIndex: index, visibleEnd: index };
+  return { status, seq, ...places, output, errorCode, steps, sessionCostUsd, endedAt };
 }
 
 function adoptionColumns({ epoch, runner }: ChangeOf<'turn-adopted'>): AdoptionColumns {

@@ -1,7 +1,8 @@
-import type { SessionState } from '#libs/domain';
+import type { SessionState, WaitingRequest } from '#libs/domain';
 import { initialState } from '#libs/domain';
 import type {
   JsonObject,
+  LogEventOf,
   Message,
   ProcessAddress,
   TurnError,
@@ -17,11 +18,12 @@ import { readError, readOutput, readRequest } from './turn-content.js';
 /** A turn as folded: its request, and its end if it has one. */
 export interface TurnRecord {
   readonly turnId: string;
+  /** Of a turn that waits, minus its place in the queue. */
   readonly number: number;
   /** The epoch of the attempt that runs it, or ended it. */
   readonly epoch: number;
-  readonly status: 'open' | TurnStatus;
-  /** Of the attempt that runs it, or ran it last. */
+  readonly status: 'queued' | 'open' | TurnStatus;
+  /** Of the attempt that runs it, or ran it last; of a turn that waits, its holder. */
   readonly runner: ProcessAddress;
   /** Messages of the transcript before its own. */
   readonly firstIndex: number;
@@ -54,6 +56,12 @@ export type TurnSummary = Omit<
 
 interface TurnSummaryRow extends Omit<TurnSummary, 'usage'> {
   readonly usage: string | null;
+}
+
+/** A turn that waits. */
+export interface WaitingRecord {
+  readonly background: boolean;
+  readonly request: WaitingRequest;
 }
 
 /** Where a turn stands. */
@@ -127,19 +135,47 @@ export class SessionReads {
     return { ...columns, runner: { slot, incarnation } };
   }
 
-  /** Turns behind the number `after`, oldest first, at most `limit`. */
+  /** What a turn that waits is to do; null where it does not wait. */
+  async waiting(sessionId: string, turnId: string): Promise<WaitingRecord | null> {
+    const [row] = await this.database.read(
+      (reader) => rows(reader)<{ readonly request: string; readonly waiting: string }>`
+        SELECT request, waiting FROM turns
+        WHERE session_id = ${sessionId} AND turn_id = ${turnId} AND status = 'queued'`,
+    );
+    if (row === undefined) return null;
+    const data = JSON.parse(row.waiting) as LogEventOf<'turn.queued'>['data'];
+    const { messages, options } = readRequest(row.request);
+    const { background, after: endedBefore, history, bytes, model } = data;
+    const { checkpoint_every, body_hash: bodyHash, idempotency_key: idempotencyKey } = data;
+    const asked = { model, checkpointEvery: checkpoint_every, bodyHash, idempotencyKey };
+    return { background, request: { messages, options, history, bytes, endedBefore, ...asked } };
+  }
+
+  /** The turns that wait, in the order in which they are to start. */
+  async queue(sessionId: string): Promise<readonly TurnSummary[]> {
+    const found = await this.database.read(
+      (reader) => rows(reader)<TurnSummaryRow>`
+        SELECT ${raw(SUMMARY_COLUMNS)} FROM turns
+        WHERE session_id = ${sessionId} AND number < 0 ORDER BY number DESC`,
+    );
+    return found.map((row) => ({ ...row, usage: readUsage(row.usage) }));
+  }
+
+  /** Turns behind the number `after`, oldest first, at most `limit`; none that waits. */
   async turns(sessionId: string, after: number, limit: number): Promise<readonly TurnSummary[]> {
     const found = await this.database.read(
       (reader) => rows(reader)<TurnSummaryRow>`
-        SELECT turn_id AS "turnId", number, epoch, status, model_used AS "modelUsed", usage,
-          cost_usd AS "costUsd", snapshot_id AS "snapshotId", started_at AS "startedAt",
-          ended_at AS "endedAt"
-        FROM turns WHERE session_id = ${sessionId} AND number > ${after}
+        SELECT ${raw(SUMMARY_COLUMNS)} FROM turns
+        WHERE session_id = ${sessionId} AND number > ${after}
         ORDER BY number LIMIT ${raw(integer(limit))}`,
     );
     return found.map((row) => ({ ...row, usage: readUsage(row.usage) }));
   }
 }
+
+const SUMMARY_COLUMNS = `turn_id AS "turnId", number, epoch, status, model_used AS "modelUsed",
+  usage, cost_usd AS "costUsd", snapshot_id AS "snapshotId", started_at AS "startedAt",
+  ended_at AS "endedAt"`;
 
 function readUsage(text: string | null): Usage | null {
   return text === null ? null : (JSON.parse(text) as Usage);

@@ -166,7 +166,7 @@ export class Transcripts {
       (reader) => rows(reader)<AsOfRow>`
         SELECT ${raw(ENTRY_COLUMNS)}, number, end_index AS "endIndex", steps,
           session_cost_usd AS "sessionCostUsd", system_turn AS "systemTurn"
-        FROM turns WHERE session_id = ${sessionId} AND number < ${before}
+        FROM turns WHERE session_id = ${sessionId} AND number < ${before} AND epoch > 0
         ORDER BY number DESC LIMIT ${raw(integer(WALK))}`,
     );
   }

@@ -21,6 +21,9 @@ export class NaiveSession {
   /** By the turns' numbers; before any for 0. */
   private readonly after: NaiveTranscript[] = [this.current];
 
+  /** Turns that never started: nothing became different by them. */
+  private readonly withdrawn = new Set<number>();
+
   static of(events: readonly LogEvent[]): NaiveSession {
     const session = new NaiveSession();
     for (const event of events) session.add(event);
@@ -47,6 +50,7 @@ export class NaiveSession {
         };
         this.after[change.number] = this.current;
       }
+      if (change.type === 'turn-withdrawn') this.withdrawn.add(change.number);
       if (change.type === 'turn-ended') {
         const { turnId, endedAt: createdAt, modelUsed, costUsd, number } = change;
         const answers = event.type === 'turn.completed' ? event.content.messages : [];
@@ -72,14 +76,16 @@ export class NaiveSession {
     return this.current;
   }
 
-  /** How many turns have begun. */
+  /** The number of the last turn. */
   get turns(): number {
-    return this.after.length - 1;
+    return this.state.phase === 'open' ? this.state.turns : 0;
   }
 
   /** As it was after a turn. */
   asOf(turnNumber: number): NaiveTranscript {
-    const found = this.after[turnNumber];
+    let number = turnNumber;
+    while (this.withdrawn.has(number)) number -= 1;
+    const found = this.after[number];
     if (found === undefined) throw new Error(`there was no turn ${turnNumber}`);
     return found;
   }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import type { LogEvent } from '#libs/protocol';
+import type { TurnEntry } from '#libs/domain';
 import type { Move } from '#libs/domain/testing';
 import { randomLog } from '#libs/domain/testing';
 
@@ -16,6 +17,18 @@ export const move: fc.Arbitrary<Move> = fc.oneof(
       keeps: fc.oneof(fc.nat({ max: 8 }), fc.constant(1_000)),
       messages: fc.nat({ max: 3 }),
       system: fc.boolean(),
+      entry: fc.constantFrom<TurnEntry>('at-once', 'at-once', 'queued', 'queued', 'interrupt'),
+      waited: fc.constantFrom(undefined, undefined, 0, 2),
+    }),
+  ),
+  often(2, fc.record({ type: fc.constant('queue' as const), holder: fc.nat({ max: 2 }) })),
+  often(
+    1,
+    fc.record({
+      type: fc.constant('withdraw' as const),
+      turn: fc.nat({ max: 4 }),
+      known: fc.constantFrom(true, true, true, false),
+      forgotten: fc.boolean(),
     }),
   ),
   often(

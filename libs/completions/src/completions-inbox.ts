@@ -1,0 +1,24 @@
+import { LiveTurns } from '#libs/live';
+import type { MailboxMessage } from '#libs/mailbox';
+import { Injectable } from '@nestjs/common';
+import { TurnStreams } from './http/turn-streams.js';
+import { WaitingTurns } from './queue/waiting-turns.js';
+import { RunStops } from './turn/run-stops.js';
+
+/** Passes messages of the process' mailbox to the parts that they are for. */
+@Injectable()
+export class CompletionsInbox {
+  constructor(
+    private readonly live: LiveTurns,
+    private readonly stops: RunStops,
+    private readonly streams: TurnStreams,
+    private readonly waiting: WaitingTurns,
+  ) {}
+
+  accept(message: MailboxMessage): void {
+    this.live.accept(message);
+    this.stops.accept(message);
+    this.streams.accept(message);
+    this.waiting.accept(message);
+  }
+}

@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto';
+import type { AskedTurn, OpenSession } from '#libs/domain';
+import { endedTurns } from '#libs/domain';
+import type { Actor, ProcessAddress } from '#libs/protocol';
+import { Claims, Freshness, ProcessIdentity, SessionReads } from '#libs/store';
+import { Injectable } from '@nestjs/common';
+import { Conversations } from '../claim/conversations.js';
+import { SessionReleases } from '../claim/session-releases.js';
+import type { ClaimedTurn } from '../claim/turn-claimer.js';
+import { turnOf } from '../claim/turn-claimer.js';
+import { RunStops } from '../turn/run-stops.js';
+import { TurnEvents, headOf, turnCancelled } from '../turn/turn-events.js';
+
+/** A turn that is to run instead of what runs and waits. */
+export interface Interrupting {
+  readonly asked: AskedTurn;
+  readonly by: Actor;
+}
+
+/** What runs in a session, or is about to. */
+interface Running {
+  readonly turnId: string;
+  readonly runner: ProcessAddress;
+}
+
+/**
+ * Takes a session from the turn that runs in it, for a new one [A14]: takes its claim at two
+ * epochs, states the end of the old turn at the lower, and leaves the higher to the new turn, whose
+ * start ends what waits. Of several at once each ends the one before it, and the last one runs.
+ */
+@Injectable()
+export class Interruption {
+  constructor(
+    private readonly claims: Claims,
+    private readonly releases: SessionReleases,
+    private readonly stops: RunStops,
+    private readonly events: TurnEvents,
+    private readonly freshness: Freshness,
+    private readonly reads: SessionReads,
+    private readonly conversations: Conversations,
+    private readonly identity: ProcessIdentity,
+  ) {}
+
+  /** @throws SbpError SBP_PAYLOAD_TOO_LARGE */
+  async take(sessionId: string, { asked, by }: Interrupting): Promise<ClaimedTurn> {
+    const turnId = randomUUID();
+    const { epoch, over } = await this.seize(sessionId, turnId);
+    try {
+      await this.freshness.presence(sessionId);
+      const seen = await this.open(sessionId);
+      const running = over ?? seen.turn;
+      if (running !== null) await this.end(sessionId, running, { epoch: epoch - 1, by, seen });
+      // What it reads was there when it took the session: all of it may be edited.
+      const state = running === null ? seen : await this.open(sessionId);
+      const conversation = await this.conversations.goOn(
+        sessionId,
+        state,
+        asked,
+        endedTurns(state),
+      );
+      return turnOf(conversation, { sessionId, turnId, epoch, state });
+    } catch (error) {
+      const answeredBy = null;
+      await this.releases.release({ sessionId, turnId, epoch, head: null, answeredBy });
+      throw error;
+    }
+  }
+
+  private async seize(
+    sessionId: string,
+    turnId: string,
+  ): Promise<{ readonly epoch: number; readonly over: Running | null }> {
+    for (;;) {
+      const claim = await this.claims.inspect(sessionId);
+      const held = claim?.turnId ?? null;
+      const taking = { sessionId, turnId, runner: this.identity.address };
+      const epoch = await this.claims.interrupt(taking, held);
+      // Null where somebody else was quicker: he has it, or has let it go.
+      if (epoch === null) continue;
+      const over = held === null || claim === null ? null : { turnId: held, runner: claim.runner };
+      return { epoch, over };
+    }
+  }
+
+  /** Ends the turn that runs, in its process and in the log. */
+  private async end(
+    sessionId: string,
+    { turnId, runner }: Running,
+    {
+      epoch,
+      by,
+      seen: state,
+    }: { readonly epoch: number; readonly by: Actor; readonly seen: OpenSession },
+  ): Promise<void> {
+    const stopped = await this.stops.stop({ sessionId, turnId, runner });
+    const message = 'Another turn was started in its place.';
+    const cancelled = await this.events.cancel(
+      { sessionId, turnId, epoch, state, by },
+      turnCancelled(message),
+      stopped,
+    );
+    const head = headOf(cancelled);
+    if (head !== null) await this.freshness.untilFolded(this.freshness.positionOf(sessionId, head));
+  }
+
+  private async open(sessionId: string): Promise<OpenSession> {
+    const state = await this.reads.state(sessionId);
+    if (state.phase === 'open') return state;
+    throw new Error(`session ${sessionId} was taken over, and is not open`);
+  }
+}

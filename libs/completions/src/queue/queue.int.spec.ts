@@ -1,0 +1,363 @@
+import { randomUUID } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { turnQueued } from '#libs/domain/testing';
+import type { OpenSession } from '#libs/domain';
+import { MAX_WAITING } from '#libs/domain';
+import { Cancellation } from '../turn/cancellation.js';
+import { DeadProcess } from '../testing/dead-process.js';
+import { TestCaller } from '../testing/test-caller.js';
+import { TestModel, answerWith, neverAnswer } from '../testing/test-model.js';
+import { eventually, useStage } from '../testing/test-stage.js';
+
+const stage = useStage();
+const by = { principal: 'anonymous', via: 'http' } as const;
+
+/** A model that answers one question after another, each when it is told to. */
+class HeldModel extends TestModel {
+  private readonly held: PromiseWithResolvers<undefined>[] = [];
+
+  constructor() {
+    super();
+    this.answer = async ({ signal }) => {
+      const held = Promise.withResolvers<undefined>();
+      this.held.push(held);
+      signal.addEventListener('abort', () => held.reject(signal.reason as Error));
+      await held.promise;
+      return answerWith(`Answer ${this.asked.length}.`);
+    };
+  }
+
+  /** Lets the model answer what it was asked as number `at`, from 0. */
+  async goOn(at: number): Promise<void> {
+    await eventually(() => expect(this.held.length).toBeGreaterThan(at));
+    this.held[at]?.resolve(undefined);
+  }
+
+  get questions(): readonly unknown[] {
+    return this.asked.map(({ messages }) => messages.at(-1)?.content);
+  }
+}
+
+/** A process with a session in which a first turn runs. */
+async function busy(options: { readonly maxSessionBytes?: number } = {}) {
+  const model = new HeldModel();
+  const completions = await stage.start({ model, options });
+  const first = completions.turn({ text: 'One.' });
+  await eventually(() => expect(model.asked).toHaveLength(1));
+  const sessionId = await opened();
+  return { model, completions, first, sessionId, sbp: { session_id: sessionId } };
+}
+
+/** The session that the first turn opens. */
+function opened(): Promise<string> {
+  return eventually(async () => {
+    const live = await stage.backend.sessions.live('anonymous', 'agent');
+    if (live === null) throw new Error('there is no session yet');
+    expect(await stage.backend.sessions.state(live)).toMatchObject({ phase: 'open' });
+    return live;
+  });
+}
+
+async function stateOf(sessionId: string): Promise<OpenSession> {
+  await stage.backend.freshness.latest(sessionId);
+  const state = await stage.backend.sessions.state(sessionId);
+  if (state.phase !== 'open') throw new Error('the session is not open');
+  return state;
+}
+
+/** Waits until so many turns wait; gives their ids. */
+async function waiting(sessionId: string, count: number): Promise<readonly string[]> {
+  return eventually(async () => {
+    const { waiting: found } = await stateOf(sessionId);
+    expect(found).toHaveLength(count);
+    return found.map(({ turnId }) => turnId);
+  });
+}
+
+function sbpOf(caller: TestCaller): Record<string, unknown> {
+  return (caller.body?.['sbp'] ?? {}) as Record<string, unknown>;
+}
+
+// [SBP-L1-63]
+describe('a request that finds its session busy', () => {
+  it('waits in the log, and runs when those before it have ended, in their order', async () => {
+    const { model, completions, first, sessionId, sbp } = await busy();
+    const second = completions.turn({ sbp, text: 'Two.' });
+    await waiting(sessionId, 1);
+    const third = completions.turn({ sbp, text: 'Three.' });
+    await waiting(sessionId, 2);
+    for (const at of [0, 1, 2]) await model.goOn(at);
+    for (const caller of await Promise.all([first, second, third])) {
+      expect(caller.seen).toEqual(['answer with sbp']);
+    }
+    expect(model.questions).toEqual(['One.', 'Two.', 'Three.']);
+    expect(await stateOf(sessionId)).toMatchObject({ steps: 3, messages: 6, waiting: [] });
+  });
+
+  it('may be on another replica than the one that runs', async () => {
+    const { model, first, sessionId, sbp } = await busy();
+    const other = await stage.start({ model });
+    const second = other.turn({ sbp, text: 'Two.' });
+    await waiting(sessionId, 1);
+    await model.goOn(0);
+    await model.goOn(1);
+    expect((await second).seen).toEqual(['answer with sbp']);
+    expect((await first).seen).toEqual(['answer with sbp']);
+  });
+
+  it('runs also where its caller goes away while it waits', async () => {
+    const { model, completions, first, sessionId, sbp } = await busy();
+    const caller = new TestCaller();
+    const second = completions.turn({ sbp, text: 'Two.' }, caller);
+    await waiting(sessionId, 1);
+    caller.leave();
+    await model.goOn(0);
+    await model.goOn(1);
+    await Promise.all([first, second]);
+    // Its caller is gone, so a surface is owed it.
+    expect(await stateOf(sessionId)).toMatchObject({ steps: 2, head: 1 });
+  });
+
+  it('is told 409 where it does not want to wait, and nothing is begun', async () => {
+    const { model, completions, first, sessionId, sbp } = await busy();
+    const rejected = completions.turn({ sbp: { ...sbp, on_conflict: 'reject' } });
+    await expect(rejected).rejects.toMatchObject({ code: 'SBP_SESSION_CONFLICT' });
+    await model.goOn(0);
+    await first;
+    expect(await stage.types(sessionId)).toEqual([
+      ...['session.opened', 'turn.started', 'turn.completed'],
+    ]);
+  });
+
+  it('is told 429 where a hundred wait before it', async () => {
+    const { model, completions, first, sessionId, sbp } = await busy();
+    const holder = completions.process.address;
+    const many = Array.from({ length: MAX_WAITING }, () => randomUUID());
+    for (const turn of many)
+      await stage.backend.append(turnQueued({ session: sessionId, turn, holder }));
+    const refused = completions.turn({ sbp });
+    await expect(refused).rejects.toMatchObject({ code: 'SBP_RATE_LIMITED' });
+    expect((await stateOf(sessionId)).waiting.map(({ turnId }) => turnId)).toEqual(many);
+    await model.goOn(0);
+    await first;
+  });
+
+  it('that cannot start is told so, and leaves nothing', async () => {
+    const { model, completions, first, sessionId, sbp } = await busy({ maxSessionBytes: 400 });
+    const second = completions.turn({ sbp, text: 'Two.', bytes: 390 });
+    await waiting(sessionId, 1);
+    await model.goOn(0);
+    expect((await second).seen).toEqual(['fail SBP_PAYLOAD_TOO_LARGE']);
+    await first;
+    expect(await stateOf(sessionId)).toMatchObject({ steps: 1, turns: 1, waiting: [] });
+  });
+
+  it('is started by the scan where its poke is lost', async () => {
+    const { model, completions, first, sessionId, sbp } = await busy();
+    const second = completions.turn({ sbp, text: 'Two.' });
+    await waiting(sessionId, 1);
+    stage.backend.pokes = false;
+    await model.goOn(0);
+    await model.goOn(1);
+    expect((await second).seen).toEqual(['answer with sbp']);
+    await first;
+  });
+});
+
+describe('a turn that waits', () => {
+  it('is started by another process where its holder has died', async () => {
+    const model = new TestModel();
+    const completions = await stage.start({ model });
+    const { session } = await completions.turn();
+    const sessionId = session?.sessionId ?? '';
+    const dead = await DeadProcess.on(stage.backend);
+    const turn = randomUUID();
+    const { address: holder } = dead.process;
+    await stage.backend.append(turnQueued({ session: sessionId, turn, holder }));
+    await eventually(async () => {
+      expect(await stage.backend.sessions.turn(sessionId, turn)).toMatchObject({
+        status: 'completed',
+        messages: [{ role: 'user', content: 'And then?' }],
+      });
+    });
+    expect(model.asked).toHaveLength(2);
+  });
+
+  it('that is too large is ended as failed where nobody waits for it', async () => {
+    const model = new TestModel();
+    const completions = await stage.start({ model, options: { maxSessionBytes: 150 } });
+    const { session } = await completions.turn();
+    const sessionId = session?.sessionId ?? '';
+    const dead = await DeadProcess.on(stage.backend);
+    const turn = randomUUID();
+    const { address: holder } = dead.process;
+    const queued = turnQueued({ session: sessionId, turn, holder });
+    await stage.backend.append({ ...queued, data: { ...queued.data, bytes: 140 } });
+    await eventually(async () => {
+      expect(await stage.backend.sessions.turn(sessionId, turn)).toMatchObject({
+        status: 'failed',
+        error: { code: 'SBP_PAYLOAD_TOO_LARGE' },
+      });
+    });
+  });
+
+  it('may be withdrawn, and its caller is told', async () => {
+    const { model, completions, first, sessionId, sbp } = await busy();
+    const second = completions.turn({ sbp, text: 'Two.' });
+    const [turnId = ''] = await waiting(sessionId, 1);
+    const cancellation = completions.get(Cancellation);
+    expect(await cancellation.cancel(sessionId, await stateOf(sessionId), turnId, by)).toEqual({
+      turnId,
+      status: 'cancelled',
+    });
+    expect((await second).seen).toEqual(['fail SBP_TURN_CANCELLED']);
+    await model.goOn(0);
+    await first;
+    expect(await stateOf(sessionId)).toMatchObject({ steps: 1, messages: 2 });
+    expect(model.asked).toHaveLength(1);
+  });
+
+  it('ends with its caller where he wanted that', async () => {
+    const { model, completions, first, sessionId, sbp } = await busy();
+    const caller = new TestCaller();
+    const wish = { ...sbp, on_disconnect: 'cancel' };
+    const second = completions.turn({ sbp: wish, text: 'Two.' }, caller);
+    const [turnId = ''] = await waiting(sessionId, 1);
+    caller.leave();
+    await second;
+    expect(await stage.backend.sessions.attempt(sessionId, turnId)).toMatchObject({
+      status: 'cancelled',
+    });
+    await model.goOn(0);
+    await first;
+  });
+
+  it('that was withdrawn while it was started says nothing to its caller but that', async () => {
+    const { model, completions, first, sessionId, sbp } = await busy();
+    const caller = new TestCaller();
+    const second = completions.turn({ sbp, text: 'Two.', stream: true }, caller);
+    const [turnId = ''] = await waiting(sessionId, 1);
+    // Between the claim and the start.
+    stage.backend.log.obstacle = async (events) => {
+      if (events[0].type !== 'turn.started' || events[0].turn_id !== turnId) return;
+      stage.backend.log.obstacle = () => Promise.resolve();
+      const message = 'No more.';
+      const { sessionLog } = stage.backend;
+      const error = { code: 'SBP_TURN_CANCELLED', message };
+      await sessionLog.executeAndFold(
+        {
+          sessionId,
+          state: await stage.backend.sessions.state(sessionId),
+          by,
+          command: { type: 'WithdrawTurn', turnId, error, caller: 'connected' },
+        },
+        60_000,
+      );
+    };
+    await model.goOn(0);
+    await second;
+    expect(caller.seen).toEqual(['fail SBP_TURN_CANCELLED']);
+    await first;
+  });
+});
+
+// [SBP-L1-61]
+describe('a request in the background', () => {
+  it('is answered 202 at once with the turn’s id, and its answer waits in the session', async () => {
+    const model = new HeldModel();
+    const completions = await stage.start({ model });
+    const caller = new TestCaller();
+    const running = completions.turn({ sbp: { background: true } }, caller);
+    await eventually(() => expect(caller.seen).toEqual(['answer 202']));
+    const { session_id: sessionId, turn_id: turnId, ...rest } = sbpOf(caller);
+    expect(rest).toMatchObject({ resume_available: false });
+    await model.goOn(0);
+    await running;
+    const turn = await eventually(async () => {
+      const found = await stage.backend.sessions.turn(String(sessionId), String(turnId));
+      expect(found).toMatchObject({ status: 'completed' });
+      return found;
+    });
+    expect(turn?.output).toMatchObject([{ content: 'Answer 1.' }]);
+    expect(await stateOf(String(sessionId))).toMatchObject({ head: 1 });
+  });
+
+  it('waits for those before it, and has been answered long before', async () => {
+    const { model, completions, first, sessionId, sbp } = await busy();
+    const caller = new TestCaller();
+    const second = completions.turn({ sbp: { ...sbp, background: true } }, caller);
+    await eventually(() => expect(caller.seen).toEqual(['answer 202']));
+    expect(await waiting(sessionId, 1)).toEqual([sbpOf(caller)['turn_id']]);
+    await model.goOn(0);
+    await model.goOn(1);
+    await Promise.all([first, second]);
+    expect(caller.seen).toEqual(['answer 202']);
+    expect(await stateOf(sessionId)).toMatchObject({ steps: 2, head: 1 });
+  });
+
+  it('is run by another process where the one that answered it ends', async () => {
+    const { completions, first, sessionId, sbp } = await busy();
+    const caller = new TestCaller();
+    const second = completions.turn({ sbp: { ...sbp, background: true }, text: 'Two.' }, caller);
+    await waiting(sessionId, 1);
+    const model = new TestModel();
+    await stage.start({ model });
+    await completions.stop();
+    await Promise.all([first, second]);
+    await eventually(async () => {
+      expect(await stateOf(sessionId)).toMatchObject({ steps: 2, waiting: [] });
+    });
+    expect(model.asked).toHaveLength(2);
+  });
+});
+
+// [SBP-L1-63]
+describe('a turn that interrupts', () => {
+  const interrupt = { on_conflict: 'interrupt' };
+
+  it('ends the one that runs and those that wait, and tells their callers', async () => {
+    const { model, completions, first, sessionId, sbp } = await busy();
+    const second = completions.turn({ sbp, text: 'Two.' });
+    await waiting(sessionId, 1);
+    const third = completions.turn({ sbp: { ...sbp, ...interrupt }, text: 'Three.' });
+    expect((await first).seen).toEqual(['fail SBP_TURN_CANCELLED']);
+    expect((await second).seen).toEqual(['fail SBP_TURN_CANCELLED']);
+    await model.goOn(1);
+    expect((await third).seen).toEqual(['answer with sbp']);
+    expect(model.questions).toEqual(['One.', 'Three.']);
+    expect(await stateOf(sessionId)).toMatchObject({ steps: 1, turns: 3, waiting: [] });
+  });
+
+  it('aborts the call of the model in another process', async () => {
+    const { first, sessionId } = await busy();
+    const other = await stage.start({ model: new TestModel() });
+    const third = await other.turn({ sbp: { session_id: sessionId, ...interrupt } });
+    expect(third.seen).toEqual(['answer with sbp']);
+    expect((await first).seen).toEqual(['fail SBP_TURN_CANCELLED']);
+  });
+
+  it('runs as the last of many at once, and each other caller is told', async () => {
+    const { model, completions, first, sessionId, sbp } = await busy();
+    const other = await stage.start({ model });
+    model.answer = neverAnswer;
+    const callers = Array.from({ length: 12 }, () => new TestCaller());
+    const turns = callers.map((caller, at) => {
+      return [completions, other][at % 2]?.turn({ sbp: { ...sbp, ...interrupt } }, caller);
+    });
+    await eventually(() => {
+      const told = callers.filter(({ seen }) => seen.includes('fail SBP_TURN_CANCELLED'));
+      expect(told).toHaveLength(11);
+    });
+    model.answer = () => answerWith('At last.');
+    await completions.turn({ sbp: { ...sbp, ...interrupt } });
+    await Promise.all([first, ...turns]);
+    expect(await stateOf(sessionId)).toMatchObject({ steps: 1, turn: null, waiting: [] });
+  });
+
+  it('starts as any other where nothing runs', async () => {
+    const completions = await stage.start({ model: new TestModel() });
+    await completions.turn();
+    const { seen } = await completions.turn({ sbp: interrupt });
+    expect(seen).toEqual(['answer with sbp']);
+  });
+});

@@ -1,0 +1,143 @@
+import { randomUUID } from 'node:crypto';
+import type { AskedTurn } from '#libs/domain';
+import { MAX_WAITING, wasQueued } from '#libs/domain';
+import type { Actor, CallerPresence, TurnError } from '#libs/protocol';
+import { SbpError } from '#libs/protocol';
+import { SYSTEM } from '#libs/session-log';
+import { Freshness, SessionReads } from '#libs/store';
+import { backOff, within } from '#libs/timing';
+import { Injectable } from '@nestjs/common';
+import type { BusySession, ClaimedTurn } from '../claim/turn-claimer.js';
+import { TurnClaimer } from '../claim/turn-claimer.js';
+import { CompletionsOptions } from '../completions-options.js';
+import { settled } from '../turn/settled.js';
+import { logRefusal, logSilent } from '../turn/log-refusal.js';
+import { TurnEvents } from '../turn/turn-events.js';
+import { WaitingTurns } from './waiting-turns.js';
+
+/** How long the log, and then the fold, may take for a turn that is queued, in ms. */
+const QUEUE_TIMEOUT_MS = 10_000;
+
+/** Between tries of a session that somebody still holds, in ms. */
+const TRIES = { firstMs: 4, longestMs: 250 };
+
+/** A turn that is to wait. */
+export interface QueueRequest {
+  readonly session: BusySession;
+  readonly asked: AskedTurn;
+  readonly by: Actor;
+  readonly background: boolean;
+}
+
+/** A turn that waits, and that this process is to start. */
+export interface QueuedTurn {
+  readonly session: BusySession;
+  readonly turnId: string;
+  readonly asked: AskedTurn;
+}
+
+/** Puts turns into the queues of their sessions, and starts them when their time has come [A14]. */
+@Injectable()
+export class TurnQueue {
+  constructor(
+    private readonly events: TurnEvents,
+    private readonly freshness: Freshness,
+    private readonly reads: SessionReads,
+    private readonly waiting: WaitingTurns,
+    private readonly claimer: TurnClaimer,
+    private readonly options: CompletionsOptions,
+  ) {}
+
+  /**
+   * Gives the turn's id once it is in the queue.
+   * @throws SbpError SBP_RATE_LIMITED where too many wait; SBP_PAYLOAD_TOO_LARGE;
+   *   SBP_UPSTREAM_UNAVAILABLE where the log or the fold does not answer
+   */
+  async enter({ session, asked, by, background }: QueueRequest): Promise<QueuedTurn> {
+    const { sessionId, endedBefore } = session;
+    const turnId = randomUUID();
+    const queueing = settled(
+      this.events.queue({ sessionId, turnId, by }, { ...asked, endedBefore }, background),
+    );
+    const queued = await within(queueing, QUEUE_TIMEOUT_MS);
+    if (queued === 'late') {
+      this.withdrawLate(sessionId, turnId);
+      throw logSilent();
+    }
+    if (queued.type === 'rejected' || queued.value.type === 'rejected') throw logRefusal(queued);
+    if (!(await this.freshness.reached(queued.value.position, QUEUE_TIMEOUT_MS))) {
+      this.withdrawLate(sessionId, turnId);
+      throw logSilent();
+    }
+    if (await this.isIn(sessionId, turnId)) return { session, turnId, asked };
+    throw new SbpError(
+      'SBP_RATE_LIMITED',
+      `${MAX_WAITING} turns wait in the session already. Try later.`,
+      { retryAfter: 1 },
+    );
+  }
+
+  /**
+   * Waits until the turn may start, and claims its session. `left`: somebody else has started or
+   * withdrawn it; `closing`: this process ends.
+   * @throws SbpError SBP_PAYLOAD_TOO_LARGE: it can never start, and is to be withdrawn
+   */
+  async start({ session, turnId, asked }: QueuedTurn): Promise<ClaimedTurn | 'left' | 'closing'> {
+    const { sessionId, endedBefore } = session;
+    for (let tries = 1; ; tries += 1) {
+      const turnout = await this.waiting.turnout(sessionId, turnId);
+      if (turnout !== 'next') return turnout;
+      const claimed = await this.claimHead(sessionId, turnId, asked, endedBefore);
+      if (claimed !== null) return claimed;
+      await backOff(tries, undefined, TRIES);
+    }
+  }
+
+  /** As the claimer does; null where it fails for now. @throws SbpError as `start` */
+  async claimHead(
+    sessionId: string,
+    turnId: string,
+    asked: AskedTurn,
+    endedBefore: number,
+  ): Promise<ClaimedTurn | null> {
+    try {
+      return await this.claimer.claimHead(sessionId, turnId, asked, endedBefore);
+    } catch (error) {
+      if (!(error instanceof SbpError) || error.code !== 'SBP_PAYLOAD_TOO_LARGE') {
+        this.options.onProblem(`turn ${turnId} that waited could not be started yet`, error);
+        return null;
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * Ends a turn that waits, and waits for the fold; one that has started goes on. `error`: null
+   * where its caller is told that nothing has begun, so that nothing is left of it.
+   */
+  async withdraw(
+    sessionId: string,
+    turnId: string,
+    error: TurnError | null,
+    caller: CallerPresence,
+    by: Actor = SYSTEM,
+  ): Promise<void> {
+    const withdrawn = await this.events.withdraw({ sessionId, turnId, by }, error, caller);
+    if (withdrawn.type === 'appended') await this.freshness.reached(withdrawn.position);
+  }
+
+  /** Its caller is told that nothing has begun. */
+  private withdrawLate(sessionId: string, turnId: string): void {
+    this.events
+      .withdraw({ sessionId, turnId, by: SYSTEM }, null, 'connected')
+      .catch((error: unknown) => {
+        this.options.onProblem('a turn that was queued late was not withdrawn', error);
+      });
+  }
+
+  private async isIn(sessionId: string, turnId: string): Promise<boolean> {
+    const state = await this.reads.state(sessionId);
+    if (state.phase === 'open' && wasQueued(state, turnId)) return true;
+    return (await this.reads.attempt(sessionId, turnId)) !== null;
+  }
+}

@@ -1,0 +1,98 @@
+import type { SessionState } from '#libs/domain';
+import type { MailboxMessage } from '#libs/mailbox';
+import { SessionReads } from '#libs/store';
+import { Injectable } from '@nestjs/common';
+
+/**
+ * What has come of a turn that waits. `next`: nothing runs, and it is the head of the queue;
+ * `left`: it waits no more, because somebody started or withdrew it; `closing`: this process ends.
+ */
+export type Turnout = 'next' | 'left' | 'closing';
+
+interface Waiter {
+  readonly turnId: string;
+  readonly tell: (turnout: Turnout) => void;
+}
+
+/** The waiters of one session, who share a look at it. */
+interface Watched {
+  readonly waiters: Set<Waiter>;
+  isLooking: boolean;
+  /** Something changed while it was looked at. */
+  isStale: boolean;
+}
+
+/**
+ * The turns that this process holds while they wait. It looks at their sessions when it is told to:
+ * by the projector's poke, or by the scan where that was lost [A14].
+ */
+@Injectable()
+export class WaitingTurns {
+  private readonly sessions = new Map<string, Watched>();
+  private isClosing = false;
+
+  constructor(private readonly reads: SessionReads) {}
+
+  /** A message of this process' mailbox; those of other kinds are somebody else's. */
+  accept(message: MailboxMessage): void {
+    if (message.type === 'poke') this.wake(message.session_id);
+  }
+
+  /** Something may have changed in the queue of a session. */
+  wake(sessionId: string): void {
+    const watched = this.sessions.get(sessionId);
+    if (watched !== undefined) void this.look(sessionId, watched);
+  }
+
+  /** From now on nobody waits here. */
+  close(): void {
+    this.isClosing = true;
+    for (const { waiters } of this.sessions.values()) {
+      for (const { tell } of waiters) tell('closing');
+    }
+  }
+
+  /** Looks at once, and then whenever something changes. */
+  async turnout(sessionId: string, turnId: string): Promise<Turnout> {
+    if (this.isClosing) return 'closing';
+    const { promise, resolve } = Promise.withResolvers<Turnout>();
+    const watched = this.sessions.get(sessionId) ?? newlyWatched();
+    this.sessions.set(sessionId, watched);
+    const waiter = { turnId, tell: resolve };
+    watched.waiters.add(waiter);
+    void this.look(sessionId, watched);
+    try {
+      return await promise;
+    } finally {
+      watched.waiters.delete(waiter);
+      if (watched.waiters.size === 0) this.sessions.delete(sessionId);
+    }
+  }
+
+  private async look(sessionId: string, watched: Watched): Promise<void> {
+    watched.isStale = true;
+    if (watched.isLooking) return;
+    watched.isLooking = true;
+    // Everybody may set it while it is awaited.
+    const stale = (): boolean => watched.isStale;
+    while (stale()) {
+      watched.isStale = false;
+      const state = await this.reads.state(sessionId).catch(() => null);
+      // The scan wakes them where the database does not answer now.
+      if (state === null) break;
+      for (const waiter of watched.waiters) tell(waiter, state);
+    }
+    watched.isLooking = false;
+  }
+}
+
+function newlyWatched(): Watched {
+  return { waiters: new Set(), isLooking: false, isStale: false };
+}
+
+function tell({ turnId, tell }: Waiter, state: SessionState): void {
+  if (state.phase !== 'open') return;
+  const { turn, waiting } = state;
+  if (!waiting.some((other) => other.turnId === turnId)) tell('left');
+  else if (turn === null && waiting[0]?.turnId === turnId) tell('next');
+}
