@@ -165,6 +165,7 @@ describe('a request that finds its session busy', () => {
 });
 
 describe('a turn that waits', () => {
+  // [SBP-L1-77]
   it('is started by another process where its holder has died', async () => {
     const model = new TestModel();
     const completions = await stage.start({ model });
