@@ -1,7 +1,7 @@
 import { LiveTurns } from '#libs/live';
 import type { MailboxMessage } from '#libs/mailbox';
 import { Injectable } from '@nestjs/common';
-import { TurnStreams } from './http/turn-streams.js';
+import { TurnFollowers } from './http/turn-followers.js';
 import { WaitingTurns } from './queue/waiting-turns.js';
 import { RunStops } from './turn/run-stops.js';
 
@@ -11,14 +11,14 @@ export class CompletionsInbox {
   constructor(
     private readonly live: LiveTurns,
     private readonly stops: RunStops,
-    private readonly streams: TurnStreams,
+    private readonly followers: TurnFollowers,
     private readonly waiting: WaitingTurns,
   ) {}
 
   accept(message: MailboxMessage): void {
     this.live.accept(message);
     this.stops.accept(message);
-    this.streams.accept(message);
+    this.followers.accept(message);
     this.waiting.accept(message);
   }
 }

@@ -14,14 +14,17 @@ import { CompletionsOptions } from './completions-options.js';
 import { CompletionsController } from './http/completions.controller.js';
 import { CancelController } from './http/cancel.controller.js';
 import { ModelApiController } from './http/model-api.controller.js';
+import { JoinedAnswers } from './http/joined-answers.js';
 import { PassThrough } from './http/pass-through.js';
 import { RequestReader } from './http/request-reader.js';
 import { TurnAnswer } from './http/turn-answer.js';
 import { TurnStreamController } from './http/turn-stream.controller.js';
-import { TurnStreams } from './http/turn-streams.js';
+import { TurnFollowers } from './http/turn-followers.js';
 import { Interruption } from './queue/interruption.js';
 import { TurnQueue } from './queue/turn-queue.js';
 import { WaitingTurns } from './queue/waiting-turns.js';
+import { Repeats } from './repeats/repeats.js';
+import { TurnBurner } from './repeats/turn-burner.js';
 import { ModelAnswerReader } from './model/model-answer.js';
 import { Shutdown } from './shutdown.js';
 import { Cancellation } from './turn/cancellation.js';
@@ -55,12 +58,14 @@ export class CompletionsModule {
         CompletionsInbox,
         Conversations,
         Interruption,
+        JoinedAnswers,
         LiveTurns,
         LostAnswers,
         ModelAnswerReader,
         OrphanScan,
         PassThrough,
         Probes,
+        Repeats,
         RequestReader,
         RunStops,
         RunningTurns,
@@ -68,12 +73,13 @@ export class CompletionsModule {
         SessionResolver,
         Shutdown,
         TurnAnswer,
+        TurnBurner,
         TurnClaimer,
         TurnEvents,
         TurnQueue,
         TurnRunner,
         TurnService,
-        TurnStreams,
+        TurnFollowers,
         Verdict,
         WaitingTurns,
       ],

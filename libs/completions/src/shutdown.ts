@@ -4,6 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { OrphanScan } from './adoption/orphan-scan.js';
 import { Admission } from './claim/admission.js';
 import { CompletionsOptions } from './completions-options.js';
+import { JoinedAnswers } from './http/joined-answers.js';
 import { WaitingTurns } from './queue/waiting-turns.js';
 import { RunningTurns } from './turn/running-turns.js';
 
@@ -22,15 +23,18 @@ export class Shutdown implements OnModuleDestroy {
     private readonly scan: OrphanScan,
     private readonly running: RunningTurns,
     private readonly waiting: WaitingTurns,
+    private readonly joins: JoinedAnswers,
     private readonly options: CompletionsOptions,
   ) {}
 
   async onModuleDestroy(): Promise<void> {
     this.admission.close();
     this.waiting.close();
+    this.joins.close('unbegun');
     const ended = this.ended();
     if ((await within(ended, this.options.drainMs)) !== 'late') return;
     this.running.handOver();
+    this.joins.close('all');
     await within(ended, COMMIT_MS);
   }
 

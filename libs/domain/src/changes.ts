@@ -84,6 +84,8 @@ export type Change =
       readonly errorCode: string | null;
       /** Whether the model itself did not take its messages: they are not sent to it again. */
       readonly refused: boolean;
+      /** Whether the model has not seen it. */
+      readonly unreached: boolean;
       /** Whether another turn's start ended it: the event is the other's. */
       readonly superseded: boolean;
       /** Of the session, after it. */

@@ -54,6 +54,7 @@ const output = {
   firstTokenMs: 3,
   modelMs: 5,
   alternatives: [],
+  finishReason: null,
 };
 const complete: PlainCommand = {
   type: 'CompleteTurn',
@@ -235,13 +236,17 @@ describe('commands that become one event each', () => {
         caller: 'gone',
         reachedModel: true,
         upstreamStatus: 503,
+        answer: { status: 503, type: 'text/plain', body: 'no' },
       },
       {
         type: 'turn.failed',
         turn_id: TURN,
         epoch: 10,
         data: { code: FAILURE.code, caller: 'gone', reached_model: true, upstream_status: 503 },
-        content: { message: 'x'.repeat(4000) },
+        content: {
+          message: 'x'.repeat(4000),
+          answer: { status: 503, type: 'text/plain', body: 'no' },
+        },
       },
     ],
     [

@@ -20,6 +20,7 @@ export type {
   TurnEntry,
   TurnOutput,
   TurnRequest,
+  UpstreamAnswer,
   WaitingRequest,
 } from './turns/decide-turns.js';
 export { MAX_WAITING, endedTurns, startedTurns, wasQueued } from './turns/queue.js';

@@ -118,6 +118,8 @@ export interface SbpErrorOptions {
   readonly begun?: boolean;
   /** This process ends and has not begun it: a proxy may send it to another one at once. */
   readonly draining?: boolean;
+  /** Instead of the status that the code has on the path. */
+  readonly status?: number;
   readonly cause?: unknown;
 }
 
@@ -129,6 +131,7 @@ export class SbpError extends Error {
   readonly retryAfter: number | null;
   private readonly begun: boolean;
   private readonly draining: boolean;
+  private readonly ownStatus: number | null;
 
   constructor(code: ErrorCode, message: string, options: SbpErrorOptions = {}) {
     super(message, { cause: options.cause });
@@ -138,11 +141,13 @@ export class SbpError extends Error {
     this.param = options.param ?? null;
     this.begun = options.begun ?? false;
     this.draining = options.draining ?? false;
+    this.ownStatus = options.status ?? null;
     this.retryAfter = options.retryAfter ?? null;
   }
 
   /** The HTTP status; a bad request on the OpenAI path is 400, as its clients expect. */
   status(path: 'completions' | 'control'): number {
+    if (this.ownStatus !== null) return this.ownStatus;
     return path === 'completions' && this.code === 'SBP_INVALID_REQUEST'
       ? 400
       : ERRORS[this.code].status;

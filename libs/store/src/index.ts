@@ -12,6 +12,8 @@ export { QueueHeads } from './claims/queue-heads.js';
 export type { QueueHead } from './claims/queue-heads.js';
 export { Orphans } from './claims/orphans.js';
 export type { Orphan } from './claims/orphans.js';
+export { TurnKeys, bodyName, idempotencyName } from './claims/turn-keys.js';
+export type { FirstCaller, HeldKey, TurnKey } from './claims/turn-keys.js';
 export { UnconfirmedAnswers } from './claims/unconfirmed-answers.js';
 export { Heartbeat } from './processes/heartbeat.js';
 export { ProcessIdentity } from './processes/process-identity.js';

@@ -18,6 +18,7 @@ import {
   SessionReads,
   SurfaceReads,
   Transcripts,
+  TurnKeys,
   UnconfirmedAnswers,
 } from '#libs/store';
 import type { TestBackend } from './test-backend.js';
@@ -68,6 +69,7 @@ export class TestProcess {
       { provide: Claims, useValue: claims },
       { provide: Orphans, useValue: new Orphans(backend.database, claims.inUse) },
       { provide: QueueHeads, useValue: new QueueHeads(backend.database) },
+      { provide: TurnKeys, useValue: new TurnKeys(backend.database) },
       { provide: UnconfirmedAnswers, useValue: this.unconfirmed },
       { provide: Transcripts, useValue: this.transcripts },
       { provide: ProcessIdentity, useValue: this.identity },

@@ -13,7 +13,8 @@ export const Completion = z.looseObject({
     }),
   ),
   usage: z.looseObject({ prompt_tokens: z.int(), completion_tokens: z.int() }),
-  demo: z.object({ messages: z.int(), fields: z.array(z.string()) }),
+  /** Not where it was made again from what is stored. */
+  demo: z.object({ messages: z.int(), fields: z.array(z.string()) }).optional(),
   sbp: SbpResponse.optional(),
 });
 export type Completion = z.infer<typeof Completion>;

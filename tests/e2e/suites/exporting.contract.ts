@@ -108,7 +108,7 @@ export function exporting(server: GetServer): void {
         step_count: 1,
         message_count: 2,
       });
-      expect((await agent.turn('Go on.')).completion.demo.messages).toBe(3);
+      expect((await agent.turn('Go on.')).completion.demo?.messages).toBe(3);
     });
 
     // [SBP-L3-05]

@@ -15,6 +15,7 @@ import { probes } from './probes.contract.js';
 import { readingSessions } from './reading-sessions.contract.js';
 import { sessionResolution } from './session-resolution.contract.js';
 import { queueing } from './queue.contract.js';
+import { repeating } from './repeating.contract.js';
 import { stopping } from './stopping.contract.js';
 import { streaming } from './streaming.contract.js';
 import { takeovers } from './takeovers.contract.js';
@@ -55,6 +56,7 @@ export function describeServer(topology: string, start: () => Promise<Server>): 
     readingSessions(running);
     exporting(running);
     queueing(running);
+    repeating(running);
     stopping(running);
     readingOn(running);
     healthAndOrigins(running);

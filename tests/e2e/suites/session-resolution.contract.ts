@@ -24,7 +24,7 @@ export function sessionResolution(server: GetServer): void {
       expect(status).toBe(200);
       const completion = Completion.parse(json);
       expect(completion.sbp).toBeUndefined();
-      expect(completion.demo.messages).toBe(1);
+      expect(completion.demo?.messages).toBe(1);
       expect(headers.get('x-session-token')).toBeNull();
       expect(headers.get('x-sbp-session-id')).toBeNull();
       expect(await agent.session(earlier.session_id)).toMatchObject({
@@ -70,7 +70,7 @@ export function sessionResolution(server: GetServer): void {
       const headers = { 'x-session-token': older.session_token };
       const turn = await agent.turn('Go on.', sbp, { headers });
       expect(turn.sbp).toMatchObject({ session_id: older.session_id, step_count: 2 });
-      expect(turn.completion.demo.messages).toBe(3);
+      expect(turn.completion.demo?.messages).toBe(3);
     });
 
     // [SBP-L1-14]
@@ -176,8 +176,8 @@ export function sessionResolution(server: GetServer): void {
       );
       expect(completion).toMatchObject({ object: 'chat.completion', model: 'vendor/some-model' });
       expect(textOf(completion)).toContain('“Hello.”');
-      expect(completion.demo.fields).toContain('provider_option');
-      expect(completion.demo.fields).not.toContain('sbp');
+      expect(completion.demo?.fields).toContain('provider_option');
+      expect(completion.demo?.fields).not.toContain('sbp');
       expect(sbp).toEqual({
         session_id: expect.any(String) as unknown,
         session_token: expect.any(String) as unknown,

@@ -14,7 +14,7 @@ export function transcripts(server: GetServer): void {
       const agent = new Agent(server().url);
       const one = await agent.turn('One.');
       const two = await agent.turn('Two.');
-      expect(two.completion.demo.messages).toBe(3);
+      expect(two.completion.demo?.messages).toBe(3);
       expect(saidIn(await agent.messages(two.sbp.session_id))).toEqual([
         'user: One.',
         `assistant: ${textOf(one.completion)}`,
@@ -29,11 +29,11 @@ export function transcripts(server: GetServer): void {
       const conversation: object[] = [user('One.')];
       for (const text of ['Two.', 'Three.', 'Four.']) {
         const { completion } = await agent.turn(conversation as never);
-        expect(completion.demo.messages).toBe(conversation.length);
+        expect(completion.demo?.messages).toBe(conversation.length);
         conversation.push(assistant(textOf(completion)), user(text));
       }
       const { completion, sbp } = await agent.turn(conversation as never);
-      expect(completion.demo.messages).toBe(7);
+      expect(completion.demo?.messages).toBe(7);
       expect(
         saidIn(await agent.messages(sbp.session_id)).filter((text) => text.startsWith('user')),
       ).toEqual(['user: One.', 'user: Two.', 'user: Three.', 'user: Four.']);
@@ -49,7 +49,7 @@ export function transcripts(server: GetServer): void {
         user('Two.'),
       ];
       const again = await agent.turn(parts);
-      expect(again.completion.demo.messages).toBe(3);
+      expect(again.completion.demo?.messages).toBe(3);
       expect(await agent.session(again.sbp.session_id)).toMatchObject({ message_count: 4 });
     });
 
@@ -62,7 +62,7 @@ export function transcripts(server: GetServer): void {
         assistant(textOf(two.completion)),
         user('Three.'),
       ]);
-      expect(three.completion.demo.messages).toBe(5);
+      expect(three.completion.demo?.messages).toBe(5);
       expect(await agent.session(three.sbp.session_id)).toMatchObject({ message_count: 6 });
     });
 
@@ -70,7 +70,7 @@ export function transcripts(server: GetServer): void {
       const agent = new Agent(server().url);
       await agent.turn('Again.');
       const { completion, sbp } = await agent.turn('Again.');
-      expect(completion.demo.messages).toBe(3);
+      expect(completion.demo?.messages).toBe(3);
       expect(await agent.session(sbp.session_id)).toMatchObject({
         step_count: 2,
         message_count: 4,
@@ -83,7 +83,7 @@ export function transcripts(server: GetServer): void {
       const { sbp } = await agent.turn('One.');
       const foreign = [user('Elsewhere?'), assistant('Far away.'), user('Go on.')];
       const { completion } = await agent.turn(foreign, { session_id: sbp.session_id });
-      expect(completion.demo.messages).toBe(5);
+      expect(completion.demo?.messages).toBe(5);
       expect(saidIn(await agent.messages(sbp.session_id)).slice(2, 5)).toEqual([
         'user: Elsewhere?',
         'assistant: Far away.',
@@ -106,7 +106,7 @@ export function transcripts(server: GetServer): void {
         expect(saidIn(await agent.messages(sbp.session_id)).at(-1)).toBe('user: Two.');
       }
       const { completion, sbp: retried } = await agent.turn('Two.');
-      expect(completion.demo.messages).toBe(3);
+      expect(completion.demo?.messages).toBe(3);
       expect(retried).toMatchObject({ session_id: sbp.session_id, step_count: 2 });
       expect(await agent.session(sbp.session_id)).toMatchObject({ message_count: 4 });
     });
@@ -119,7 +119,7 @@ export function transcripts(server: GetServer): void {
         await agent.post({ model: 'gpt-4o', messages: [user(failing)], sbp: {} }),
       ).toMatchObject({ status: 503 });
       const { completion } = await agent.turn('Three.');
-      expect(completion.demo.messages).toBe(4);
+      expect(completion.demo?.messages).toBe(4);
       expect(saidIn(await agent.messages(sbp.session_id))).toEqual([
         'user: One.',
         expect.stringMatching(/^assistant: /) as unknown,
@@ -140,9 +140,9 @@ export function transcripts(server: GetServer): void {
       const kept = await agent.turn('two');
       expect(words(kept)).toBe(said + 1);
       const same = await agent.turn([system('a b c d e'), user('three')]);
-      expect(same.completion.demo.messages).toBe(6);
+      expect(same.completion.demo?.messages).toBe(6);
       const changed = await agent.turn([system('a b'), user('four')]);
-      expect(changed.completion.demo.messages).toBe(8);
+      expect(changed.completion.demo?.messages).toBe(8);
       const answered = textOf(same.completion).split(' ').length;
       expect(words(changed)).toBe(words(same) - 5 + 2 + answered + 1);
       const messages = saidIn(await agent.messages(changed.sbp.session_id));
@@ -182,7 +182,7 @@ export function transcripts(server: GetServer): void {
       await first.whole();
       const { completion, sbp } = await second;
       expect(sbp).toMatchObject({ session_id: sessionId, step_count: 2 });
-      expect(completion.demo.messages).toBe(3);
+      expect(completion.demo?.messages).toBe(3);
       expect(saidIn(await agent.messages(sessionId))[1]).toBe(`assistant: ${first.text()}`);
     });
   });

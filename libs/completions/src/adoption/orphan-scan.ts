@@ -90,6 +90,12 @@ export class OrphanScan implements OnModuleInit {
     await Promise.allSettled(this.takeovers.values());
   }
 
+  /** Whether a process is known to be dead. */
+  judgesDead(incarnation: string): boolean {
+    if (incarnation === this.identity.address.incarnation) return false;
+    return (this.options.othersDead || this.watch.isSteady) && this.isDead(incarnation);
+  }
+
   private async scan(): Promise<void> {
     const holders = await this.heads.holders();
     await this.wakeOwn(holders);
@@ -218,6 +224,7 @@ export class OrphanScan implements OnModuleInit {
       caller: 'gone',
       reachedModel: true,
       upstreamStatus: null,
+      answer: null,
     });
     await this.letGo(sessionId, turnId, epoch, headOf(failed));
     return null;

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { mayUse, notFound } from '#libs/access';
 import type { AskedTurn, OpenSession, SessionState, TranscriptUpdate } from '#libs/domain';
 import { endedTurns, initialState } from '#libs/domain';
@@ -191,8 +190,7 @@ export class TurnClaimer {
     replaces: 'any' | 'join' | { readonly sessionId: string },
   ): Promise<Settled> {
     const sessionId = this.admission.newSession();
-    const turnId = randomUUID();
-    const { agentId } = request;
+    const { agentId, turnId } = request;
     const { principal } = request.credential;
     const runner = this.identity.address;
     const opening = { sessionId, turnId, runner, principal, agentId, replaces };
@@ -206,7 +204,7 @@ export class TurnClaimer {
   }
 
   private async existing(target: ClaimTarget, visit: Visit): Promise<ClaimTry> {
-    const turnId = randomUUID();
+    const { turnId } = visit.request;
     const claim = await this.claims.claim({ target, turnId, runner: this.identity.address });
     switch (claim.type) {
       case 'none':

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Injectable } from '@nestjs/common';
 import { SessionAccess, httpActor } from '#libs/access';
@@ -16,7 +16,7 @@ import {
 } from '#libs/protocol';
 import type { Probe } from '../claim/probes.js';
 import { CompletionsOptions } from '../completions-options.js';
-import type { TrackedRequest } from './tracked-request.js';
+import type { Repeat, TrackedRequest } from './tracked-request.js';
 
 export type ReadRequest =
   /** No session: the body goes to the model as it came, without an empty `sbp`. */
@@ -60,6 +60,9 @@ export class RequestReader {
         by: httpActor(credential.principal),
         agentId: agentOf(headers),
         sbp: parsed,
+        turnId: randomUUID(),
+        repeat: repeatOf(headers),
+        streams: completion.stream === true,
         asked: {
           model: completion.model,
           messages: completion.messages,
@@ -68,12 +71,32 @@ export class RequestReader {
           checkpointEvery: parsed?.checkpoint_every ?? 1,
           bytes: body.length,
           bodyHash: createHash('sha256').update(body).digest('hex'),
-          idempotencyKey: null,
+          idempotencyKey: single(headers[HEADERS.idempotencyKey]),
         },
         showUsage: completion.stream_options?.include_usage === true,
       },
     };
   }
+}
+
+/** The count that OpenAI's client libraries send of their own repeats. */
+const RETRY_COUNT = /^\d{1,4}$/;
+
+/** @throws SbpError SBP_INVALID_REQUEST */
+function repeatOf(headers: IncomingHttpHeaders): Repeat {
+  const key = single(headers[HEADERS.idempotencyKey]);
+  if (key !== null) {
+    if (key.length <= LIMITS.idempotencyKey) return { type: 'key', key };
+    throw new SbpError(
+      'SBP_INVALID_REQUEST',
+      `Idempotency-Key: has more than ${LIMITS.idempotencyKey} characters.`,
+      { param: 'Idempotency-Key' },
+    );
+  }
+  const count = single(headers[HEADERS.retryCount]);
+  return count === null || !RETRY_COUNT.test(count)
+    ? { type: 'unknown' }
+    : { type: 'count', count: Number(count) };
 }
 
 function isEmptyList(value: unknown): boolean {

@@ -24,8 +24,19 @@ export function sbpAnswer(
   };
 }
 
-/** The chunk that brings `sbp` to a stream's client: after the model's own, before `[DONE]`. */
-export function sbpChunk(last: JsonObject, sbp: SbpResponse): string {
-  const { id, object, created, model } = last;
-  return JSON.stringify({ id, object, created, model, choices: [], sbp });
+/**
+ * The last chunks of a stream, with `sbp` in the last one that has a `finish_reason`: a chunk of
+ * its own would have no choice, and common clients break on that.
+ */
+export function withSbp(chunks: readonly string[], sbp: SbpResponse): readonly string[] {
+  const parsed = chunks.map((data) => JSON.parse(data) as JsonObject);
+  const at = parsed.findLastIndex(hasFinished);
+  return chunks.map((data, index) =>
+    index === at ? JSON.stringify({ ...parsed[index], sbp }) : data,
+  );
+}
+
+function hasFinished({ choices }: JsonObject): boolean {
+  if (!Array.isArray(choices)) return false;
+  return choices.some((choice: JsonObject) => (choice['finish_reason'] ?? null) !== null);
 }

@@ -1,19 +1,16 @@
-import type { CallerPresence, SbpAccepted } from '#libs/protocol';
-import { SbpError } from '#libs/protocol';
+import type { CallerPresence, SbpAccepted, SbpError } from '#libs/protocol';
 import { ProcessIdentity, SessionReads, UnconfirmedAnswers } from '#libs/store';
 import { Injectable } from '@nestjs/common';
 import type { TurnAttempt } from '../turn/turn-attempt.js';
 import { TurnEvents } from '../turn/turn-events.js';
 import type { RunReader, TurnOutcome } from '../turn/turn-runner.js';
-import type { Caller, SessionHeaders } from './caller.js';
-import { sbpAnswer, sbpChunk } from './sbp-answer.js';
+import { goesOnElsewhere, turnWasCancelled } from './answer-errors.js';
+import { JoinedAnswers } from './joined-answers.js';
+import type { Joiner } from './joined-answers.js';
+import { sbpAnswer, withSbp } from './sbp-answer.js';
 
 /** The HTTP caller who asked for a turn. */
-export interface Audience {
-  readonly caller: Caller;
-  readonly session: SessionHeaders;
-  readonly turnId: string;
-  readonly showUsage: boolean;
+export interface Audience extends Joiner {
   /** Whether the turn is to be cancelled when the caller goes away. */
   readonly endsWithCaller: boolean;
   /** Whether the caller is answered before the turn runs, and the answer waits in the session. */
@@ -59,10 +56,11 @@ export class TurnAnswer {
     private readonly unconfirmed: UnconfirmedAnswers,
     private readonly identity: ProcessIdentity,
     private readonly reads: SessionReads,
+    private readonly joins: JoinedAnswers,
   ) {}
 
   /** Answers the caller of a turn that runs in the background: it is in the log, and will end. */
-  async accept({ caller, session, turnId }: Audience): Promise<void> {
+  async accept({ caller, session, turnId }: Joiner): Promise<void> {
     if (caller.answered) return;
     const sbp: SbpAccepted = {
       session_id: session.sessionId,
@@ -77,36 +75,12 @@ export class TurnAnswer {
    * Answers the caller of a turn that waited here and waits no more: somebody else started or
    * withdrew it. `error`: what he is told if nothing is left of it.
    */
-  async notOurs(
-    sessionId: string,
-    turnId: string,
-    { caller, session }: Audience,
-    error: SbpError = cancelled(),
-  ): Promise<void> {
+  async notOurs(audience: Audience, error: SbpError = turnWasCancelled()): Promise<void> {
+    const { caller, session, turnId } = audience;
     if (caller.answered) return;
-    const turn = await this.reads.turn(sessionId, turnId);
-    if (turn === null) {
-      await caller.fail(error, null);
-      return;
-    }
-    const { status, error: why } = turn;
-    switch (status) {
-      case 'cancelled':
-        await caller.fail(cancelled(), session);
-        return;
-      case 'failed': {
-        const message = why?.message ?? 'The turn failed.';
-        await caller.fail(
-          new SbpError('SBP_UPSTREAM_UNAVAILABLE', message, { begun: true }),
-          session,
-        );
-        return;
-      }
-      case 'queued':
-      case 'open':
-      case 'completed':
-        await caller.fail(goesOnElsewhere('lost'), session);
-    }
+    const turn = await this.reads.attempt(session.sessionId, turnId);
+    if (turn === null) await caller.fail(error, null);
+    else await this.joins.give(audience);
   }
 
   async give(attempt: TurnAttempt, outcome: TurnOutcome, audience: Audience): Promise<void> {
@@ -118,7 +92,9 @@ export class TurnAnswer {
         await caller.fail(outcome.error, null);
         return;
       case 'elsewhere':
-        await caller.fail(goesOnElsewhere(outcome.why), session);
+        if (outcome.why === 'lost' && outcome.sent.isPlain) {
+          await this.joins.give(audience, outcome.sent);
+        } else await caller.fail(goesOnElsewhere(outcome.why), session);
         return;
       case 'completed':
         await this.account(attempt, outcome.caller, await complete(attempt, outcome, audience));
@@ -129,7 +105,7 @@ export class TurnAnswer {
         return;
       }
       case 'cancelled':
-        await this.account(attempt, outcome.caller, await caller.fail(cancelled(), session));
+        await this.account(attempt, outcome.caller, await caller.fail(turnWasCancelled(), session));
         return;
       case 'failed':
         await this.account(attempt, outcome.caller, await caller.fail(outcome.error, session));
@@ -155,8 +131,7 @@ async function complete(
 ): Promise<boolean> {
   const sbp = sbpAnswer(attempt, session, event);
   if (answer.type === 'json') return caller.answer(head, session, { ...answer.body, sbp });
-  for (const data of answer.held) caller.chunk(data, place);
-  caller.chunk(sbpChunk(answer.last, sbp), place);
+  for (const data of withSbp(answer.held, sbp)) caller.chunk(data, place);
   return caller.done();
 }
 
@@ -164,23 +139,4 @@ const ACCEPTED = { status: 202, headers: {} };
 
 async function* noBody(): AsyncGenerator<Uint8Array> {
   // What is answered has a body of its own.
-}
-
-const REASONS = {
-  lost: 'Another process has taken the turn over',
-  'handed-over': 'This process ends',
-  failed: 'This process cannot go on with the turn',
-} as const;
-
-function cancelled(): SbpError {
-  return new SbpError('SBP_TURN_CANCELLED', 'The turn was cancelled.', { begun: true });
-}
-
-/** Nothing here invites to ask again, because the turn goes on, or has ended, elsewhere. */
-function goesOnElsewhere(why: keyof typeof REASONS): SbpError {
-  return new SbpError(
-    'SBP_UPSTREAM_UNAVAILABLE',
-    `${REASONS[why]}; it goes on without this connection, and its answer waits in the session.`,
-    { begun: true },
-  );
 }

@@ -4,9 +4,11 @@ import { SessionAccess, turnNotFound } from '#libs/access';
 import { SbpError, isUuid, requireUuid } from '#libs/protocol';
 import { SessionReads } from '#libs/store';
 import { CompletionsOptions } from '../completions-options.js';
+import { beginResponse } from './begin-response.js';
 import { preparedHeaders } from './prepared-headers.js';
 import type { Place } from './turn-stream.js';
-import { TurnStreams } from './turn-streams.js';
+import { TurnFollowers } from './turn-followers.js';
+import { TurnStream } from './turn-stream.js';
 
 /** `GET /v1/sbp/sessions/{id}/turns/{turn_id}/stream`. */
 @Controller('v1/sbp/sessions/:session_id/turns/:turn_id')
@@ -14,7 +16,7 @@ export class TurnStreamController {
   constructor(
     private readonly access: SessionAccess,
     private readonly reads: SessionReads,
-    private readonly streams: TurnStreams,
+    private readonly followers: TurnFollowers,
     private readonly options: CompletionsOptions,
   ) {}
 
@@ -34,8 +36,15 @@ export class TurnStreamController {
     if (found === null) throw turnNotFound(turnId);
     const prepared = preparedHeaders(reply);
     reply.hijack();
+    const stream = new TurnStream(sessionId, found, at, reply.raw);
+    beginResponse(reply.raw, 200, {
+      ...prepared,
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache',
+      'x-accel-buffering': 'no',
+    });
     try {
-      await this.streams.serve(sessionId, found, at, reply.raw, prepared);
+      await stream.run(this.followers);
     } catch (error) {
       // The head has left: what is missing is asked for by `Last-Event-ID`.
       this.options.onProblem('a stream of a turn broke off', error);

@@ -12,6 +12,7 @@ import {
 } from '#libs/llm';
 import type { JsonObject, Message, Usage } from '#libs/protocol';
 import { LIMITS } from '#libs/protocol';
+import { isPlainChunk } from '../turn/sent-text.js';
 
 /** What the model said, read to its end. */
 export type ModelAnswer =
@@ -27,8 +28,6 @@ export type ModelAnswer =
        * committed [A2].
        */
       readonly held: readonly string[];
-      /** The last chunk, as a model for one more. */
-      readonly last: JsonObject;
       readonly output: TurnOutput;
     };
 
@@ -41,8 +40,8 @@ export interface AnswerListener {
   readonly showUsage: boolean;
   /** The answer is a stream, and begins. */
   begin(): void;
-  /** A chunk that may be sent on at once, as JSON. */
-  chunk(data: string): void;
+  /** A chunk that may be sent on at once, as JSON, with the text of choice 0 that it adds. */
+  chunk(data: string, text: string, isPlain: boolean): void;
   /** New text of choice 0. */
   delta(text: string): void;
   /** What the model says it has used, so far or in all. */
@@ -106,13 +105,11 @@ export class ModelAnswerReader {
     listener.begin();
     const answer = new CompletionAccumulator();
     const held: string[] = [];
-    let last: JsonObject = {};
     let finished = false;
     let firstTextAt: number | null = null;
     for await (const event of readSseEvents(head.body)) {
       if (event.data === '[DONE]') break;
       const chunk = parseChunk(event.data);
-      last = chunk;
       const accepted = answer.accept(chunk);
       if (accepted.delta !== '') firstTextAt ??= performance.now();
       listener.delta(accepted.delta);
@@ -124,7 +121,7 @@ export class ModelAnswerReader {
           ? event.data
           : JSON.stringify({ ...chunk, usage: undefined });
       if (finished) held.push(data);
-      else listener.chunk(data);
+      else listener.chunk(data, accepted.delta, isPlainChunk(chunk));
     }
     if (!finished)
       return {
@@ -135,11 +132,11 @@ export class ModelAnswerReader {
     const said = { message: answer.message(), alternatives: answer.alternatives() };
     const completion = { ...said, usage, model, id, finishReason };
     const output = this.output(completion, asked, timesOf(calledAt, firstTextAt));
-    return { type: 'stream', held, last, output };
+    return { type: 'stream', held, output };
   }
 
   private output(
-    { message, alternatives, usage, model }: Completion,
+    { message, alternatives, usage, model, finishReason }: Completion,
     asked: string,
     times: Pick<TurnOutput, 'firstTokenMs' | 'modelMs'>,
   ): TurnOutput {
@@ -148,6 +145,7 @@ export class ModelAnswerReader {
     return {
       messages: [storedMessage(message)],
       alternatives: alternatives.map(storedMessage),
+      finishReason,
       modelUsed,
       usage,
       costUsd: this.prices.cost(priced, usage) ?? this.prices.cost(asked, usage),

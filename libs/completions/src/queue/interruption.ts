@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { AskedTurn, OpenSession } from '#libs/domain';
 import { endedTurns } from '#libs/domain';
 import type { Actor, ProcessAddress } from '#libs/protocol';
@@ -13,6 +12,7 @@ import { TurnEvents, headOf, turnCancelled } from '../turn/turn-events.js';
 
 /** A turn that is to run instead of what runs and waits. */
 export interface Interrupting {
+  readonly turnId: string;
   readonly asked: AskedTurn;
   readonly by: Actor;
 }
@@ -42,8 +42,7 @@ export class Interruption {
   ) {}
 
   /** @throws SbpError SBP_PAYLOAD_TOO_LARGE */
-  async take(sessionId: string, { asked, by }: Interrupting): Promise<ClaimedTurn> {
-    const turnId = randomUUID();
+  async take(sessionId: string, { turnId, asked, by }: Interrupting): Promise<ClaimedTurn> {
     const { epoch, over } = await this.seize(sessionId, turnId);
     try {
       await this.freshness.presence(sessionId);

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { AskedTurn } from '#libs/domain';
 import { MAX_WAITING, wasQueued } from '#libs/domain';
 import type { Actor, CallerPresence, TurnError } from '#libs/protocol';
@@ -24,6 +23,7 @@ const TRIES = { firstMs: 4, longestMs: 250 };
 /** A turn that is to wait. */
 export interface QueueRequest {
   readonly session: BusySession;
+  readonly turnId: string;
   readonly asked: AskedTurn;
   readonly by: Actor;
   readonly background: boolean;
@@ -53,9 +53,8 @@ export class TurnQueue {
    * @throws SbpError SBP_RATE_LIMITED where too many wait; SBP_PAYLOAD_TOO_LARGE;
    *   SBP_UPSTREAM_UNAVAILABLE where the log or the fold does not answer
    */
-  async enter({ session, asked, by, background }: QueueRequest): Promise<QueuedTurn> {
+  async enter({ session, turnId, asked, by, background }: QueueRequest): Promise<QueuedTurn> {
     const { sessionId, endedBefore } = session;
-    const turnId = randomUUID();
     const queueing = settled(
       this.events.queue({ sessionId, turnId, by }, { ...asked, endedBefore }, background),
     );

@@ -11,6 +11,8 @@ export class TestCaller implements Caller {
   /** What it was told last by `fail`. */
   failure: SbpError | null = null;
   session: SessionHeaders | null = null;
+  /** What has come of a stream. */
+  text = '';
   /** What it was told last by `answer`. */
   body: JsonObject | null = null;
 
@@ -36,9 +38,13 @@ export class TestCaller implements Caller {
 
   chunk(data: string): void {
     const { choices, sbp } = JSON.parse(data) as {
-      readonly choices: readonly { readonly finish_reason: string | null }[];
+      readonly choices: readonly {
+        readonly delta?: { readonly content?: string };
+        readonly finish_reason: string | null;
+      }[];
       readonly sbp?: object;
     };
+    this.text += choices[0]?.delta?.content ?? '';
     const isLast = choices.some((choice) => choice.finish_reason !== null);
     this.seen.push(sbp !== undefined ? 'sbp' : isLast ? 'finish' : 'chunk');
   }

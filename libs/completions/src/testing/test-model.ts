@@ -46,6 +46,24 @@ export function neverAnswer({ signal }: ModelRequest): Promise<ModelResponse> {
   });
 }
 
+/** A stream that says these words, and then nothing until the call is aborted. */
+export function streamWith(
+  signal: AbortSignal,
+  ...words: readonly string[]
+): Promise<ModelResponse> {
+  async function* parts() {
+    for (const content of words) {
+      const choices = [{ index: 0, delta: { content }, finish_reason: null }];
+      yield Buffer.from(`data: ${JSON.stringify({ model: 'm-1', choices })}\n\n`);
+    }
+    await new Promise((_resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error));
+    });
+  }
+  const headers = { 'content-type': 'text/event-stream' };
+  return Promise.resolve({ status: 200, headers, body: parts() });
+}
+
 function json(status: number, body: object): Promise<ModelResponse> {
   async function* parts() {
     await Promise.resolve();

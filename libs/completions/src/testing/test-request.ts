@@ -1,7 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import type { Message } from '#libs/protocol';
 import { SbpRequest } from '#libs/protocol';
 import type { Credential } from '#libs/access';
-import type { TrackedRequest } from '../http/tracked-request.js';
+import type { Repeat, TrackedRequest } from '../http/tracked-request.js';
 
 export interface RequestDetails {
   /** Null for a request that is tracked without an `sbp` object. */
@@ -12,6 +13,8 @@ export interface RequestDetails {
   /** Instead of one user message with `text`. */
   readonly messages?: readonly Message[];
   readonly stream?: boolean;
+  readonly repeat?: Repeat;
+  readonly bodyHash?: string;
   /** Size of the body. */
   readonly bytes?: number;
 }
@@ -19,7 +22,7 @@ export interface RequestDetails {
 /** A request as the reader of requests gives it. */
 export function trackedRequest(details: RequestDetails = {}): TrackedRequest {
   const { sbp = {}, credential, agentId = 'agent', text = 'Hello.', stream = false } = details;
-  const { bytes = 100 } = details;
+  const { bytes = 100, repeat = { type: 'unknown' }, bodyHash = '0'.repeat(64) } = details;
   const { messages = [{ role: 'user', content: text }] } = details;
   const parsed = sbp === null ? null : SbpRequest.parse(sbp);
   return {
@@ -27,6 +30,9 @@ export function trackedRequest(details: RequestDetails = {}): TrackedRequest {
     by: { principal: 'anonymous', via: 'http' },
     agentId,
     sbp: parsed,
+    turnId: randomUUID(),
+    repeat,
+    streams: stream,
     asked: {
       model: 'm',
       messages,
@@ -34,8 +40,8 @@ export function trackedRequest(details: RequestDetails = {}): TrackedRequest {
       history: parsed?.history ?? 'auto',
       checkpointEvery: 1,
       bytes,
-      bodyHash: '0'.repeat(64),
-      idempotencyKey: null,
+      bodyHash,
+      idempotencyKey: repeat.type === 'key' ? repeat.key : null,
     },
     showUsage: false,
   };

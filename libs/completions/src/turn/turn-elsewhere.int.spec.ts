@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { Orphans } from '#libs/store';
 import { TestProcess } from '#libs/testing';
-import { turnAdopted } from '#libs/domain/testing';
+import { assistant, turnAdopted, turnCompleted } from '#libs/domain/testing';
 import type { TestCompletions } from '../testing/test-completions.js';
 import { TestCaller } from '../testing/test-caller.js';
-import { TestModel, answerWith, neverAnswer } from '../testing/test-model.js';
+import { TestModel, answerWith, neverAnswer, streamWith } from '../testing/test-model.js';
 import { DeadProcess } from '../testing/dead-process.js';
 import { eventually, useStage } from '../testing/test-stage.js';
 
@@ -45,6 +45,16 @@ async function takeOver(completions: TestCompletions): Promise<number> {
   await rival.heartbeat.leave();
   if (higher === null) throw new Error('the claim was not won');
   return higher;
+}
+
+/** Another process wins the claim, and ends the turn with this text. */
+async function finishedElsewhere(completions: TestCompletions, text: string): Promise<void> {
+  const higher = await takeOver(completions);
+  const { sessionId: session, turnId: turn } = await openTurn();
+  await stage.backend.append(
+    turnAdopted(higher, { session, turn }),
+    turnCompleted(higher, { session, turn, messages: [assistant(text)] }),
+  );
 }
 
 /** What the caller of a turn that goes on elsewhere is told: nothing that invites to ask again. */
@@ -122,29 +132,45 @@ describe('a run that throws', () => {
 });
 
 describe('a turn whose claim another process has won', () => {
-  it('is given up while its model is read, and nothing is appended for it', async () => {
+  // [SBP-L1-44]
+  it('is given up while its model is read; its caller gets what the other one makes of it', async () => {
     const { completions, caller, turn } = await running();
-    const higher = await takeOver(completions);
-    const { sessionId: session, turnId } = await openTurn();
-    // Its caller is told when it is known who has the turn.
-    await stage.backend.append(turnAdopted(higher, { session, turn: turnId }));
+    await finishedElsewhere(completions, 'Adopted.');
     await turn;
-    expectToldThatItGoesOn(caller);
-    expect(await stage.types()).toEqual(['session.opened', 'turn.started', 'turn.adopted']);
+    expect(caller.seen).toEqual(['answer with sbp']);
+    expect(caller.body).toMatchObject({ choices: [{ message: { content: 'Adopted.' } }] });
+    expect(await stage.types()).toEqual([
+      ...['session.opened', 'turn.started', 'turn.adopted', 'turn.completed'],
+    ]);
+  });
+
+  // [SBP-L1-44]
+  it.each([
+    ['goes on in the stream where what was sent is its beginning', 'It is late.', 'done'],
+    [
+      'breaks the stream off where it is another one',
+      'Not at all.',
+      'fail SBP_UPSTREAM_UNAVAILABLE',
+    ],
+  ])('%s', async (_, text, last) => {
+    const model = new TestModel();
+    model.answer = ({ signal }) => streamWith(signal, 'It ', 'is ');
+    const completions = await stage.start({ model });
+    const caller = new TestCaller();
+    const turn = completions.turn({ stream: true }, caller);
+    await eventually(() => expect(caller.text).toBe('It is '));
+    await finishedElsewhere(completions, text);
+    await turn;
+    expect(caller.seen.at(-1)).toBe(last);
+    expect(caller.text).toBe(last === 'done' ? text : 'It is ');
   });
 
   it('has no answer to give where the other one came first in the log [A3]', async () => {
     const { model, completions, caller, turn } = await answering();
-    const higher = await takeOver(completions);
-    const { sessionId: session, turnId } = await openTurn();
-    await stage.backend.append(turnAdopted(higher, { session, turn: turnId }));
+    await finishedElsewhere(completions, 'Adopted.');
     model.goOn();
     await turn;
-    expectToldThatItGoesOn(caller);
-    expect(await stage.backend.sessions.state(session)).toMatchObject({
-      turn: { turnId, epoch: higher },
-      steps: 0,
-    });
+    expect(caller.body).toMatchObject({ choices: [{ message: { content: 'Adopted.' } }] });
   });
 
   it('answers its caller where its end came first in the log [A3]', async () => {

@@ -1,4 +1,4 @@
-import type { PlainCommand, TurnOutput, WaitingRequest } from '#libs/domain';
+import type { PlainCommand, TurnOutput, UpstreamAnswer, WaitingRequest } from '#libs/domain';
 import { initialState } from '#libs/domain';
 import type { Actor, CallerPresence, LogEventOf, TurnError } from '#libs/protocol';
 import type { Executed } from '#libs/session-log';
@@ -19,6 +19,8 @@ export interface Failure {
   readonly reachedModel: boolean;
   /** The HTTP status that the model answered with. */
   readonly upstreamStatus: number | null;
+  /** What it answered, where that is to be told again. */
+  readonly answer: UpstreamAnswer | null;
 }
 
 /** A turn of a queue, and who does something to it. */

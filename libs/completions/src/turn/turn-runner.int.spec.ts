@@ -98,7 +98,6 @@ describe('no byte leaves', () => {
       'append turn.completed',
       'acknowledged',
       'released at its head',
-      'finish',
       'sbp',
       'done',
     ]);

@@ -1,3 +1,4 @@
+import type { UpstreamAnswer } from '#libs/domain';
 import type { ModelResponse } from '#libs/llm';
 import { ChatModel } from '#libs/llm';
 import type { LiveTurn } from '#libs/live';
@@ -17,6 +18,8 @@ import { CallerLeft, ClaimLost, HandedOver, RunningTurns, TurnStopped } from './
 import type { Settled } from './settled.js';
 import { settled } from './settled.js';
 import { logRefusal, logSilent } from './log-refusal.js';
+import type { SentText } from './sent-text.js';
+import { SentSoFar } from './sent-text.js';
 import { SpentTokens } from './spent-tokens.js';
 import type { TurnAttempt } from './turn-attempt.js';
 import type { Completed, Failure, TurnAppend } from './turn-events.js';
@@ -88,7 +91,12 @@ export type TurnOutcome =
    * Another process has the turn, or will have it: it won the claim, or this process ends, or
    * failed to go on.
    */
-  | { readonly type: 'elsewhere'; readonly why: 'lost' | 'handed-over' | 'failed' };
+  | {
+      readonly type: 'elsewhere';
+      readonly why: 'lost' | 'handed-over' | 'failed';
+      /** What the reader has got. */
+      readonly sent: SentText;
+    };
 
 interface Run {
   readonly attempt: TurnAttempt;
@@ -96,6 +104,7 @@ interface Run {
   readonly live: LiveTurn;
   readonly spent: SpentTokens;
   readonly place: AttemptPlace;
+  readonly sent: SentSoFar;
   readonly signal: AbortSignal;
 }
 
@@ -122,13 +131,15 @@ export class TurnRunner {
     });
     const live = this.live.begin(sessionId, turnId, epoch, () => running.drop());
     reader.onLeft(() => running.leave());
+    const sent = new SentSoFar();
     try {
       const place = new AttemptPlace(turnId, epoch);
-      return await this.start({ attempt, reader, live, spent, place, signal: running.signal });
+      const { signal } = running;
+      return await this.start({ attempt, reader, live, spent, place, sent, signal });
     } catch (error) {
       this.claims.inUse.end(turnId);
       this.options.onProblem(`turn ${turnId} of session ${sessionId} was not finished`, error);
-      return { type: 'elsewhere', why: 'failed' };
+      return { type: 'elsewhere', why: 'failed', sent };
     } finally {
       this.live.end(live);
       running.end();
@@ -177,9 +188,9 @@ export class TurnRunner {
   }
 
   /** Its start did not count: it was withdrawn before, or its claim was lost. */
-  private async unopened({ attempt }: Run): Promise<TurnOutcome> {
-    await this.letGo(attempt, null);
-    return this.lost(attempt);
+  private async unopened(run: Run): Promise<TurnOutcome> {
+    await this.letGo(run.attempt, null);
+    return this.lost(run);
   }
 
   private async cancelLate(attempt: TurnAttempt, late: Settled<TurnAppend>): Promise<void> {
@@ -208,7 +219,10 @@ export class TurnRunner {
     const answer = await this.answers.read(head, attempt.request.model, calledAt, {
       showUsage: reader.showUsage,
       begin: () => reader.begin(head),
-      chunk: (data) => reader.chunk(data, place.id),
+      chunk: (data, text, isPlain) => {
+        run.sent.add(text, isPlain);
+        reader.chunk(data, place.id);
+      },
       delta: (text) => {
         live.append(text);
         spent.said(text);
@@ -243,7 +257,7 @@ export class TurnRunner {
       });
     }
     const end = { status: 'completed', head: appended.offset, caller } as const;
-    if (!(await this.verdict.counted(attempt, end))) return this.lost(attempt);
+    if (!(await this.verdict.counted(attempt, end))) return this.lost(run);
     const { event } = appended;
     return { type: 'completed', caller, head, answer, event, place: run.place.id };
   }
@@ -260,8 +274,9 @@ export class TurnRunner {
       caller,
       reachedModel: true,
       upstreamStatus: head.status,
+      answer: answerToRepeat(head, answer.body),
     });
-    return counted ? { type: 'refused', caller, head, body: answer.body } : this.lost(run.attempt);
+    return counted ? { type: 'refused', caller, head, body: answer.body } : this.lost(run);
   }
 
   /**
@@ -272,7 +287,7 @@ export class TurnRunner {
     const { reason } = run.signal as { readonly reason: unknown };
     if (reason instanceof ClaimLost || reason instanceof TurnStopped) {
       this.claims.inUse.end(run.attempt.turnId);
-      const outcome = await this.lost(run.attempt);
+      const outcome = await this.lost(run);
       // Whoever took its claim before it started has ended it, though the log never had it.
       return outcome.type === 'unstarted' && reason instanceof TurnStopped
         ? { type: 'cancelled', caller: 'connected' }
@@ -280,7 +295,8 @@ export class TurnRunner {
     }
     if (reason instanceof CallerLeft) return this.cancel(run);
     // The claim stays in use: this process lets go of all by leaving.
-    if (reason instanceof HandedOver) return { type: 'elsewhere', why: 'handed-over' };
+    if (reason instanceof HandedOver)
+      return { type: 'elsewhere', why: 'handed-over', sent: run.sent };
     this.options.onModelFault(cause);
     const how = { reachedModel: mayHaveReached(cause), upstreamStatus: null };
     return this.fail(run, modelUnavailable(cause, { begun: true }), how);
@@ -288,34 +304,36 @@ export class TurnRunner {
 
   /** Ends the turn as failed. */
   private async fail(
-    { attempt, reader }: Run,
+    run: Run,
     error: SbpError,
     how: Pick<Failure, 'reachedModel' | 'upstreamStatus'>,
   ): Promise<TurnOutcome> {
+    const { attempt, reader } = run;
     const caller = reader.presence();
     const { code, message } = error;
-    const failure = { error: { code, message }, caller, ...how };
+    const failure = { error: { code, message }, caller, answer: null, ...how };
     const counted = await this.commitFailure(attempt, failure);
-    return counted ? { type: 'failed', caller, error } : this.lost(attempt);
+    return counted ? { type: 'failed', caller, error } : this.lost(run);
   }
 
   /** Ends the turn because its caller has left. */
-  private async cancel({ attempt, spent }: Run): Promise<TurnOutcome> {
+  private async cancel(run: Run): Promise<TurnOutcome> {
+    const { attempt, spent } = run;
     const message = 'The caller went away, and had asked for the turn to be cancelled then.';
     const stopped = { caller: 'gone', usage: spent.usage() } as const;
     const appended = await this.events.cancel(attempt, turnCancelled(message), stopped);
     const end = { status: 'cancelled', head: headOf(appended), caller: 'gone' } as const;
     return (await this.verdict.counted(attempt, end))
       ? { type: 'cancelled', caller: 'gone' }
-      : this.lost(attempt);
+      : this.lost(run);
   }
 
-  private async lost(attempt: TurnAttempt): Promise<TurnOutcome> {
+  private async lost({ attempt, sent }: Run): Promise<TurnOutcome> {
     switch (await this.verdict.withoutUs(attempt)) {
       case 'cancelled':
         return { type: 'cancelled', caller: 'connected' };
       case 'elsewhere':
-        return { type: 'elsewhere', why: 'lost' };
+        return { type: 'elsewhere', why: 'lost', sent };
       case 'never-started':
         return { type: 'unstarted', error: neverStarted() };
     }
@@ -333,6 +351,15 @@ export class TurnRunner {
   ): Promise<void> {
     await this.releases.release({ sessionId, turnId, epoch, head, answeredBy: null });
   }
+}
+
+/** An error that is longer is told again by its status alone. */
+const LONGEST_REPEATED = 16 * 1024;
+
+function answerToRepeat(head: ModelResponse, body: Buffer): UpstreamAnswer | null {
+  if (body.length > LONGEST_REPEATED) return null;
+  const type = head.headers['content-type'] ?? 'application/json';
+  return { status: head.status, type, body: body.toString('utf8') };
 }
 
 /** Another process had its claim before the log had its start. */

@@ -14,9 +14,12 @@ import type { TrackedRequest } from '../http/tracked-request.js';
 import { endsWithCaller, isBackground } from '../http/tracked-request.js';
 import type { Audience } from '../http/turn-answer.js';
 import { TurnAnswer, readerFor } from '../http/turn-answer.js';
+import { JoinedAnswers } from '../http/joined-answers.js';
 import { Interruption } from '../queue/interruption.js';
 import type { QueuedTurn } from '../queue/turn-queue.js';
 import { TurnQueue } from '../queue/turn-queue.js';
+import type { JoinedTurn } from '../repeats/repeats.js';
+import { Repeats } from '../repeats/repeats.js';
 import { firstAttempt } from './turn-attempt.js';
 import type { TurnAttempt } from './turn-attempt.js';
 import { turnCancelled } from './turn-events.js';
@@ -48,6 +51,8 @@ export class TurnService {
     private readonly releases: SessionReleases,
     private readonly runner: TurnRunner,
     private readonly answer: TurnAnswer,
+    private readonly joins: JoinedAnswers,
+    private readonly repeats: Repeats,
     private readonly tokens: SessionTokens,
   ) {}
 
@@ -57,21 +62,52 @@ export class TurnService {
    */
   async run(request: TrackedRequest, caller: Caller): Promise<void> {
     const place = this.admission.enter(request.asked.bytes);
-    const served = { request, caller, place };
     try {
-      const target = this.resolver.resolve(request);
-      const found = await this.claimer.claim(target, request, () => caller.connected);
-      if (found === null) return;
-      if (found.type === 'claimed') await this.serve(found.turn, 'at-once', served);
-      else await this.serveBusy(found.session, served);
+      const joined = await this.repeats.enter(request, () => caller.connected);
+      if (joined !== null) await this.join(joined, request, caller);
+      else await this.runOwn({ request, caller, place });
     } finally {
       place.leave();
     }
   }
 
-  private async serveBusy(session: BusySession, served: Served): Promise<void> {
+  /** A repeat: its turn runs, or has run, for somebody else. */
+  private async join(
+    { sessionId, turnId }: JoinedTurn,
+    request: TrackedRequest,
+    caller: Caller,
+  ): Promise<void> {
+    const audience = await this.audience(sessionId, turnId, { request, caller });
+    if (audience.isBackground) await this.answer.accept(audience);
+    else await this.joins.give(audience);
+  }
+
+  /** Its key is given back where nothing was begun. */
+  private async runOwn(served: Served): Promise<void> {
+    const { request, caller } = served;
+    caller.onGone(() => this.repeats.tell(request, 'gone'));
+    let hasBegun = false;
+    try {
+      hasBegun = await this.begin(served);
+    } finally {
+      if (!hasBegun) await this.repeats.giveBack(request);
+      else if (caller.connected) this.repeats.tell(request, 'answered');
+    }
+  }
+
+  /** Whether the turn has begun. */
+  private async begin(served: Served): Promise<boolean> {
+    const { request, caller } = served;
+    const target = this.resolver.resolve(request);
+    const found = await this.claimer.claim(target, request, () => caller.connected);
+    if (found === null) return false;
+    if (found.type === 'busy') return this.serveBusy(found.session, served);
+    return (await this.serve(found.turn, 'at-once', served)).type !== 'unstarted';
+  }
+
+  private async serveBusy(session: BusySession, served: Served): Promise<boolean> {
     const { request } = served;
-    const { asked, by } = request;
+    const { asked, by, turnId } = request;
     switch (request.sbp?.on_conflict ?? 'queue') {
       case 'reject':
         throw new SbpError(
@@ -79,32 +115,42 @@ export class TurnService {
           'The session has a turn in flight, and sbp.on_conflict is "reject".',
         );
       case 'interrupt': {
-        const turn = await this.interruption.take(session.sessionId, { asked, by });
-        await this.serve(turn, 'interrupt', served);
-        return;
+        const turn = await this.interruption.take(session.sessionId, { turnId, asked, by });
+        return (await this.serve(turn, 'interrupt', served)).type !== 'unstarted';
       }
       case 'queue': {
+        await this.bind(request, session.sessionId);
         const background = isBackground(request);
-        const queued = await this.queue.enter({ session, asked, by, background });
-        await this.waitAndServe(queued, served);
+        const queued = await this.queue.enter({ session, turnId, asked, by, background });
+        return this.waitAndServe(queued, served);
       }
     }
   }
 
-  /** A turn that waits runs also where its caller goes away meanwhile. */
-  private async waitAndServe(queued: QueuedTurn, served: Served): Promise<void> {
+  /** @throws SbpError SBP_UPSTREAM_UNAVAILABLE where another request has its key by now */
+  private async bind(request: TrackedRequest, sessionId: string): Promise<void> {
+    if (await this.repeats.bind(request, sessionId)) return;
+    const message = 'A repeat of the request was faster. Send it again to get its answer.';
+    throw new SbpError('SBP_UPSTREAM_UNAVAILABLE', message, { retryAfter: 1 });
+  }
+
+  /**
+   * A turn that waits runs also where its caller goes away meanwhile. Whether anything is left of
+   * it.
+   */
+  private async waitAndServe(queued: QueuedTurn, served: Served): Promise<boolean> {
     const { request, caller } = served;
     const audience = await this.audience(queued.session.sessionId, queued.turnId, served);
     if (audience.isBackground) await this.answer.accept(audience);
     if (endsWithCaller(request)) caller.onGone(() => void this.leave(queued));
     for (;;) {
       const outcome = await this.serveNext(queued, served, audience);
-      if (outcome.type !== 'unstarted') return;
+      if (outcome.type !== 'unstarted') return true;
       // It still waits. Whoever is told that nothing has begun must not find it running later; for
       // a caller who was promised an answer, or is gone, it is tried again.
       if (isAwaited(audience) || outcome.error.code === 'SBP_PAYLOAD_TOO_LARGE') {
         await this.giveUp(queued, outcome.error, audience);
-        return;
+        return !isAwaited(audience);
       }
       await pause(RETRY_MS);
     }
@@ -116,11 +162,10 @@ export class TurnService {
     served: Served,
     audience: Audience,
   ): Promise<{ readonly type: 'served' } | Extract<TurnOutcome, { type: 'unstarted' }>> {
-    const { session, turnId } = queued;
     try {
       const started = await this.queue.start(queued);
       if (started === 'left') {
-        await this.answer.notOurs(session.sessionId, turnId, audience);
+        await this.answer.notOurs(audience);
         return { type: 'served' };
       }
       // What nobody waits for is left to other processes.
@@ -148,7 +193,7 @@ export class TurnService {
     const isTold = isAwaited(audience);
     const end = isTold ? null : { code: error.code, message: error.message };
     await this.queue.withdraw(sessionId, turnId, end, isTold ? 'connected' : 'gone');
-    await this.answer.notOurs(sessionId, turnId, audience, error);
+    await this.answer.notOurs(audience, error);
   }
 
   /** Runs a turn beside answering it; what did not start is told of here unless it has waited. */
@@ -181,6 +226,7 @@ export class TurnService {
     try {
       served.place.grow(attempt.prompt.transcript.bytes);
       const audience = known ?? (await this.audience(sessionId, turnId, served));
+      if (known === undefined) await this.bind(served.request, sessionId);
       // Last: a turn that begins after the process was asked to stop would be left to another one.
       this.admission.mustBeOpen();
       return audience;
@@ -195,13 +241,15 @@ export class TurnService {
   private async audience(
     sessionId: string,
     turnId: string,
-    { caller, request }: Served,
+    { caller, request }: Pick<Served, 'caller' | 'request'>,
   ): Promise<Audience> {
     const { token } = await this.tokens.issue(sessionId);
     return {
       caller,
       session: { sessionId, sessionToken: token },
       turnId,
+      model: request.asked.model,
+      streams: request.streams,
       showUsage: request.showUsage,
       endsWithCaller: endsWithCaller(request),
       isBackground: isBackground(request),

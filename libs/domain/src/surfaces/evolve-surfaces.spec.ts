@@ -89,6 +89,7 @@ describe('what is owed to surfaces', () => {
         errorCode: null,
         refused: false,
         superseded: false,
+        unreached: false,
         steps: 1,
         sessionCostUsd: 0.25,
       },

@@ -53,6 +53,14 @@ export interface WaitingRequest extends AskedTurn {
   readonly endedBefore: number;
 }
 
+/** An error that the model answered with, as its caller got it. */
+export interface UpstreamAnswer {
+  readonly status: number;
+  /** Its content type. */
+  readonly type: string;
+  readonly body: string;
+}
+
 /** Who opens a session. */
 export interface Opener {
   readonly principal: string;
@@ -63,6 +71,8 @@ export interface TurnOutput {
   readonly messages: readonly Message[];
   /** Other choices of the model: they are kept, and no part of the conversation. */
   readonly alternatives: readonly Message[];
+  /** Why the model ended, as it said it. */
+  readonly finishReason: string | null;
   readonly modelUsed: string;
   readonly usage: Usage | null;
   readonly costUsd: number | null;
@@ -117,6 +127,8 @@ export type TurnCommand =
       readonly caller: CallerPresence;
       readonly reachedModel: boolean;
       readonly upstreamStatus: number | null;
+      /** What the model answered, where that is to be told again. */
+      readonly answer: UpstreamAnswer | null;
     }
   | {
       readonly type: 'CancelTurn';
@@ -149,7 +161,7 @@ export function decideTurn(command: Issued & TurnCommand, state: SessionState): 
     case 'CompleteTurn':
       return complete(command, state);
     case 'FailTurn': {
-      const { caller, reachedModel, upstreamStatus, error } = command;
+      const { caller, reachedModel, upstreamStatus, error, answer } = command;
       return decided({
         ...ofTurn(command),
         type: 'turn.failed',
@@ -159,7 +171,10 @@ export function decideTurn(command: Issued & TurnCommand, state: SessionState): 
           reached_model: reachedModel,
           upstream_status: upstreamStatus,
         },
-        content: { message: error.message.slice(0, LONGEST_MESSAGE) },
+        content: {
+          message: error.message.slice(0, LONGEST_MESSAGE),
+          ...(answer === null ? {} : { answer }),
+        },
       });
     }
     case 'CancelTurn': {
@@ -260,6 +275,7 @@ function complete(
     content: {
       messages: [...output.messages],
       ...(output.alternatives.length === 0 ? {} : { alternatives: [...output.alternatives] }),
+      ...(output.finishReason === null ? {} : { finish_reason: output.finishReason }),
     },
   });
 }

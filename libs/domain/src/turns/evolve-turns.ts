@@ -5,7 +5,7 @@ import { remember } from '../session-state.js';
 import { holderOf } from '../surfaces/evolve-surfaces.js';
 import { isOwed } from '../surfaces/tether.js';
 import { isRefusal } from '../transcript/stored-transcript.js';
-import { interrupted, startedTurns } from './queue.js';
+import { interrupted, startedTurns, wasQueued } from './queue.js';
 
 /** Its epoch is above the session's. */
 export function started(
@@ -14,8 +14,9 @@ export function started(
 ): Evolution<OpenSession> {
   const { data } = event;
   const place = session.waiting.find(({ turnId }) => turnId === event.turn_id)?.place ?? null;
-  // It was withdrawn before; what its runner sends later must not count, too.
-  if (data.queued && place === null) {
+  // It was withdrawn before, or its key given to another; what its runner sends later must not
+  // count, too.
+  if (place === null && (data.queued || wasQueued(session, event.turn_id))) {
     return { state: { ...session, epoch: event.epoch }, changes: [], poke: [] };
   }
   // A start of a higher epoch ends the turn that was open; no writer has to say so.
@@ -136,6 +137,7 @@ type Ending = { readonly at: string; readonly caller: CallerPresence | 'unknown'
       readonly errorCode: string;
       readonly usage: Usage | null;
       readonly refused: boolean;
+      readonly unreached: boolean;
       readonly superseded: boolean;
     }
   | { readonly status: 'completed'; readonly output: FoldedEventOf<'turn.completed'>['data'] }
@@ -150,12 +152,14 @@ function endingOf(event: End): Ending {
     case 'turn.failed': {
       const { code: errorCode, reached_model, upstream_status } = event.data;
       const refused = isRefusal(reached_model, upstream_status);
-      const how = { errorCode, usage: null, refused, superseded: false } as const;
+      const unreached = !reached_model;
+      const how = { errorCode, usage: null, refused, unreached, superseded: false } as const;
       return { status: 'failed', caller, ...how, at };
     }
     case 'turn.cancelled': {
       const { code: errorCode, usage } = event.data;
-      const how = { errorCode, usage, refused: false, superseded: false } as const;
+      const reach = { refused: false, unreached: false } as const;
+      const how = { errorCode, usage, ...reach, superseded: false } as const;
       return { status: 'cancelled', caller, ...how, at };
     }
   }
@@ -168,6 +172,7 @@ function superseded(event: FoldedEventOf<'turn.started'>): Ending {
     errorCode: 'SBP_TURN_CANCELLED',
     usage: null,
     refused: false,
+    unreached: false,
     superseded: true,
     at: event.occurred_at,
   };
@@ -197,6 +202,7 @@ function close(session: OpenSession, turn: OpenTurn, ending: Ending): Evolution<
     snapshotId,
     errorCode: ending.status === 'completed' ? null : ending.errorCode,
     refused: ending.status !== 'completed' && ending.refused,
+    unreached: ending.status !== 'completed' && ending.unreached,
     superseded: ending.status !== 'completed' && ending.superseded,
     steps,
     sessionCostUsd: costUsd,

@@ -86,6 +86,7 @@ export class TestAgent {
         firstTokenMs: null,
         modelMs: 0,
         alternatives: [],
+        finishReason: null,
       },
       checkpointEvery: 1,
       caller,
@@ -101,6 +102,7 @@ export class TestAgent {
       caller: 'gone',
       reachedModel: true,
       upstreamStatus: null,
+      answer: null,
     });
   }
 

@@ -131,6 +131,8 @@ export const TurnCompleted = ownedTurn(
     messages: z.array(Message),
     /** The model's other choices, with `n` above 1: each could have been the last message. */
     alternatives: z.array(Message).optional(),
+    /** Why the model ended, as it said it. */
+    finish_reason: z.string().optional(),
   }),
 });
 
@@ -149,7 +151,12 @@ export const TurnFailed = ownedTurn(
     /** The HTTP status that the model answered with. */
     upstream_status: z.int().nullable(),
   }),
-).extend({ content: told });
+).extend({
+  content: told.extend({
+    /** What the model answered, as it was passed on, where that is short. */
+    answer: z.object({ status: z.int(), type: z.string(), body: z.string() }).optional(),
+  }),
+});
 
 /**
  * Its epoch is that of the attempt that runs the turn, whose runner states it; or above it, of

@@ -3,6 +3,9 @@ export const HEADERS = {
   sessionToken: 'x-session-token',
   sessionId: 'x-sbp-session-id',
   agentId: 'x-agent-id',
+  idempotencyKey: 'idempotency-key',
+  /** How often an OpenAI client has repeated a request by itself. */
+  retryCount: 'x-stainless-retry-count',
   /** How many turns the prompt left out because the model's context would not hold them. */
   contextTurnsOmitted: 'x-sbp-context-turns-omitted',
   /** Of a request and its answer; also in the log, and in the bodies of answers from 500 on. */

@@ -22,6 +22,7 @@ import {
   SessionReads,
   SurfaceReads,
   Transcripts,
+  TurnKeys,
   UnconfirmedAnswers,
 } from '#libs/store';
 import type { Logger } from '#libs/telemetry';
@@ -100,6 +101,7 @@ export async function openComponents(
     { provide: Claims, useValue: claims },
     { provide: Orphans, useValue: decorators.orphans?.(plainOrphans) ?? plainOrphans },
     { provide: QueueHeads, useValue: new QueueHeads(database) },
+    { provide: TurnKeys, useValue: new TurnKeys(database) },
     { provide: UnconfirmedAnswers, useValue: answers },
     { provide: Processes, useValue: processes },
     { provide: Projection, useValue: new Projection() },

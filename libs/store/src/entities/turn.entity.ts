@@ -81,6 +81,10 @@ export class TurnRow {
   @Column({ type: 'int' })
   refused!: number;
 
+  /** 1 where the model has not seen it: asked for again it is run again. */
+  @Column({ type: 'int' })
+  unreached!: number;
+
   /** Turns of the session that had completed after it. */
   @Column({ type: 'int', nullable: true })
   steps!: number | null;

@@ -1,4 +1,4 @@
-import type { Change, SessionState } from '#libs/domain';
+import type { Change, Evolution, SessionState } from '#libs/domain';
 import { evolve, initialState } from '#libs/domain';
 import type { LogEvent, ProcessAddress } from '#libs/protocol';
 import { contentOf } from '#libs/protocol';
@@ -8,6 +8,8 @@ import type { ExportRow } from '../entities/export.entity.js';
 import type { LiveSessionRow } from '../entities/live-session.entity.js';
 import type { SessionRow } from '../entities/session.entity.js';
 import { rows } from '../statement.js';
+import type { TurnKeyRow } from '../entities/turn-key.entity.js';
+import { idempotencyName } from '../claims/turn-keys.js';
 import { writeTurns } from './turn-statements.js';
 import type { Columns } from './turn-writes.js';
 import { TurnWrites } from './turn-writes.js';
@@ -27,6 +29,7 @@ interface Batch {
   readonly turns: TurnWrites;
   readonly live: Map<string, Columns<LiveSessionRow>>;
   readonly exports: Map<string, Columns<ExportRow>>;
+  readonly keys: Map<string, Columns<TurnKeyRow>>;
   readonly pokes: Map<string, PokeTarget>;
 }
 
@@ -53,6 +56,7 @@ export class Projection {
     if (changed.length > 0) await writeSessions(transaction, partition, changed);
     await writeTurns(transaction, batch.turns);
     if (batch.exports.size > 0) await writeExports(transaction, batch.exports);
+    if (batch.keys.size > 0) await writeKeys(transaction, batch.keys);
     // Last, and in one order for all projectors: many sessions share one row of it.
     if (batch.live.size > 0) await writeLiveSessions(transaction, batch.live);
     return [...batch.pokes.values()];
@@ -65,6 +69,7 @@ function foldBatch(before: ReadonlyMap<string, SessionState>, events: readonly L
     turns: new TurnWrites(),
     live: new Map(),
     exports: new Map(),
+    keys: new Map(),
     pokes: new Map(),
   };
   for (const event of events) {
@@ -73,6 +78,7 @@ function foldBatch(before: ReadonlyMap<string, SessionState>, events: readonly L
     const evolution = evolve(state, event);
     batch.sessions.set(sessionId, evolution.state);
     for (const change of evolution.changes) addChange(batch, event, change);
+    addKey(batch, event, evolution);
     for (const process of evolution.poke) {
       batch.pokes.set(`${sessionId} ${process.incarnation}`, { sessionId, process });
     }
@@ -114,6 +120,27 @@ function addChange(batch: Batch, event: LogEvent, change: Change): void {
     case 'turn-owed':
       batch.turns.add(sessionId, change, contentText(event));
   }
+}
+
+/** The key of a turn that has begun or waits, so that a rebuilt table knows it, too. */
+function addKey(batch: Batch, event: LogEvent, { state, changes }: Evolution<SessionState>): void {
+  if (event.type !== 'turn.started' && event.type !== 'turn.queued') return;
+  const { idempotency_key: key, body_hash: bodyHash } = event.data;
+  if (key === null || changes.length === 0 || state.phase !== 'open') return;
+  const { principal, agentId } = state;
+  const name = idempotencyName(key);
+  const holder = event.type === 'turn.started' ? event.data.runner : event.data.holder;
+  batch.keys.set(JSON.stringify([principal, agentId, name]), {
+    principal,
+    agentId,
+    name,
+    turnId: event.turn_id,
+    sessionId: event.session_id,
+    bodyHash: bodyHash ?? '',
+    holderIncarnation: holder.incarnation,
+    caller: 'there',
+    createdAt: Date.parse(event.occurred_at),
+  });
 }
 
 /** An event's content as it goes to a row: as it stands [A10]. */
@@ -171,6 +198,25 @@ async function writeLiveSessions(
     ON CONFLICT (principal, agent_id) DO UPDATE
       SET session_id = excluded.session_id, opened_epoch = excluded.opened_epoch
     WHERE live_sessions.opened_epoch < excluded.opened_epoch`;
+}
+
+async function writeKeys(
+  transaction: EntityManager,
+  keys: ReadonlyMap<string, Columns<TurnKeyRow>>,
+): Promise<void> {
+  // In one order for all projectors, because sessions of several partitions may share a key.
+  const sorted = [...keys].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+  await rows(transaction)`
+    INSERT INTO turn_keys (principal, agent_id, name, turn_id, session_id, body_hash,
+      holder_incarnation, caller, created_at)
+    VALUES ${tuples(
+      sorted.map((row) => [
+        ...[row.principal, row.agentId, row.name, row.turnId, row.sessionId, row.bodyHash],
+        ...[row.holderIncarnation, row.caller, row.createdAt],
+      ]),
+    )}
+    ON CONFLICT (principal, agent_id, name) DO UPDATE SET session_id = excluded.session_id
+    WHERE turn_keys.turn_id = excluded.turn_id`;
 }
 
 async function writeExports(

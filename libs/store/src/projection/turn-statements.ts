@@ -24,7 +24,7 @@ async function insert(transaction: EntityManager, { inserted }: TurnWrites): Pro
   await rows(transaction)`
     INSERT INTO turns (session_id, number, turn_id, epoch, runner_slot, runner_incarnation, status,
       seq, first_index, end_index, visible_end, system_turn, model, checkpoint_every, request,
-      output, model_used, usage, cost_usd, snapshot_id, error_code, refused, steps,
+      output, model_used, usage, cost_usd, snapshot_id, error_code, refused, unreached, steps,
       session_cost_usd, started_at, ended_at, waiting)
     VALUES ${tuples(
       [...inserted.values()].map((turn) => [
@@ -32,8 +32,8 @@ async function insert(transaction: EntityManager, { inserted }: TurnWrites): Pro
         ...[turn.runnerIncarnation, turn.status, turn.seq, turn.firstIndex, turn.endIndex],
         ...[turn.visibleEnd, turn.systemTurn, turn.model, turn.checkpointEvery, turn.request],
         ...[turn.output, turn.modelUsed, turn.usage, turn.costUsd, turn.snapshotId],
-        ...[turn.errorCode, turn.refused, turn.steps, turn.sessionCostUsd, turn.startedAt],
-        ...[turn.endedAt, turn.waiting],
+        ...[turn.errorCode, turn.refused, turn.unreached, turn.steps, turn.sessionCostUsd],
+        ...[turn.startedAt, turn.endedAt, turn.waiting],
       ]),
     )}`;
 }
@@ -61,7 +61,7 @@ async function withdraw(transaction: EntityManager, { withdrawn }: TurnWrites): 
       seq = CAST(withdrawn.seq AS integer), first_index = CAST(withdrawn.position AS integer),
       end_index = CAST(withdrawn.position AS integer),
       visible_end = CAST(withdrawn.position AS integer), output = withdrawn.output,
-      error_code = withdrawn.error_code, steps = CAST(withdrawn.steps AS integer),
+      error_code = withdrawn.error_code, unreached = 1, steps = CAST(withdrawn.steps AS integer),
       session_cost_usd = CAST(withdrawn.session_cost_usd AS double precision),
       ended_at = withdrawn.ended_at, waiting = NULL
     FROM withdrawn
@@ -86,11 +86,13 @@ async function adopt(transaction: EntityManager, { adopted }: TurnWrites): Promi
 async function end(transaction: EntityManager, { ended }: TurnWrites): Promise<void> {
   await rows(transaction)`
     WITH ended (session_id, number, epoch, status, seq, end_index, output, model_used, usage,
-      cost_usd, snapshot_id, error_code, refused, steps, session_cost_usd, ended_at) AS (VALUES ${tuples(
+      cost_usd, snapshot_id, error_code, refused, unreached, steps, session_cost_usd,
+      ended_at) AS (VALUES ${tuples(
         [...ended.values()].map((turn) => [
           ...[turn.sessionId, turn.number, turn.epoch, turn.status, turn.seq, turn.endIndex],
           ...[turn.output, turn.modelUsed, turn.usage, turn.costUsd, turn.snapshotId],
-          ...[turn.errorCode, turn.refused, turn.steps, turn.sessionCostUsd, turn.endedAt],
+          ...[turn.errorCode, turn.refused, turn.unreached, turn.steps, turn.sessionCostUsd],
+          ...[turn.endedAt],
         ]),
       )})
     UPDATE turns SET epoch = CAST(ended.epoch AS bigint), status = ended.status,
@@ -100,6 +102,7 @@ async function end(transaction: EntityManager, { ended }: TurnWrites): Promise<v
       model_used = ended.model_used, usage = ended.usage,
       cost_usd = CAST(ended.cost_usd AS double precision), snapshot_id = ended.snapshot_id,
       error_code = ended.error_code, refused = CAST(ended.refused AS integer),
+      unreached = CAST(ended.unreached AS integer),
       steps = CAST(ended.steps AS integer),
       session_cost_usd = CAST(ended.session_cost_usd AS double precision),
       ended_at = ended.ended_at

@@ -27,6 +27,7 @@ type EndColumns = Pick<
   | 'snapshotId'
   | 'errorCode'
   | 'refused'
+  | 'unreached'
   | 'steps'
   | 'sessionCostUsd'
   | 'endedAt'
@@ -40,6 +41,7 @@ type WithdrawalColumns = Pick<
   | 'visibleEnd'
   | 'output'
   | 'errorCode'
+  | 'unreached'
   | 'steps'
   | 'sessionCostUsd'
   | 'endedAt'
@@ -187,6 +189,7 @@ function turnColumns(
     snapshotId: null,
     errorCode: null,
     refused: 0,
+    unreached: 0,
     steps: null,
     sessionCostUsd: null,
     startedAt: change.startedAt,
@@ -223,6 +226,7 @@ function waitingColumns(
     snapshotId: null,
     errorCode: null,
     refused: 0,
+    unreached: 0,
     steps: null,
     sessionCostUsd: null,
     startedAt: queuedAt,
@@ -238,7 +242,8 @@ function withdrawalColumns(
   const { status, seq, index, errorCode, steps, sessionCostUsd, endedAt } = change;
   const output = change.superseded ? null : content;
   const places = { firstIndex: index, endIndex: index, visibleEnd: index };
-  return { status, seq, ...places, output, errorCode, steps, sessionCostUsd, endedAt };
+  const ended = { errorCode, unreached: 1, steps, sessionCostUsd, endedAt };
+  return { status, seq, ...places, output, ...ended };
 }
 
 function adoptionColumns({ epoch, runner }: ChangeOf<'turn-adopted'>): AdoptionColumns {
@@ -259,6 +264,7 @@ function endColumns(change: ChangeOf<'turn-ended'>, content: string | null): End
     snapshotId: change.snapshotId,
     errorCode: change.errorCode,
     refused: change.refused ? 1 : 0,
+    unreached: change.unreached ? 1 : 0,
     steps: change.steps,
     sessionCostUsd: change.sessionCostUsd,
     endedAt: change.endedAt,

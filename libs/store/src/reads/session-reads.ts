@@ -1,4 +1,4 @@
-import type { SessionState, WaitingRequest } from '#libs/domain';
+import type { SessionState, UpstreamAnswer, WaitingRequest } from '#libs/domain';
 import { initialState } from '#libs/domain';
 import type {
   JsonObject,
@@ -13,7 +13,13 @@ import type { Database } from '#libs/sql';
 import { raw } from '#libs/sql';
 import { integer, rows } from '../statement.js';
 import { liveSession } from './live-session.js';
-import { readError, readOutput, readRequest } from './turn-content.js';
+import {
+  readError,
+  readFinishReason,
+  readOutput,
+  readRequest,
+  readUpstreamAnswer,
+} from './turn-content.js';
 
 /** A turn as folded: its request, and its end if it has one. */
 export interface TurnRecord {
@@ -32,11 +38,17 @@ export interface TurnRecord {
   readonly options: JsonObject;
   readonly checkpointEvery: number;
   readonly output: readonly Message[];
+  /** Why the model ended, as it said it. */
+  readonly finishReason: string | null;
+  /** What the model answered instead of a completion, where that was kept. */
+  readonly upstream: UpstreamAnswer | null;
   readonly modelUsed: string | null;
   readonly usage: Usage | null;
   readonly costUsd: number | null;
   readonly snapshotId: string | null;
   readonly error: TurnError | null;
+  /** Turns of the session that had completed after it; null while it has not ended. */
+  readonly steps: number | null;
   readonly startedAt: string;
   readonly endedAt: string | null;
 }
@@ -47,6 +59,9 @@ export type TurnSummary = Omit<
   | 'messages'
   | 'options'
   | 'output'
+  | 'finishReason'
+  | 'upstream'
+  | 'steps'
   | 'error'
   | 'model'
   | 'checkpointEvery'
@@ -65,7 +80,10 @@ export interface WaitingRecord {
 }
 
 /** Where a turn stands. */
-export type TurnGlance = Pick<TurnRecord, 'epoch' | 'status' | 'runner'>;
+export interface TurnGlance extends Pick<TurnRecord, 'epoch' | 'status' | 'runner'> {
+  /** It ended without the model having seen it. */
+  readonly isUnreached: boolean;
+}
 
 interface RunnerColumns {
   readonly slot: number;
@@ -75,7 +93,10 @@ interface RunnerColumns {
 interface TurnRecordRow
   extends
     RunnerColumns,
-    Omit<TurnRecord, 'messages' | 'options' | 'output' | 'usage' | 'error' | 'runner'> {
+    Omit<
+      TurnRecord,
+      'messages' | 'options' | 'output' | 'finishReason' | 'upstream' | 'usage' | 'error' | 'runner'
+    > {
   readonly request: string;
   readonly output: string | null;
   readonly usage: string | null;
@@ -105,7 +126,7 @@ export class SessionReads {
         SELECT turn_id AS "turnId", number, epoch, status, runner_slot AS slot,
           runner_incarnation AS incarnation, first_index AS "firstIndex", request,
           model, checkpoint_every AS "checkpointEvery", output, model_used AS "modelUsed", usage,
-          cost_usd AS "costUsd", snapshot_id AS "snapshotId", error_code AS "errorCode",
+          cost_usd AS "costUsd", snapshot_id AS "snapshotId", error_code AS "errorCode", steps,
           started_at AS "startedAt", ended_at AS "endedAt"
         FROM turns WHERE session_id = ${sessionId} AND turn_id = ${turnId}`,
     );
@@ -118,6 +139,8 @@ export class SessionReads {
       messages,
       options,
       output: readOutput(output),
+      finishReason: readFinishReason(output),
+      upstream: readUpstreamAnswer(output),
       usage: readUsage(usage),
       error: readError(errorCode, output),
     };
@@ -126,13 +149,15 @@ export class SessionReads {
   /** Who runs a turn, or that it has ended: nothing of what was said is read. */
   async attempt(sessionId: string, turnId: string): Promise<TurnGlance | null> {
     const [row] = await this.database.read(
-      (reader) => rows(reader)<Omit<TurnGlance, 'runner'> & RunnerColumns>`
-        SELECT epoch, status, runner_slot AS slot, runner_incarnation AS incarnation
+      (reader) => rows(reader)<
+        Pick<TurnGlance, 'epoch' | 'status'> & RunnerColumns & { readonly unreached: number }
+      >`
+        SELECT epoch, status, unreached, runner_slot AS slot, runner_incarnation AS incarnation
         FROM turns WHERE session_id = ${sessionId} AND turn_id = ${turnId}`,
     );
     if (row === undefined) return null;
-    const { slot, incarnation, ...columns } = row;
-    return { ...columns, runner: { slot, incarnation } };
+    const { slot, incarnation, unreached, ...columns } = row;
+    return { ...columns, runner: { slot, incarnation }, isUnreached: unreached === 1 };
   }
 
   /** What a turn that waits is to do; null where it does not wait. */

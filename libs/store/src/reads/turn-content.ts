@@ -1,3 +1,4 @@
+import type { UpstreamAnswer } from '#libs/domain';
 import type { JsonObject, Message, TurnError } from '#libs/protocol';
 
 /** What was asked: the content of `turn.started`. */
@@ -18,6 +19,18 @@ export function readOutput(text: string | null): readonly Message[] {
   if (text === null) return [];
   const { messages = [] } = JSON.parse(text) as { readonly messages?: readonly Message[] };
   return messages;
+}
+
+/** Why the model ended, as it said it. */
+export function readFinishReason(text: string | null): string | null {
+  if (text === null) return null;
+  return (JSON.parse(text) as { readonly finish_reason?: string }).finish_reason ?? null;
+}
+
+/** What the model answered instead of a completion, where that was kept. */
+export function readUpstreamAnswer(text: string | null): UpstreamAnswer | null {
+  if (text === null) return null;
+  return (JSON.parse(text) as { readonly answer?: UpstreamAnswer }).answer ?? null;
 }
 
 /** What the model said besides, where more choices were asked of it. */

@@ -25,6 +25,7 @@ const TABLES = [
   'processes',
   'live_sessions',
   'exports',
+  'turn_keys',
   'consumer_positions',
 ] as const;
 type Table = (typeof TABLES)[number];
