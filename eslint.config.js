@@ -16,9 +16,9 @@ const DELAYS = [
 ].map((selector) => ({ selector, message: DELAY }));
 
 export default tseslint.config(
-  // The two examples are of clients that are no dependencies of this project.
+  // This example is of a client that is no dependency of this project.
   {
-    ignores: ['dist/', 'node_modules/', '.data/', 'examples/ai-sdk.ts', 'examples/langchain.ts'],
+    ignores: ['dist/', 'node_modules/', '.data/', 'examples/langchain.ts'],
   },
   eslint.configs.recommended,
   {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { StrictModel } from './clients/strict-model.js';
+import { aiSdk } from './suites/ai-sdk.contract.js';
 import { openaiHelpers } from './suites/openai-helpers.contract.js';
 import { startEmbedded } from './topology/embedded.js';
 import type { GetServer, Server } from './topology/server.js';
@@ -26,4 +27,5 @@ describe.each([
   };
 
   openaiHelpers(running);
+  aiSdk(running);
 });

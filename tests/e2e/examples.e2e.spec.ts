@@ -56,7 +56,15 @@ describe('the examples', () => {
       'surface.ts',
       'reconnect.ts',
       'export.ts',
+      'ai-sdk.ts',
     ]);
+  });
+
+  it.each(['ai-sdk.ts'])('%s has a session of two turns', async (file) => {
+    await using client = run(file);
+    const [first, second] = (await client.end()).trim().split('\n');
+    expect(first).toContain('“My name is Ada.”');
+    expect(second).toContain('You sent 3 messages; the last of yours begins: “What is my name?”');
   });
 
   it('openai-client.ts has a session of two turns, and tells its id and token', async () => {
