@@ -16,10 +16,7 @@ const DELAYS = [
 ].map((selector) => ({ selector, message: DELAY }));
 
 export default tseslint.config(
-  // This example is of a client that is no dependency of this project.
-  {
-    ignores: ['dist/', 'node_modules/', '.data/', 'examples/langchain.ts'],
-  },
+  { ignores: ['dist/', 'node_modules/', '.data/'] },
   eslint.configs.recommended,
   {
     files: ['**/*.ts'],

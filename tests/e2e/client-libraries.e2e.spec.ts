@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { StrictModel } from './clients/strict-model.js';
 import { aiSdk } from './suites/ai-sdk.contract.js';
+import { langchain } from './suites/langchain.contract.js';
 import { openaiHelpers } from './suites/openai-helpers.contract.js';
 import { startEmbedded } from './topology/embedded.js';
 import type { GetServer, Server } from './topology/server.js';
@@ -28,4 +29,5 @@ describe.each([
 
   openaiHelpers(running);
   aiSdk(running);
+  langchain(running);
 });

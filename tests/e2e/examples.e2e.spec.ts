@@ -57,10 +57,11 @@ describe('the examples', () => {
       'reconnect.ts',
       'export.ts',
       'ai-sdk.ts',
+      'langchain.ts',
     ]);
   });
 
-  it.each(['ai-sdk.ts'])('%s has a session of two turns', async (file) => {
+  it.each(['ai-sdk.ts', 'langchain.ts'])('%s has a session of two turns', async (file) => {
     await using client = run(file);
     const [first, second] = (await client.end()).trim().split('\n');
     expect(first).toContain('“My name is Ada.”');
