@@ -3,6 +3,7 @@ import { StrictModel } from './clients/strict-model.js';
 import { aiSdk } from './suites/ai-sdk.contract.js';
 import { langchain } from './suites/langchain.contract.js';
 import { openaiHelpers } from './suites/openai-helpers.contract.js';
+import { openaiPython } from './suites/openai-python.contract.js';
 import { startEmbedded } from './topology/embedded.js';
 import type { GetServer, Server } from './topology/server.js';
 import { startServices } from './topology/stack.js';
@@ -28,6 +29,7 @@ describe.each([
   };
 
   openaiHelpers(running);
+  openaiPython(running);
   aiSdk(running);
   langchain(running);
 });

@@ -4,3 +4,4 @@ export type { KafkaCluster, KafkaOptions } from './kafka.js';
 export { MissingProgramError } from './missing-program.js';
 export { createDatabase, startPostgres } from './postgres.js';
 export type { Postgres, PostgresOptions } from './postgres.js';
+export { pythonWith } from './python.js';
