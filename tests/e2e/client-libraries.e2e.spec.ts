@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import { StrictModel } from './clients/strict-model.js';
 import { aiSdk } from './suites/ai-sdk.contract.js';
 import { langchain } from './suites/langchain.contract.js';
+import { langchainPython } from './suites/langchain-python.contract.js';
 import { openaiHelpers } from './suites/openai-helpers.contract.js';
 import { openaiPython } from './suites/openai-python.contract.js';
 import { startEmbedded } from './topology/embedded.js';
@@ -32,4 +33,5 @@ describe.each([
   openaiPython(running);
   aiSdk(running);
   langchain(running);
+  langchainPython(running);
 });

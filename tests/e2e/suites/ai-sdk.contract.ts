@@ -5,7 +5,12 @@ import { generateText, isStepCount, streamText, tool } from 'ai';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { Agent } from '../clients/agent.js';
-import { STORED_TOOL_LOOP, TOOL_LOOP, conversationOf, toolResult } from '../clients/tool-loop.js';
+import {
+  STORED_TOOL_LOOP,
+  TOOL_LOOP,
+  conversationOf,
+  toolResult,
+} from '../clients/conversations.js';
 import type { GetServer } from '../topology/server.js';
 
 /** Vercel's AI SDK, which resends the whole conversation at each step, against the strict model. */

@@ -5,7 +5,14 @@ import { ChatOpenAI } from '@langchain/openai';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { Agent } from '../clients/agent.js';
-import { STORED_TOOL_LOOP, TOOL_LOOP, conversationOf, toolResult } from '../clients/tool-loop.js';
+import {
+  STORED_TALK,
+  STORED_TOOL_LOOP,
+  TALK,
+  TOOL_LOOP,
+  conversationOf,
+  toolResult,
+} from '../clients/conversations.js';
 import type { GetServer } from '../topology/server.js';
 
 /** LangChain, which resends the whole conversation, and writes "" where null was. */
@@ -68,16 +75,12 @@ export function langchain(server: GetServer): void {
     it.for(ways)('has a conversation of several turns by %s', async ([, ask]) => {
       const agent = new Agent(server().url);
       const model = chat(agent);
-      const said: BaseMessage[] = [new SystemMessage('Be brief.')];
-      for (const question of ['One.', 'Two.', 'Three.']) {
+      const said: BaseMessage[] = [new SystemMessage(TALK.system)];
+      for (const question of TALK.questions) {
         said.push(new HumanMessage(question));
         said.push(await ask(model, said));
       }
-      expect(await conversationOf(agent)).toEqual([
-        ...['user: One.', 'assistant: I was sent 2 messages.'],
-        ...['user: Two.', 'assistant: I was sent 4 messages.'],
-        ...['user: Three.', 'assistant: I was sent 6 messages.'],
-      ]);
+      expect(await conversationOf(agent)).toEqual(STORED_TALK);
     });
   });
 }

@@ -4,7 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { Agent } from '../clients/agent.js';
 import { openaiFor } from '../clients/openai.js';
-import { STORED_TOOL_LOOP, TOOL_LOOP, conversationOf, toolResult } from '../clients/tool-loop.js';
+import {
+  STORED_TOOL_LOOP,
+  TOOL_LOOP,
+  conversationOf,
+  toolResult,
+} from '../clients/conversations.js';
 import type { GetServer } from '../topology/server.js';
 
 /** OpenAI's own client with what it does by itself, against the strict model. */

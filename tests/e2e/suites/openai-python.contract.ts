@@ -4,7 +4,7 @@ import { SbpResponse } from '#libs/protocol';
 import { Agent, request } from '../clients/agent.js';
 import { INSTALL_MS, PythonClients } from '../clients/python.js';
 import type { SessionKey } from '../clients/surface.js';
-import { STORED_TOOL_LOOP, TOOL_LOOP, conversationOf } from '../clients/tool-loop.js';
+import { STORED_TOOL_LOOP, TOOL_LOOP, conversationOf } from '../clients/conversations.js';
 import { eventually } from '../clients/waiting.js';
 import type { GetServer } from '../topology/server.js';
 

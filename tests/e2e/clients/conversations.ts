@@ -30,6 +30,15 @@ export const STORED_TOOL_LOOP = [
   `assistant: ${TOOL_LOOP.farewell}`,
 ];
 
+/** A conversation without tools, below an instruction that is sent each time. */
+export const TALK = { system: 'Be brief.', questions: ['One.', 'Two.', 'Three.'] };
+
+/** What the session must hold of it: instructions stand apart. */
+export const STORED_TALK = TALK.questions.flatMap((question, at) => [
+  `user: ${question}`,
+  `assistant: I was sent ${2 * at + 2} messages.`,
+]);
+
 /** The conversation of an agent's live session, a line for each message. */
 export async function conversationOf(agent: Agent): Promise<readonly string[]> {
   const { json } = await agent.post({ model: 'strict', messages: [], sbp: {} });
