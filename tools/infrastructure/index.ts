@@ -1,3 +1,4 @@
+export { findChromium } from './chromium.js';
 export { freePort } from './free-port.js';
 export { startKafka } from './kafka.js';
 export type { KafkaCluster, KafkaOptions } from './kafka.js';
