@@ -40,7 +40,7 @@ def plain(client: openai.OpenAI, content: str) -> dict[str, Any]:
 
 
 def streamed(client: openai.OpenAI, content: str) -> dict[str, Any]:
-    """A streamed answer, read chunk by chunk."""
+    """A streamed answer, read as most do it: each chunk has a choice."""
     text, sbp = "", None
     with client.chat.completions.create(
         model="strict",
@@ -49,8 +49,7 @@ def streamed(client: openai.OpenAI, content: str) -> dict[str, Any]:
         stream=True,
     ) as stream:
         for chunk in stream:
-            if chunk.choices:
-                text += chunk.choices[0].delta.content or ""
+            text += chunk.choices[0].delta.content or ""
             sbp = (chunk.model_extra or {}).get("sbp", sbp)
         headers = stream.response.headers
     return {

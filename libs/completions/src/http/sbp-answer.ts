@@ -1,4 +1,4 @@
-import type { JsonObject, LogEventOf, SbpResponse } from '#libs/protocol';
+import type { LogEventOf, SbpResponse } from '#libs/protocol';
 import type { SessionHeaders } from './caller.js';
 import type { TurnAttempt } from '../turn/turn-attempt.js';
 
@@ -24,8 +24,18 @@ export function sbpAnswer(
   };
 }
 
-/** The chunk that brings `sbp` to a stream's client: after the model's own, before `[DONE]`. */
-export function sbpChunk(last: JsonObject, sbp: SbpResponse): string {
-  const { id, object, created, model } = last;
-  return JSON.stringify({ id, object, created, model, choices: [], sbp });
+/**
+ * The end of a stream with `sbp` in its last chunk that has a `finish_reason`. A chunk of its own
+ * would have no choices, and many clients read `choices[0]` of every chunk.
+ */
+export function withSbp(held: readonly string[], sbp: SbpResponse): readonly string[] {
+  const chunks = held.map((data) => JSON.parse(data) as ChunkEnd);
+  const at = chunks.findLastIndex(({ choices }) =>
+    choices?.some(({ finish_reason: reason }) => typeof reason === 'string' && reason !== ''),
+  );
+  return held.map((data, index) => (index === at ? JSON.stringify({ ...chunks[at], sbp }) : data));
+}
+
+interface ChunkEnd {
+  readonly choices?: readonly { readonly finish_reason?: unknown }[];
 }

@@ -6,7 +6,7 @@ import type { TurnAttempt } from '../turn/turn-attempt.js';
 import { TurnEvents } from '../turn/turn-events.js';
 import type { RunReader, TurnOutcome } from '../turn/turn-runner.js';
 import type { Caller, SessionHeaders } from './caller.js';
-import { sbpAnswer, sbpChunk } from './sbp-answer.js';
+import { sbpAnswer, withSbp } from './sbp-answer.js';
 
 /** The HTTP caller who asked for a turn. */
 export interface Audience {
@@ -88,8 +88,7 @@ async function complete(
 ): Promise<boolean> {
   const sbp = sbpAnswer(attempt, session, event);
   if (answer.type === 'json') return caller.answer(head, session, { ...answer.body, sbp });
-  for (const data of answer.held) caller.chunk(data, place);
-  caller.chunk(sbpChunk(answer.last, sbp), place);
+  for (const data of withSbp(answer.held, sbp)) caller.chunk(data, place);
   return caller.done();
 }
 

@@ -93,7 +93,6 @@ describe('a streamed answer', () => {
     const after = chunk(null, { note: 'later' });
     const answer = expectStream(await read(sse(text('Hi'), finish(), after, '[DONE]')));
     expect(answer.held).toEqual([finish(), after]);
-    expect(answer.last).toEqual(JSON.parse(after));
     expect(told).toHaveLength(3);
   });
 

@@ -27,8 +27,6 @@ export type ModelAnswer =
        * committed [A2].
        */
       readonly held: readonly string[];
-      /** The last chunk, as a model for one more. */
-      readonly last: JsonObject;
       readonly output: TurnOutput;
     };
 
@@ -106,13 +104,11 @@ export class ModelAnswerReader {
     listener.begin();
     const answer = new CompletionAccumulator();
     const held: string[] = [];
-    let last: JsonObject = {};
     let finished = false;
     let firstTextAt: number | null = null;
     for await (const event of readSseEvents(head.body)) {
       if (event.data === '[DONE]') break;
       const chunk = parseChunk(event.data);
-      last = chunk;
       const accepted = answer.accept(chunk);
       if (accepted.delta !== '') firstTextAt ??= performance.now();
       listener.delta(accepted.delta);
@@ -135,7 +131,7 @@ export class ModelAnswerReader {
     const said = { message: answer.message(), alternatives: answer.alternatives() };
     const completion = { ...said, usage, model, id, finishReason };
     const output = this.output(completion, asked, timesOf(calledAt, firstTextAt));
-    return { type: 'stream', held, last, output };
+    return { type: 'stream', held, output };
   }
 
   private output(

@@ -27,7 +27,8 @@ export class TestCaller implements Caller {
       readonly sbp?: object;
     };
     const isLast = choices.some((choice) => choice.finish_reason !== null);
-    this.seen.push(sbp !== undefined ? 'sbp' : isLast ? 'finish' : 'chunk');
+    this.seen.push(isLast ? 'finish' : 'chunk');
+    if (sbp !== undefined) this.seen.push('sbp');
   }
 
   done(): Promise<boolean> {
