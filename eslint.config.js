@@ -16,10 +16,7 @@ const DELAYS = [
 ].map((selector) => ({ selector, message: DELAY }));
 
 export default tseslint.config(
-  // The two examples are of clients that are no dependencies of this project.
-  {
-    ignores: ['dist/', 'node_modules/', '.data/', 'examples/ai-sdk.ts', 'examples/langchain.ts'],
-  },
+  { ignores: ['dist/', 'node_modules/', '.data/'] },
   eslint.configs.recommended,
   {
     files: ['**/*.ts'],

@@ -16,7 +16,7 @@ const first = await generateText({
   prompt: 'My name is Ada.',
   providerOptions: { statebridge: { sbp: { force_new_session: true } } },
 });
-const session_id = first.response.headers?.['x-sbp-session-id'] ?? null;
+const session_id = first.finalStep.response.headers?.['x-sbp-session-id'] ?? null;
 // #endregion
 console.log(first.text);
 

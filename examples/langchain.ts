@@ -26,5 +26,5 @@ const first = await chat({ force_new_session: true }).invoke('My name is Ada.');
 console.log(first.content);
 
 const stream = await chat({ session_id }).stream('What is my name?');
-for await (const chunk of stream) process.stdout.write(String(chunk.content));
+for await (const chunk of stream) process.stdout.write(chunk.text);
 console.log();

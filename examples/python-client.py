@@ -26,6 +26,5 @@ stream = client.chat.completions.create(
     stream=True,
 )
 for chunk in stream:
-    if chunk.choices:
-        print(chunk.choices[0].delta.content or "", end="", flush=True)
+    print(chunk.choices[0].delta.content or "", end="", flush=True)
 print()

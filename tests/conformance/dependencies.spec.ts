@@ -27,6 +27,11 @@ describe('docs/dependencies.md', () => {
     expect(documented(heading)).toEqual(Object.keys(packages).sort());
   });
 
+  it('names under Python exactly what the requirements ask for', () => {
+    const asked = textOf('tests/e2e/python/requirements.in').trim().split('\n');
+    expect(documented('Python')).toEqual(asked.map((line) => line.split('==')[0]));
+  });
+
   it('gives each runtime dependency the licence that its package states', () => {
     const text = textOf('docs/dependencies.md');
     const wrong = Object.keys(manifest.dependencies).filter((name) => {

@@ -11,6 +11,8 @@ import { startServices } from './topology/stack.js';
 const user = (content: Message['content']): Message => ({ role: 'user', content });
 const tool = (tool_call_id: string): Message => ({ role: 'tool', tool_call_id, content: 'done' });
 
+const tools = ['a', 'b', 'c', 'd'].map((name) => ({ type: 'function', function: { name } }));
+
 const Answer = z.object({
   choices: z.tuple([z.object({ message: z.looseObject({ role: z.literal('assistant') }) })]),
   sbp: SbpResponse,
@@ -33,7 +35,7 @@ describe.each([
   });
 
   const send = (agent: Agent, messages: readonly Message[], sbp: object = {}) =>
-    agent.post({ model: 'strict', messages, sbp });
+    agent.post({ model: 'strict', messages, tools, sbp });
 
   /** One turn that the model takes; gives its answer, as the client keeps it. */
   async function turn(agent: Agent, messages: readonly Message[], sbp: object = {}) {
@@ -109,7 +111,9 @@ describe.each([
     expect(model.asked).toHaveLength(3);
     expect(await stored(agent, session)).toHaveLength(4);
     await turn(agent, [...start, user('Another two.')]);
-    expect(model.asked).toEqual([...start, user('Another two.')]);
+    expect(model.asked.map(({ content }) => content)).toEqual([
+      ...['One.', first.answer.content, 'Another two.'],
+    ]);
     expect(await stored(agent, session)).toEqual([
       ...['One.', first.answer.content, 'Another two.', 'I was sent 3 messages.'],
     ]);

@@ -6,6 +6,7 @@ import type { SupervisedProcess } from '../../tools/supervise/index.js';
 import { guardFolder } from '../../tools/supervise/index.js';
 import { Agent } from './clients/agent.js';
 import { BreakingRelay } from './clients/breaking-relay.js';
+import { INSTALL_MS, PythonClients } from './clients/python.js';
 import { RunningProgram } from './clients/running-program.js';
 import { embeddedProgram } from './topology/embedded.js';
 
@@ -14,15 +15,17 @@ const README = path.resolve(import.meta.dirname, '../../examples/README.md');
 let lines: readonly string[];
 let dataDir: string;
 let program: SupervisedProcess;
+let python: PythonClients;
 
 beforeAll(async () => {
   const text = await readFile(README, 'utf8');
-  lines = text.split('\n').filter((line) => line.startsWith('npx node examples/'));
+  lines = text.split('\n').filter((line) => /^(npx node|python3) examples\//.test(line));
   dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-examples-'));
   guardFolder(dataDir);
   program = embeddedProgram(dataDir);
   await program.start();
-});
+  python = await PythonClients.install();
+}, INSTALL_MS);
 
 afterAll(async () => {
   await program.stop();
@@ -39,7 +42,10 @@ interface Place {
 function run(file: string, { url = program.url, id = '', token = '' }: Place = {}): RunningProgram {
   const line = lines.find((each) => each.includes(`/${file}`));
   if (line === undefined) throw new Error(`the README does not run ${file}`);
-  return new RunningProgram(line.replace('ID', id).replace('TOKEN', token), { SBP_URL: url });
+  return new RunningProgram(line.replace('ID', id).replace('TOKEN', token), {
+    SBP_URL: url,
+    PATH: `${python.bin}:${process.env['PATH'] ?? ''}`,
+  });
 }
 
 /** A session with one turn, by an agent of its own. */
@@ -56,8 +62,21 @@ describe('the examples', () => {
       'surface.ts',
       'reconnect.ts',
       'export.ts',
+      'ai-sdk.ts',
+      'langchain.ts',
+      'python-client.py',
     ]);
   });
+
+  it.each(['ai-sdk.ts', 'langchain.ts', 'python-client.py'])(
+    '%s has a session of two turns',
+    async (file) => {
+      await using client = run(file);
+      const [first, second] = (await client.end()).trim().split('\n');
+      expect(first).toContain('“My name is Ada.”');
+      expect(second).toContain('You sent 3 messages; the last of yours begins: “What is my name?”');
+    },
+  );
 
   it('openai-client.ts has a session of two turns, and tells its id and token', async () => {
     await using client = run('openai-client.ts');

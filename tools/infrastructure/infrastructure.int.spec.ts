@@ -1,10 +1,18 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
 import { Client } from 'pg';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createDatabase, startKafka, startPostgres } from './index.js';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import {
+  MissingProgramError,
+  createDatabase,
+  pythonWith,
+  startKafka,
+  startPostgres,
+} from './index.js';
 
 let dataDir: string;
 const cleanups: (() => Promise<void>)[] = [];
@@ -14,6 +22,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  vi.unstubAllEnvs();
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
   await rm(dataDir, { recursive: true, force: true });
 });
@@ -125,4 +134,28 @@ describe('Postgres', () => {
     expect(abandoned.process.child).toBeUndefined();
     expect(await query(next.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
+});
+
+describe('Python', () => {
+  const REQUIREMENTS = path.resolve(import.meta.dirname, '../../tests/e2e/python/requirements.txt');
+
+  it.each([
+    ['that is missing', null, 'there is no python3'],
+    ['that is too old', 'echo 9 /usr/bin/python3 3.9.2', 'found 9 /usr/bin/python3 3.9.2'],
+    ['without venv', 'case "$2" in *venv*) exit 1;; *) echo 11;; esac', 'its python3 has none'],
+  ])('%s is named, with what to install', async (_case, script, found) => {
+    const file = path.join(dataDir, 'python3');
+    if (script !== null) await writeFile(file, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    vi.stubEnv('PATH', dataDir);
+    const asked = pythonWith(REQUIREMENTS, () => undefined);
+    await expect(asked).rejects.toBeInstanceOf(MissingProgramError);
+    await expect(asked).rejects.toThrow(found);
+    await expect(asked).rejects.toThrow('apt-get install python3-venv');
+  });
+
+  it('has the packages that were asked for', async () => {
+    const python = await pythonWith(REQUIREMENTS, () => undefined);
+    const { stdout } = await promisify(execFile)(python, ['-c', 'import openai; print("here")']);
+    expect(stdout).toBe('here\n');
+  }, 600_000);
 });

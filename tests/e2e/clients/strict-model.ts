@@ -1,17 +1,34 @@
 import { once } from 'node:events';
-import type { Server as HttpServer } from 'node:http';
+import type { Server as HttpServer, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { Message } from '#libs/protocol';
+import type { StrictRequest } from './strict-answer.js';
+import { completionOf, deedFor, streamOf } from './strict-answer.js';
 
 /** What a user says to be refused, as an image that the model cannot read. */
 export const UNREADABLE = [{ type: 'image_url', image_url: { url: 'data:unreadable' } }];
 
+/** The fields of a request that the clients of these tests send. */
+const KNOWN_FIELDS = [
+  'messages',
+  'model',
+  'n',
+  'parallel_tool_calls',
+  'response_format',
+  'stream',
+  'stream_options',
+  'temperature',
+  'tool_choice',
+  'tools',
+];
+
 /**
  * A model that takes only what OpenAI's takes: 400 for tool calls that are not all answered by the
- * messages behind them, for answers to no call, and for an image that it cannot read. `call: a b`
- * makes it call the tools `a` and `b`; else it says how many messages it was sent.
+ * messages behind them, for answers to no call, for an image that it cannot read, for fields that
+ * it does not know, and for a schema that leaves fields open. What it does with the rest is in the
+ * last user message: see `deedFor`.
  */
 export class StrictModel {
   /** What it was sent last, accepted or not. */
@@ -21,14 +38,7 @@ export class StrictModel {
 
   static async start(): Promise<StrictModel> {
     const server = createServer((request, response) => {
-      void text(request).then((body) => {
-        const { messages } = JSON.parse(body) as { readonly messages: readonly Message[] };
-        model.asked = messages;
-        const problem = problemOf(messages);
-        response.writeHead(problem === null ? 200 : 400, { 'content-type': 'application/json' });
-        const answer = problem === null ? completion(messages) : { error: { message: problem } };
-        response.end(JSON.stringify(answer));
-      });
+      void text(request).then((body) => model.answer(JSON.parse(body) as StrictRequest, response));
     });
     const model = new StrictModel(server);
     server.listen(0, '127.0.0.1');
@@ -45,6 +55,54 @@ export class StrictModel {
     this.server.closeAllConnections();
     await once(this.server, 'close');
   }
+
+  private answer(request: StrictRequest, response: ServerResponse): void {
+    this.asked = request.messages;
+    const problem = problemWith(request) ?? problemOf(request.messages);
+    if (problem !== null) {
+      refuse(response, 400, problem);
+      return;
+    }
+    const deed = deedFor(request);
+    switch (deed.type) {
+      case 'refuse':
+        refuse(response, deed.status, deed.message);
+        return;
+      case 'break':
+        response.destroy();
+        return;
+      case 'never':
+        return;
+      case 'say':
+      case 'call':
+        if (request.stream === true) {
+          response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
+          response.end(streamOf(deed, request.stream_options?.include_usage === true));
+        } else {
+          send(response, 200, completionOf(deed));
+        }
+    }
+  }
+}
+
+function send(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+}
+
+function refuse(response: ServerResponse, status: number, message: string): void {
+  const error = { message, type: 'invalid_request_error', param: null, code: null };
+  send(response, status, { error });
+}
+
+function problemWith({ response_format, ...request }: StrictRequest): string | null {
+  const unknown = Object.keys(request).find((field) => !KNOWN_FIELDS.includes(field));
+  if (unknown !== undefined) return `Unrecognized request argument supplied: ${unknown}`;
+  const format = response_format?.json_schema;
+  if (format === undefined) return null;
+  if (format.name === undefined) return "Missing required parameter: 'json_schema.name'.";
+  return format.schema.additionalProperties === false
+    ? null
+    : "'additionalProperties' is required to be supplied and to be false.";
 }
 
 function problemOf(messages: readonly Message[]): string | null {
@@ -62,28 +120,4 @@ function problemOf(messages: readonly Message[]): string | null {
     missing = (message.tool_calls ?? []).map(({ id }) => id);
   }
   return missing.length > 0 ? 'Tool calls are not answered.' : null;
-}
-
-function completion(messages: readonly Message[]): object {
-  const last = messages.at(-1);
-  const said = last?.role === 'user' && typeof last.content === 'string' ? last.content : '';
-  const ids = said.startsWith('call: ') ? said.slice('call: '.length).split(' ') : [];
-  const calls = ids.map((id) => ({
-    id,
-    type: 'function',
-    function: { name: id, arguments: '{}' },
-  }));
-  const message =
-    ids.length > 0
-      ? { role: 'assistant', content: null, tool_calls: calls }
-      : { role: 'assistant', content: `I was sent ${messages.length} messages.` };
-  const finish_reason = ids.length > 0 ? 'tool_calls' : 'stop';
-  return {
-    id: 'chatcmpl-1',
-    object: 'chat.completion',
-    created: 1,
-    model: 'strict',
-    choices: [{ index: 0, message, finish_reason }],
-    usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
-  };
 }

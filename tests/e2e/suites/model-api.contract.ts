@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createOpenAI } from '@ai-sdk/openai';
+import { generateText } from 'ai';
 import OpenAI, { toFile } from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Failure } from '../clients/bodies.js';
@@ -91,6 +93,24 @@ export function describeModelApi(
         [1, 0.5],
         [3, 0.5],
       ]);
+    });
+
+    // [SBP-L1-50]
+    it('answers the AI SDK, whose provider of OpenAI asks /responses by default', async () => {
+      const content = [{ type: 'output_text', text: 'Hello yourself.', annotations: [] }];
+      const output = [{ type: 'message', role: 'assistant', id: 'msg_1', content }];
+      const usage = { input_tokens: 1, output_tokens: 2 };
+      const answer = { id: 'resp_1', created_at: 1, model: 'gpt-4o', output, usage };
+      upstream.answers.set('/api/v1/responses', json(answer));
+      const model = createOpenAI({ baseURL: `${url}/v1`, apiKey: 'sk-of-the-caller' })('gpt-4o');
+      const { text } = await generateText({ model, prompt: 'Hello.', maxRetries: 0 });
+      expect(text).toBe('Hello yourself.');
+      const { headers, body } = upstream.last('/api/v1/responses') ?? {};
+      expect(headers).toMatchObject({ authorization: `Bearer ${UPSTREAM_KEY}` });
+      expect(JSON.parse(String(body))).toEqual({
+        model: 'gpt-4o',
+        input: [{ role: 'user', content: [{ type: 'input_text', text: 'Hello.' }] }],
+      });
     });
 
     // [SBP-L1-50]

@@ -5,9 +5,12 @@ import type {
   ChatCompletionCreateParamsStreaming,
 } from 'openai/resources';
 import { describe, expect, it } from 'vitest';
-import { Agent, saidIn, steered } from '../clients/agent.js';
+import type { Headings } from '../clients/agent.js';
+import { Agent, request, saidIn, steered } from '../clients/agent.js';
 import { Chunk, Completion, textOf } from '../clients/bodies.js';
+import { openaiFor } from '../clients/openai.js';
 import { worthlessTokens } from '../clients/tokens.js';
+import { eventually } from '../clients/waiting.js';
 import type { GetServer } from '../topology/server.js';
 
 const asking = (content: string) => ({
@@ -28,17 +31,9 @@ const streamed = (content: string, more: object = {}): ChatCompletionCreateParam
 
 export function openaiClient(server: GetServer): void {
   /** The client as its users make it, and the agent that it speaks for. */
-  function client(headers: Readonly<Record<string, string>> = {}) {
-    const { url } = server();
-    const agent = new Agent(url);
-    const defaultHeaders = { 'X-Agent-ID': agent.id, ...headers };
-    const openai = new OpenAI({
-      baseURL: `${url}/v1`,
-      apiKey: 'sk-of-nobody',
-      defaultHeaders,
-      maxRetries: 0,
-    });
-    return { agent, completions: openai.chat.completions };
+  function client(headers: Headings = {}) {
+    const agent = new Agent(server().url);
+    return { agent, completions: openaiFor(agent, headers).chat.completions };
   }
 
   async function fault(promise: PromiseLike<unknown>): Promise<unknown> {
@@ -137,10 +132,10 @@ export function openaiClient(server: GetServer): void {
         sbp,
       };
       const { demo } = Completion.parse(await client().completions.create(plain('Hello.', more)));
-      expect(demo.fields).toEqual(
+      expect(demo?.fields).toEqual(
         expect.arrayContaining(['temperature', 'top_p', 'metadata', 'provider_option']) as unknown,
       );
-      expect(demo.fields).not.toContain('sbp');
+      expect(demo?.fields).not.toContain('sbp');
     });
 
     it('gets several choices', async () => {
@@ -220,6 +215,20 @@ export function openaiClient(server: GetServer): void {
       const refused = await failing('refuse');
       expect(refused).toBeInstanceOf(OpenAI.InternalServerError);
       expect(refused).toMatchObject({ status: 503, code: 'SBP_UPSTREAM_UNAVAILABLE' });
+    });
+
+    // [SBP-ERR-06] [SBP-L1-70]
+    it('throws the right exception where its turn is cancelled', async () => {
+      const { agent, completions } = client();
+      const { sbp } = await agent.turn('Hello.');
+      const asking = fault(completions.create(plain(steered('ttft=60000', 'Go on.'), { sbp: {} })));
+      await eventually(async () => {
+        expect((await agent.session(sbp.session_id)).turn_in_flight).not.toBeNull();
+      });
+      await request(`${agent.url}/v1/sbp/sessions/${sbp.session_id}/cancel`, { method: 'POST' });
+      const error = await asking;
+      expect(error).toBeInstanceOf(OpenAI.ConflictError);
+      expect(error).toMatchObject({ status: 409, code: 'SBP_TURN_CANCELLED' });
     });
 
     it('throws in the middle of a stream that breaks off', async () => {

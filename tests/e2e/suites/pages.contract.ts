@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ROUTES } from '#libs/protocol';
 import { Agent, request } from '../clients/agent.js';
 import { Chunk, Completion } from '../clients/bodies.js';
+import { openaiFor } from '../clients/openai.js';
 import { pageFetch, preflight } from '../clients/page.js';
 import type { GetServer } from '../topology/server.js';
 
@@ -23,16 +24,8 @@ const SENT = [
 export function pages(server: GetServer): void {
   /** The official client in a page, and the agent that it speaks for. */
   function client(origin: string) {
-    const { url } = server();
-    const agent = new Agent(url);
-    const openai = new OpenAI({
-      baseURL: `${url}/v1`,
-      apiKey: 'sk-of-nobody',
-      defaultHeaders: { 'X-Agent-ID': agent.id },
-      maxRetries: 0,
-      fetch: pageFetch(origin),
-    });
-    return { agent, openai };
+    const agent = new Agent(server().url);
+    return { agent, openai: openaiFor(agent, {}, { fetch: pageFetch(origin) }) };
   }
   const asking = { model: 'm', messages: [{ role: 'user' as const, content: 'Hello.' }], sbp: {} };
 

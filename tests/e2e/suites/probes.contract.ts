@@ -3,6 +3,7 @@ import OpenAI from 'openai';
 import { describe, expect, it } from 'vitest';
 import { SbpProbe } from '#libs/protocol';
 import { Agent, saidIn, steered } from '../clients/agent.js';
+import { openaiFor } from '../clients/openai.js';
 import { Surface } from '../clients/surface.js';
 import { worthlessTokens } from '../clients/tokens.js';
 import type { GetServer } from '../topology/server.js';
@@ -122,12 +123,7 @@ export function probes(server: GetServer): void {
     // [SBP-L1-57]
     it('of the official client needs no choices, and throws where there is nothing', async () => {
       const agent = new Agent(server().url);
-      const openai = new OpenAI({
-        baseURL: `${server().url}/v1`,
-        apiKey: 'sk-of-nobody',
-        defaultHeaders: { 'X-Agent-ID': agent.id },
-        maxRetries: 0,
-      });
+      const openai = openaiFor(agent);
       const probe = { ...EMPTY, sbp: {} };
       await expect(openai.chat.completions.create(probe)).rejects.toBeInstanceOf(
         OpenAI.NotFoundError,

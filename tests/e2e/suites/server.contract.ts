@@ -3,6 +3,7 @@ import type { GetServer, Server } from '../topology/server.js';
 import { acknowledgements } from './acknowledgements.contract.js';
 import { attaching } from './attaching.contract.js';
 import { badRequests } from './bad-requests.contract.js';
+import { browser } from './browser.contract.js';
 import { exporting } from './exporting.contract.js';
 import { frameRules } from './frame-rules.contract.js';
 import { gettingStarted } from './getting-started.contract.js';
@@ -61,6 +62,7 @@ export function describeServer(topology: string, start: () => Promise<Server>): 
     readingOn(running);
     healthAndOrigins(running);
     pages(running);
+    browser(running);
     probes(running);
   });
 }

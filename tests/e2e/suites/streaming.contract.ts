@@ -10,7 +10,7 @@ const finishes = ({ choices }: Chunk): boolean =>
 export function streaming(server: GetServer): void {
   describe('§3 streaming', () => {
     // [SBP-L1-30] [SBP-L1-32]
-    it('the head names the session; the sbp chunk comes after all of the model, before [DONE]', async () => {
+    it('the head names the session; the chunk with finish_reason brings sbp, and none comes alone', async () => {
       const agent = new Agent(server().url);
       const stream = await (await agent.stream('Hello.')).whole();
       expect(stream.headers.get('content-type')).toMatch(/^text\/event-stream/);
@@ -19,12 +19,10 @@ export function streaming(server: GetServer): void {
       expect(stream.events.at(-1)?.data).toBe('[DONE]');
       const { chunks } = stream;
       const last = chunks.at(-1);
-      expect(last).toMatchObject({
-        choices: [],
-        sbp: { step_count: 1, model_routed_to: 'gpt-4o' },
-      });
+      expect(last?.sbp).toMatchObject({ step_count: 1, model_routed_to: 'gpt-4o' });
       expect(chunks.filter(({ sbp }) => sbp !== undefined)).toEqual([last]);
-      expect(chunks.filter(finishes)).toEqual([chunks.at(-2)]);
+      expect(chunks.filter(finishes)).toEqual([last]);
+      expect(chunks.filter(({ choices }) => choices.length !== 1)).toEqual([]);
       expect(last?.sbp?.session_id).toBe(stream.headers.get('x-sbp-session-id'));
       expect(last?.sbp?.session_token).toBe(stream.headers.get('x-session-token'));
       const messages = saidIn(await agent.messages(last?.sbp?.session_id ?? ''));
@@ -37,19 +35,19 @@ export function streaming(server: GetServer): void {
       expect(stream.chunks.filter((chunk) => 'usage' in chunk)).toEqual([]);
     });
 
-    // [SBP-L1-34]
-    it('usage is told where the client asked, before the sbp chunk', async () => {
+    // [SBP-L1-32] [SBP-L1-34]
+    it('usage is told where the client asked, behind sbp', async () => {
       const asked = { stream_options: { include_usage: true } };
       const stream = await (await new Agent(server().url).stream('Hello.', {}, asked)).whole();
-      const [finish, usage, sbp] = stream.chunks.slice(-3);
+      const [finish, usage] = stream.chunks.slice(-2);
       expect(finish?.choices[0]?.finish_reason).toBe('stop');
+      expect(finish).toMatchObject({ sbp: { step_count: 1 } });
       expect(usage).toMatchObject({
         choices: [],
         usage: { prompt_tokens: 1, completion_tokens: 30 },
       });
-      expect(sbp).toMatchObject({ choices: [], sbp: { step_count: 1 } });
-      expect(stream.chunks.slice(0, -2).map((chunk) => chunk.usage)).toEqual(
-        stream.chunks.slice(0, -2).map(() => null),
+      expect(stream.chunks.slice(0, -1).map((chunk) => chunk.usage)).toEqual(
+        stream.chunks.slice(0, -1).map(() => null),
       );
     });
 

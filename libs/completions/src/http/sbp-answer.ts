@@ -1,4 +1,4 @@
-import type { JsonObject, LogEventOf, SbpResponse } from '#libs/protocol';
+import type { LogEventOf, SbpResponse } from '#libs/protocol';
 import type { SessionHeaders } from './caller.js';
 import type { TurnAttempt } from '../turn/turn-attempt.js';
 
@@ -25,18 +25,17 @@ export function sbpAnswer(
 }
 
 /**
- * The last chunks of a stream, with `sbp` in the last one that has a `finish_reason`: a chunk of
- * its own would have no choice, and common clients break on that.
+ * The end of a stream with `sbp` in its last chunk that has a `finish_reason`. A chunk of its own
+ * would have no choices, and many clients read `choices[0]` of every chunk.
  */
-export function withSbp(chunks: readonly string[], sbp: SbpResponse): readonly string[] {
-  const parsed = chunks.map((data) => JSON.parse(data) as JsonObject);
-  const at = parsed.findLastIndex(hasFinished);
-  return chunks.map((data, index) =>
-    index === at ? JSON.stringify({ ...parsed[index], sbp }) : data,
+export function withSbp(held: readonly string[], sbp: SbpResponse): readonly string[] {
+  const chunks = held.map((data) => JSON.parse(data) as ChunkEnd);
+  const at = chunks.findLastIndex(({ choices }) =>
+    choices?.some(({ finish_reason: reason }) => typeof reason === 'string' && reason !== ''),
   );
+  return held.map((data, index) => (index === at ? JSON.stringify({ ...chunks[at], sbp }) : data));
 }
 
-function hasFinished({ choices }: JsonObject): boolean {
-  if (!Array.isArray(choices)) return false;
-  return choices.some((choice: JsonObject) => (choice['finish_reason'] ?? null) !== null);
+interface ChunkEnd {
+  readonly choices?: readonly { readonly finish_reason?: unknown }[];
 }

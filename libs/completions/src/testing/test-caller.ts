@@ -46,7 +46,8 @@ export class TestCaller implements Caller {
     };
     this.text += choices[0]?.delta?.content ?? '';
     const isLast = choices.some((choice) => choice.finish_reason !== null);
-    this.seen.push(sbp !== undefined ? 'sbp' : isLast ? 'finish' : 'chunk');
+    this.seen.push(isLast ? 'finish' : 'chunk');
+    if (sbp !== undefined) this.seen.push('sbp');
   }
 
   done(): Promise<boolean> {
