@@ -38,11 +38,16 @@ export function usageChunk(head: ChunkHead, { usage }: TurnRecord): JsonObject {
 
 /** A whole answer. */
 export function wholeCompletion(turn: TurnRecord, sbp: SbpResponse): JsonObject {
-  const message = { ...answerOf(turn), role: 'assistant', content: contentOf(turn) };
+  const message = {
+    refusal: null,
+    ...answerOf(turn),
+    role: 'assistant',
+    content: contentOf(turn),
+  };
   return {
     ...idOf(turn),
     object: 'chat.completion',
-    choices: [{ index: 0, message, finish_reason: finishReason(turn) }],
+    choices: [{ index: 0, message, logprobs: null, finish_reason: finishReason(turn) }],
     ...(turn.usage === null ? {} : { usage: turn.usage }),
     sbp,
   };
