@@ -62,10 +62,18 @@ describe('the examples', () => {
       'surface.ts',
       'reconnect.ts',
       'export.ts',
+      'background.ts',
       'ai-sdk.ts',
       'langchain.ts',
       'python-client.py',
     ]);
+  });
+
+  it('background.ts posts a turn, leaves it, and reads what came of it', async () => {
+    await using client = run('background.ts');
+    const [posted, ended] = (await client.end()).trim().split('\n');
+    expect(posted).toMatch(/^The turn [-0-9a-f]{36} is in the log\.$/);
+    expect(ended).toMatch(/^completed: .*Compare three routes/);
   });
 
   it.each(['ai-sdk.ts', 'langchain.ts', 'python-client.py'])(

@@ -60,7 +60,7 @@ function clientOf(agent: Agent, { url }: ServiceProcess): { client: OpenAI; trie
     defaultHeaders: { 'X-Agent-ID': agent.id },
     fetch: (input, init) => {
       tries += 1;
-      const address = String(input);
+      const address = input instanceof Request ? input.url : input.toString();
       return fetch(tries === 1 ? address.replace(stack.url, url) : address, init);
     },
   });
