@@ -25,6 +25,7 @@ import { TurnQueue } from './queue/turn-queue.js';
 import { WaitingTurns } from './queue/waiting-turns.js';
 import { Repeats } from './repeats/repeats.js';
 import { TurnBurner } from './repeats/turn-burner.js';
+import { ContextWindow } from './model/context-window.js';
 import { ModelAnswerReader } from './model/model-answer.js';
 import { Shutdown } from './shutdown.js';
 import { Cancellation } from './turn/cancellation.js';
@@ -37,7 +38,7 @@ import { Verdict } from './turn/verdict.js';
 
 /**
  * Completions. From global modules it takes EventLog, SessionLog, Mailbox, ChatModel, ModelApi,
- * PriceList, SessionAccess, SessionTokens and the store's parts. Whoever holds the process's
+ * ContextTokens, PriceList, SessionAccess, SessionTokens and the store's parts. Whoever holds the process's
  * mailbox passes its messages to `CompletionsInbox`.
  */
 @Module({})
@@ -56,6 +57,7 @@ export class CompletionsModule {
         Admission,
         Cancellation,
         CompletionsInbox,
+        ContextWindow,
         Conversations,
         Interruption,
         JoinedAnswers,

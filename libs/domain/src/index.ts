@@ -7,6 +7,8 @@ export * from './evolve.js';
 export * from './surfaces/acknowledgement.js';
 export * from './surfaces/tether.js';
 export * from './transcript/message-bytes.js';
+export type { WindowTurn } from './transcript/context-window.js';
+export { firstSent } from './transcript/context-window.js';
 export { isAnswer } from './transcript/message-key.js';
 export { danglingCalls, usesTools } from './transcript/dangling-calls.js';
 export type { StoredTranscript, TurnOutcome, TurnView } from './transcript/stored-transcript.js';

@@ -14,6 +14,7 @@ export { serveDemoModel } from './demo/serve-demo-model.js';
 export { InvalidSetting } from './invalid-setting.js';
 export { OpenAiCompatibleModel } from './upstream/openai-compatible-model.js';
 export { DEFAULT_TIMEOUTS } from './upstream/upstream.js';
+export { ContextTokens, parseContextTokens } from './completion/context-tokens.js';
 export { parsePrices, PriceList } from './completion/prices.js';
 export type { Price } from './completion/prices.js';
 export { readSseEvents } from './completion/sse-events.js';

@@ -30,6 +30,6 @@ export { SessionReads } from './reads/session-reads.js';
 export type { TurnGlance, TurnRecord, TurnSummary, WaitingRecord } from './reads/session-reads.js';
 export { SurfaceReads } from './reads/surface-reads.js';
 export type { Glance, OwedTurn, SurfaceView } from './reads/surface-reads.js';
-export { Transcript, emptyTranscript, withCommas } from './reads/transcript.js';
+export { StoredTurn, Transcript, emptyTranscript, withCommas } from './reads/transcript.js';
 export { Transcripts, storedTranscript } from './reads/transcripts.js';
 export type { TranscriptAsOf, TranscriptEntry } from './reads/transcripts.js';

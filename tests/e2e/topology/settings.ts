@@ -19,6 +19,7 @@ export const SETTINGS = {
   SBP_LLM_HEADERS_TIMEOUT_MS: '',
   SBP_LLM_IDLE_TIMEOUT_MS: '',
   SBP_PRICES: '',
+  SBP_CONTEXT_TOKENS: '',
   SBP_TRACK: 'opt-in',
   SBP_IMPLICIT_SESSION: 'auto',
   SBP_ALLOWED_ORIGINS: 'https://allowed.example',

@@ -8,12 +8,14 @@ const LONG = 256 * 1024;
 /**
  * The body that goes to the model: the client's options untouched, the server's transcript. A
  * stream's usage is always asked for; who did not ask does not see it. Stored messages are sent as
- * the JSON that is stored, because making it anew would cost more with each turn [A11].
+ * the JSON that is stored, because making it anew would cost more with each turn [A11]. `from`: the
+ * first stored turn that is sent.
  */
 export function upstreamRequest(
   model: string,
   prompt: Prompt,
   options: JsonObject,
+  from = 0,
 ): Uint8Array | readonly Uint8Array[] {
   const usage =
     options['stream'] === true
@@ -28,7 +30,7 @@ export function upstreamRequest(
   const { system, transcript, keeps, messages } = prompt;
   const pieces = [
     Buffer.from(`${head.slice(0, -1)},"messages":[`),
-    ...withCommas([...system.map(json), ...transcript.sent(keeps, messages)]),
+    ...withCommas([...system.map(json), ...transcript.sent(keeps, messages, from)]),
     Buffer.from(']}'),
   ];
   // A long one is not copied: the stored piece of it goes out as it is kept.

@@ -7,6 +7,7 @@ import {
   DEFAULT_DEMO_OPTIONS,
   DemoModel,
   ModelApi,
+  ContextTokens,
   PriceList,
 } from '#libs/llm';
 import type { TestBackend } from '#libs/testing';
@@ -28,6 +29,7 @@ interface Replacement {
 export interface CompletionsSetup {
   readonly model: ChatModel;
   readonly options?: Partial<CompletionsOptions>;
+  readonly contextTokens?: Iterable<readonly [string, number]>;
   readonly replaced?: readonly Replacement[];
 }
 
@@ -49,6 +51,7 @@ export class TestCompletions {
           { provide: ChatModelPort, useValue: setup.model },
           { provide: ModelApi, useValue: new DemoModel(DEFAULT_DEMO_OPTIONS) },
           { provide: PriceList, useValue: new PriceList([]) },
+          { provide: ContextTokens, useValue: new ContextTokens(setup.contextTokens ?? []) },
         ),
         CompletionsModule.register(completions.options(setup.options)),
       ],

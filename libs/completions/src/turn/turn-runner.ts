@@ -4,12 +4,13 @@ import { ChatModel } from '#libs/llm';
 import type { LiveTurn } from '#libs/live';
 import { AttemptPlace, LiveTurns } from '#libs/live';
 import type { CallerPresence } from '#libs/protocol';
-import { SbpError } from '#libs/protocol';
+import { HEADERS, SbpError } from '#libs/protocol';
 import { Claims } from '#libs/store';
 import { within } from '#libs/timing';
 import { Injectable } from '@nestjs/common';
 import { SessionReleases } from '../claim/session-releases.js';
 import { CompletionsOptions } from '../completions-options.js';
+import { ContextWindow } from '../model/context-window.js';
 import type { ModelAnswer } from '../model/model-answer.js';
 import { ModelAnswerReader } from '../model/model-answer.js';
 import { modelUnavailable, mayHaveReached } from '../model/model-unavailable.js';
@@ -117,6 +118,7 @@ export class TurnRunner {
     private readonly claims: Claims,
     private readonly model: ChatModel,
     private readonly answers: ModelAnswerReader,
+    private readonly window: ContextWindow,
     private readonly live: LiveTurns,
     private readonly running: RunningTurns,
     private readonly options: CompletionsOptions,
@@ -150,7 +152,8 @@ export class TurnRunner {
     const { attempt, signal } = run;
     if (signal.reason instanceof TurnStopped) return this.broken(run, signal.reason);
     const { model, options } = attempt.request;
-    const body = upstreamRequest(model, attempt.prompt, options);
+    const { from, omitted } = this.window.fit(model, attempt.prompt, options);
+    const body = upstreamRequest(model, attempt.prompt, options, from);
     run.spent.asked(body);
     const calledAt = performance.now();
     const calling = settled(this.model.complete({ body, signal }));
@@ -162,7 +165,12 @@ export class TurnRunner {
         run.reader.started();
       }
     }
-    return this.read(run, await calling, calledAt);
+    const called = await calling;
+    const outcome = await this.read(run, telling(called, omitted), calledAt);
+    if (outcome.type === 'completed') {
+      this.window.learn(model, body, outcome.answer.output.usage);
+    }
+    return outcome;
   }
 
   private async appendStart(
@@ -351,6 +359,14 @@ export class TurnRunner {
   ): Promise<void> {
     await this.releases.release({ sessionId, turnId, epoch, head, answeredBy: null });
   }
+}
+
+/** The head of an answer says how many turns the model was not sent. */
+function telling(called: Settled<ModelResponse>, omitted: number): Settled<ModelResponse> {
+  if (called.type === 'rejected' || omitted === 0) return called;
+  const { headers, ...response } = called.value;
+  const told = { ...headers, [HEADERS.contextTurnsOmitted]: String(omitted) };
+  return { type: 'resolved', value: { ...response, headers: told } };
 }
 
 /** An error that is longer is told again by its status alone. */

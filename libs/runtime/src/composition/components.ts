@@ -4,7 +4,14 @@ import { Global, Inject, Module } from '@nestjs/common';
 import { SessionAccess } from '#libs/access';
 import { RoamingTokens, SessionTokens, loadSecret } from '#libs/auth';
 import { ConsumerPositions, EventLog } from '#libs/event-log';
-import { ChatModel, DemoModel, ModelApi, OpenAiCompatibleModel, PriceList } from '#libs/llm';
+import {
+  ChatModel,
+  ContextTokens,
+  DemoModel,
+  ModelApi,
+  OpenAiCompatibleModel,
+  PriceList,
+} from '#libs/llm';
 import { Mailbox } from '#libs/mailbox';
 import { SessionLog } from '#libs/session-log';
 import { Database } from '#libs/sql';
@@ -114,6 +121,7 @@ export async function openComponents(
     { provide: ChatModel, useValue: model },
     { provide: ModelApi, useValue: plainModel },
     { provide: PriceList, useValue: new PriceList(settings.prices) },
+    { provide: ContextTokens, useValue: new ContextTokens(settings.contextTokens) },
     SessionAccess,
     SessionLog,
     ...(presence === null

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { InvalidSetting, parseDemoOptions, parsePrices } from '#libs/llm';
+import { InvalidSetting, parseContextTokens, parseDemoOptions, parsePrices } from '#libs/llm';
 import type { DemoOptions, Price } from '#libs/llm';
 import type { LogLevel } from '#libs/telemetry';
 import type { z } from 'zod';
@@ -40,6 +40,8 @@ export interface Settings {
   readonly llm: LlmSettings | null;
   readonly demo: DemoOptions;
   readonly prices: ReadonlyMap<string, Price>;
+  /** By model, the most tokens of prompt that it is sent; `*` for the others. */
+  readonly contextTokens: ReadonlyMap<string, number>;
   /** Whether requests without an `sbp` object are tracked too. */
   readonly track: 'opt-in' | 'always';
   readonly implicitSession: 'auto' | 'on' | 'off';
@@ -116,12 +118,16 @@ export function parseSettings(environment: Environment, argv: readonly string[] 
   const values = readSchema(problems, written, flags);
   const backend = readBackend(problems, written, values);
   const demo = tryParse(problems, () => parseDemoOptions(environment));
-  const prices = tryParse(problems, () => readPrices(present(environment['SBP_PRICES'])));
+  const prices = tryParse(problems, () => readTable(environment, 'SBP_PRICES', parsePrices));
+  const contextTokens = tryParse(problems, () =>
+    readTable(environment, 'SBP_CONTEXT_TOKENS', parseContextTokens),
+  );
   if (
     problems.length > 0 ||
     values === undefined ||
     demo === undefined ||
     prices === undefined ||
+    contextTokens === undefined ||
     backend === undefined
   ) {
     throw new InvalidSettings(problems);
@@ -135,6 +141,7 @@ export function parseSettings(environment: Environment, argv: readonly string[] 
     llm: readLlm(values),
     demo,
     prices,
+    contextTokens,
     track: values.SBP_TRACK,
     implicitSession: values.SBP_IMPLICIT_SESSION,
     allowedOrigins: values.SBP_ALLOWED_ORIGINS.map((origin) => origin.toLowerCase()),
@@ -242,15 +249,23 @@ function tellMissing(problems: string[], written: Written): void {
   }
 }
 
-/** Prices as they are, or the file that holds them. */
-function readPrices(given: string | undefined): ReadonlyMap<string, Price> {
-  if (given === undefined || given.startsWith('{')) return parsePrices(given ?? '{}');
+/** JSON of an object, or a number: else it is a path. */
+const IN_PLACE = /^\{|^-?[\d.]+$/;
+
+/** A table of models as it is, or the file that holds it. */
+function readTable<T>(
+  environment: Environment,
+  setting: string,
+  parse: (text: string) => ReadonlyMap<string, T>,
+): ReadonlyMap<string, T> {
+  const given = present(environment[setting]);
+  if (given === undefined || IN_PLACE.test(given)) return parse(given ?? '{}');
   try {
-    return parsePrices(readFileSync(given, 'utf8'));
+    return parse(readFileSync(given, 'utf8'));
   } catch (error) {
     if (error instanceof InvalidSetting) throw error;
     const problem = 'is neither JSON, which begins with {, nor a file that can be read';
-    throw new InvalidSetting('SBP_PRICES', `${problem}: ${(error as Error).message}`);
+    throw new InvalidSetting(setting, `${problem}: ${(error as Error).message}`);
   }
 }
 

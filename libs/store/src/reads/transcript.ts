@@ -109,11 +109,12 @@ export class Transcript {
   /**
    * What a model is sent of the first `count` messages with others behind them, as JSON: runs of
    * messages, with commas between the messages of a run. Left out are those that the model refused,
-   * and the calls that nobody answered before the conversation went on.
+   * and the calls that nobody answered before the conversation went on. `from`: the first of
+   * `partsUpTo(count)` that is sent.
    */
-  sent(count: number, following: readonly Message[]): readonly Buffer[] {
-    const isWhole = count >= this.count;
-    const rest = isWhole ? unjoined(this.parts, this.joined) : this.firstParts(count);
+  sent(count: number, following: readonly Message[], from = 0): readonly Buffer[] {
+    const isWhole = count >= this.count && from === 0;
+    const rest = isWhole ? unjoined(this.parts, this.joined) : this.firstParts(count, from);
     const texts = [
       ...rest.flatMap(({ texts }) => texts),
       ...following.map((message) => JSON.stringify(message)),
@@ -126,9 +127,19 @@ export class Transcript {
     ];
   }
 
-  private firstParts(count: number): readonly SentPart[] {
-    return this.parts
-      .filter(({ firstIndex, outcome }) => firstIndex < count && outcome !== 'refused')
+  /** The turns of the first `count` messages; the last may have more. */
+  partsUpTo(count: number): readonly StoredTurn[] {
+    if (count >= this.count) return this.parts;
+    return this.parts.slice(
+      0,
+      1 + this.parts.findLastIndex(({ firstIndex }) => firstIndex < count),
+    );
+  }
+
+  private firstParts(count: number, from: number): readonly SentPart[] {
+    return this.partsUpTo(count)
+      .slice(from)
+      .filter(({ outcome }) => outcome !== 'refused')
       .map(({ firstIndex, texts, usesTools }) => {
         return { texts: texts.slice(0, count - firstIndex), usesTools };
       });
