@@ -56,6 +56,8 @@ async function stream(
         agentId: `${name}-${reader}`,
         session: null,
         message: `Go on.\ndemo: ttft=0 tokens=${words} interval=0 vary`,
+        sbp: {},
+        key: null,
         stream: true,
         reading,
         vanishAfterMs: null,

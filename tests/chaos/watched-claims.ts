@@ -4,20 +4,33 @@ import type { WorkWriter } from './work-writer.js';
 
 /**
  * The claims with their kill points, and notes of which are held. `ended`: turns whose end was
- * acknowledged here. `promised` is given those that are about to be answered.
+ * acknowledged here. `promised` is given those that are about to be answered. `waiting`: turns that
+ * wait here.
  */
 export function watchedClaims(
   inner: Claims,
   points: KillPoints,
   work: WorkWriter,
-  { ended, promised }: { readonly ended: Set<string>; readonly promised: Set<string> },
+  {
+    ended,
+    promised,
+    waiting,
+  }: {
+    readonly ended: Set<string>;
+    readonly promised: Set<string>;
+    readonly waiting: Set<string>;
+  },
 ): Claims {
-  const watched: Pick<Claims, 'claim' | 'open' | 'seize' | 'release'> = {
+  const watched: Pick<Claims, 'claim' | 'open' | 'seize' | 'interrupt' | 'release'> = {
     async claim(request) {
+      const hasWaited = waiting.has(request.turnId);
+      if (hasWaited) points.pass('Q3');
       const outcome = await inner.claim(request);
       if (outcome.type === 'claimed') {
         work.note({ note: 'claimed', session: outcome.sessionId, turn: request.turnId });
         points.pass('T1');
+        if (hasWaited) points.pass('Q4');
+        waiting.delete(request.turnId);
       }
       return outcome;
     },
@@ -32,6 +45,14 @@ export function watchedClaims(
     async seize(sessionId, turnId, runner) {
       const epoch = await inner.seize(sessionId, turnId, runner);
       if (epoch !== null) points.pass('C1');
+      return epoch;
+    },
+    async interrupt(taking, over) {
+      const epoch = await inner.interrupt(taking, over);
+      if (epoch !== null) {
+        work.note({ note: 'claimed', session: taking.sessionId, turn: taking.turnId });
+        points.pass('I1');
+      }
       return epoch;
     },
     async release(release) {

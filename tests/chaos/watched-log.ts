@@ -17,6 +17,7 @@ const SENT: Partial<Record<LogEventType, Step>> = {
   'turn.started': 'T2',
   'turn.completed': 'T5',
   'turn.cancelled': 'C2',
+  'turn.queued': 'Q1',
   'surface.attached': 'A1',
   'surface.acknowledged': 'K1',
 };
@@ -25,6 +26,7 @@ const ACKNOWLEDGED: Partial<Record<LogEventType, Step>> = {
   'turn.completed': 'T6',
   'turn.adopted': 'O2',
   'turn.cancelled': 'C3',
+  'turn.queued': 'Q2',
   'surface.acknowledged': 'K2',
 };
 const ENDINGS: readonly LogEventType[] = ['turn.completed', 'turn.failed', 'turn.cancelled'];
@@ -37,6 +39,8 @@ export class WatchedLog extends EventLog {
     private readonly work: WorkWriter,
     /** Is given the turns whose completion was acknowledged here. */
     private readonly ended: Set<string>,
+    /** Is given the turns that wait here. */
+    private readonly waiting: Set<string>,
   ) {
     super();
   }
@@ -64,6 +68,7 @@ export class WatchedLog extends EventLog {
     );
     if (outcome.type === 'rejected') return outcome;
     this.noteSurface(event, 'appended');
+    if (type === 'turn.queued') this.waiting.add(event.turn_id);
     if (type === 'turn.completed') this.ended.add(event.turn_id);
     const acknowledged = ACKNOWLEDGED[type];
     if (acknowledged !== undefined) this.points.pass(acknowledged);

@@ -11,8 +11,21 @@ export function isToldCancelled({ outcome }: Call): boolean {
 
 /** Whether a turn may have been stopped: somebody asked for that after it was asked for. */
 export function mayBeCancelled(
-  { begunAt }: Call,
-  { cancellations }: Pick<ConversationHistory, 'cancellations'>,
+  call: Call,
+  { cancellations, calls }: Pick<ConversationHistory, 'cancellations' | 'calls'>,
 ): boolean {
-  return cancellations.some((cancellation) => cancellation.begunAt > begunAt);
+  return (
+    cancellations.some((cancellation) => cancellation.begunAt > call.begunAt) ||
+    calls.some((other) => other.manner === 'interrupt' && other.endedAt > call.begunAt)
+  );
+}
+
+/** Whether a caller who did not want to wait was told that the session is busy. */
+export function isToldBusy({ manner, outcome }: Call): boolean {
+  return (
+    manner === 'reject' &&
+    outcome.type === 'refused' &&
+    outcome.status === 409 &&
+    outcome.code === 'SBP_SESSION_CONFLICT'
+  );
 }

@@ -3,7 +3,7 @@ import type { Conversation } from './conversation.js';
 import type { Found } from './history.js';
 import { isOwed } from './history-tether.js';
 import { foundTurns } from './history-transcript.js';
-import { readMessages, readSession } from './session-reader.js';
+import { readMessages, readSession, readTurns } from './session-reader.js';
 
 /** How long a conversation has to come to rest once nothing is killed any more, in ms. */
 const REST_MS = 90_000;
@@ -22,14 +22,15 @@ export async function close(conversation: Conversation, url: string): Promise<Fo
     if ((await conversation.callOnce(false)).outcome.type !== 'answered') await delay(RETRY_MS);
   }
   if (conversation.session === null)
-    return { messages: [], turnInFlight: 'none answers', stepCount: 0, queuedTurns: 0 };
+    return { messages: [], turns: [], turnInFlight: 'none answers', stepCount: 0, queuedTurns: 0 };
   const address = { url, ...conversation.session };
   for (;;) {
     const found = await find(address);
     const isLast = Date.now() > deadline;
     if (
       found !== null &&
-      (isLast || (found.turnInFlight === null && !isMissing(conversation, found)))
+      (isLast ||
+        (found.turnInFlight === null && !isWaiting(found) && !isMissing(conversation, found)))
     ) {
       // A surface that comes once more finds nothing, unless something was still on its way.
       const before = conversation.connections.length;
@@ -52,14 +53,20 @@ export async function close(conversation: Conversation, url: string): Promise<Fo
 
 async function find(address: { url: string; id: string; token: string }): Promise<Found | null> {
   const messages = await readMessages(address);
+  const turns = await readTurns(address);
   const session = await readSession(address);
-  if (messages === null || session === null) return null;
+  if (messages === null || turns === null || session === null) return null;
   const {
     turn_in_flight: turnInFlight,
     step_count: stepCount,
     queued_turns: queuedTurns,
   } = session;
-  return { messages, turnInFlight, stepCount, queuedTurns };
+  return { messages, turns, turnInFlight, stepCount, queuedTurns };
+}
+
+/** Whether a turn has not begun yet. */
+function isWaiting({ turns }: Found): boolean {
+  return turns.some(({ status }) => status === 'queued');
 }
 
 /** Whether a surface is owed a turn that none was given yet. */

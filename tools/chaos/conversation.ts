@@ -4,9 +4,11 @@ import type {
   Cancellation,
   Connection,
   ConversationHistory,
+  Manner,
   Read,
   Reading,
 } from './history.js';
+import type { CompletionCall, CompletionResult } from './http-caller.js';
 import { complete } from './http-caller.js';
 import type { Random } from './random.js';
 import { cancelTurn, readMessages } from './session-reader.js';
@@ -19,6 +21,19 @@ const TURN = { least: 300, most: 2_000 };
 /** Of those that last longer than a process that is asked to stop lets its turns go on, in ms. */
 const LONG_TURN = { least: 8_000, most: 11_000 };
 const LONG_SHARE = 0.06;
+/** Calls that come together with another one. */
+const TOGETHER_SHARE = 0.2;
+/** How the other one comes to the session, and how much later, in ms. */
+const MANNERS: readonly Manner[] = [
+  ...['plain', 'plain', 'plain', 'background', 'background'],
+  ...['interrupt', 'reject'],
+] as Manner[];
+const LATER = { least: 0, most: 400 };
+/** Calls with a key, that are repeated until they are answered. */
+const KEYED_SHARE = 0.12;
+const KEYED_TRIES = 40;
+/** Calls that do not wait for their turn. */
+const BACKGROUND_SHARE = 0.04;
 /** Turns that somebody stops. */
 const CANCELLED_SHARE = 0.1;
 /** Callers that stop reading, and those that read slowly. */
@@ -96,10 +111,7 @@ export class Conversation {
       : Promise.resolve();
     const calls = this.random.between(CALLS.least, CALLS.most);
     while (this.reached < calls && !stopped.aborted) {
-      const together = this.random.chance(0.15) ? 2 : 1;
-      await Promise.all(
-        Array.from({ length: together }, () => this.callOnce(this.random.chance(0.15))),
-      );
+      await Promise.all([this.callOnce(this.random.chance(0.15)), this.maybeAnother()]);
       if (this.random.chance(0.2)) await this.read();
       const failed = this.calls.at(-1)?.outcome.type !== 'answered';
       await pause(
@@ -112,29 +124,34 @@ export class Conversation {
   }
 
   /** One call with a message of its own. It names the session as soon as that is known. */
-  async callOnce(vanishes: boolean): Promise<Call> {
+  async callOnce(vanishes: boolean, manner = this.drawManner()): Promise<Call> {
     const { random } = this;
     const marker = `${this.name}-${++this.made}`;
     const { how, length, reading, stream } = this.drawTurn();
     const begunAt = Date.now();
     this.waiting.set(marker, { begunAt, endsAt: begunAt + length });
     const stopping = this.mayStop() ? this.stopAfter(random.between(20, length)) : null;
-    const { outcome, session } = await complete({
+    const isKeyed = manner === 'keyed';
+    const wish = {
       url: this.url,
       agentId: this.name,
       session: this.current,
       message: `${marker}\ndemo: ${how} vary`,
+      sbp: sbpOf(manner),
+      key: isKeyed ? marker : null,
       stream,
       reading,
-      vanishAfterMs: vanishes && reading === 'eagerly' ? random.between(20, length) : null,
-    });
+      vanishAfterMs:
+        vanishes && !isKeyed && reading === 'eagerly' ? random.between(20, length) : null,
+    };
+    const { outcome, session } = isKeyed ? await this.repeat(wish) : await complete(wish);
     this.waiting.delete(marker);
     await stopping;
     if (outcome.type !== 'unreached') this.reached++;
     // The first answer that is whole says which session it is; a broken one may be of a session
     // that was never opened.
-    if (outcome.type === 'answered') this.current ??= session;
-    const call = { marker, begunAt, endedAt: Date.now(), reading, outcome };
+    if (outcome.type === 'answered' || outcome.type === 'accepted') this.current ??= session;
+    const call = { marker, begunAt, endedAt: Date.now(), reading, manner, outcome };
     this.calls.push(call);
     return call;
   }
@@ -162,6 +179,39 @@ export class Conversation {
     const { name, calls, reads, cancellations, connections } = this;
     const sessionId = this.current?.id ?? '';
     return { name, sessionId, calls, reads, cancellations, connections, ...ending };
+  }
+
+  /** Some calls come while another one is being answered. */
+  private async maybeAnother(): Promise<void> {
+    if (!this.random.chance(TOGETHER_SHARE)) return;
+    await delay(this.random.between(LATER.least, LATER.most));
+    await this.callOnce(this.random.chance(0.15), this.random.pick(MANNERS));
+  }
+
+  private drawManner(): Manner {
+    const kind = this.random.next();
+    if (kind < KEYED_SHARE) return 'keyed';
+    return kind < KEYED_SHARE + BACKGROUND_SHARE ? 'background' : 'plain';
+  }
+
+  /** Asks twice at once, and each again with the same key until it has its answer. */
+  private async repeat(wish: CompletionCall): Promise<CompletionResult> {
+    const [first] = await Promise.all([this.untilAnswered(wish), this.untilAnswered(wish)]);
+    return first;
+  }
+
+  /** What comes of it is the answer, or that it was stopped; else nothing is known. */
+  private async untilAnswered(wish: CompletionCall): Promise<CompletionResult> {
+    for (let tries = 1; ; tries++) {
+      const result = await complete(wish);
+      const { outcome } = result;
+      const isFinal =
+        outcome.type === 'answered' || (outcome.type === 'refused' && outcome.status === 409);
+      if (isFinal) return result;
+      if (outcome.type === 'broken' && outcome.told === 'SBP_TURN_CANCELLED') return result;
+      if (tries === KEYED_TRIES) return { outcome: { type: 'vanished' }, session: result.session };
+      await delay(this.random.between(RETRY.least, RETRY.most));
+    }
   }
 
   /** What the model is asked for, and how its answer is read. */
@@ -254,6 +304,19 @@ export class Conversation {
     const messages = await readMessages({ url: this.url, ...this.current });
     if (messages !== null)
       this.reads.push({ begunAt, turnIds: messages.map(({ turnId }) => turnId) });
+  }
+}
+
+function sbpOf(manner: Manner): object {
+  switch (manner) {
+    case 'plain':
+    case 'keyed':
+      return {};
+    case 'background':
+      return { background: true };
+    case 'interrupt':
+    case 'reject':
+      return { on_conflict: manner };
   }
 }
 

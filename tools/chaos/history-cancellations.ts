@@ -26,12 +26,17 @@ export function checkCancellations(conversation: ConversationHistory): readonly 
 function checkTold(
   turnId: string,
   status: string,
-  { calls }: ConversationHistory,
+  { calls, found }: ConversationHistory,
   turns: readonly FoundTurn[],
   report: (rule: Rule, detail: string) => void,
 ): void {
   const turn = turns.find((each) => each.turnId === turnId);
+  // One that was stopped while it waited leaves no message.
+  const wasWithdrawn =
+    status === 'cancelled' &&
+    found.turns.some((each) => each.turnId === turnId && each.status === status);
   if (turn === undefined) {
+    if (wasWithdrawn) return;
     report('lost', `turn ${turnId} was said to be ${status}, and is not in the session`);
     return;
   }

@@ -48,6 +48,7 @@ function checkTold({ marker, outcome }: Call, turn: FoundTurn | null, report: Re
         report('lost', `${marker} was told that its turn goes on, and it is not in the session`);
       return;
     case 'answered':
+    case 'accepted':
     case 'finished':
     case 'vanished':
     case 'unreached':
@@ -89,6 +90,8 @@ function checkRedelivered(
   const firstAsked = Math.min(Infinity, ...connections.map(attachAskedAt));
   for (const { turnId, call } of turns) {
     if (call?.outcome.type !== 'answered' || call.endedAt >= firstAsked) continue;
+    // A repeat of a request does not count as having received its answer.
+    if (call.manner === 'keyed') continue;
     const { begunAt, endedAt } = call;
     const mayBeOwed = killedAt.some((at) => at > begunAt && at < endedAt + CONFIRMED_MS);
     if (shown.has(turnId) && !mayBeOwed)

@@ -29,7 +29,7 @@ export function checkTether(
     report(rule, detail);
   const shown = checkNumbering(connections, report);
   const turns = foundTurns(conversation);
-  checkTexts(connections, turns, report);
+  checkTexts(conversation, connections, turns, report);
   checkCursor(conversation, connections, report);
   checkOwed(connections, shown, turns, report);
   checkEndings(conversation, shown, turns, killedAt, report);
@@ -72,17 +72,22 @@ function checkNumbering(
 
 /** Each showing of a turn is its committed text. */
 function checkTexts(
+  { found: { turns: all } }: ConversationHistory,
   connections: readonly ShownConnection[],
   turns: readonly FoundTurn[],
   report: Report,
 ): void {
   const found = new Map(turns.map((turn) => [turn.turnId, turn]));
+  const statuses = new Map(all.map((turn) => [turn.turnId, turn.status]));
   for (const { connection, turns: ofConnection } of connections) {
     for (const { turnId, seq, status, text } of ofConnection) {
       const turn = found.get(turnId);
       const where = `connection ${connection.id}: seq ${seq}, turn ${turnId}`;
-      if (turn === undefined) report('lost', `${where} is not in the session`);
-      else if ((status === 'completed') !== (turn.text !== null))
+      if (turn === undefined) {
+        // One that ended while it waited left no message.
+        const isWithdrawn = status !== 'completed' && statuses.get(turnId) === status;
+        if (!isWithdrawn) report('lost', `${where} is not in the session`);
+      } else if ((status === 'completed') !== (turn.text !== null))
         report('altered', `${where} was shown as ${status}`);
       else if (text !== (turn.text ?? '')) {
         report(
@@ -197,6 +202,8 @@ export function isOwed({ call, text, completedAt }: FoundTurn, firstAttached: nu
     case 'finished':
     case 'forgotten':
       return true;
+    case 'accepted':
+      return text !== null;
     case 'vanished':
       return text === null || completedAt > call.endedAt + GONE_KNOWN_MS;
     case 'refused':

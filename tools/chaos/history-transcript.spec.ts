@@ -143,3 +143,50 @@ describe('the transcript must not have, or lack,', () => {
     expect(rulesBroken(history)).toContain(rule);
   });
 });
+
+describe('a turn that was accepted', () => {
+  const accepted = { type: 'accepted', sessionId: SESSION, turnId: 'turn-c' } as const;
+
+  /** What becomes of `c`, which was asked for in the background. */
+  function background(status: string | null, text: string | null): ConversationHistory {
+    const history = withCall('c', { manner: 'background', outcome: accepted });
+    const turns = status === null ? [] : [{ turnId: 'turn-c', status }];
+    const messages = history.found.messages.filter(
+      ({ turnId, role }) => turnId !== 'turn-c' || (text !== null && role !== ''),
+    );
+    return { ...history, found: { ...history.found, turns, messages } };
+  }
+
+  it.each<[string, Rule, ConversationHistory]>([
+    ['is not there', 'lost', background(null, null)],
+    ['waits for ever', 'unended', background('queued', null)],
+    ['runs for ever', 'unended', background('running', null)],
+    ['completed, and its answer is not there', 'lost', background('completed', null)],
+    ['is cancelled, and has an answer', 'uncancelled', background('cancelled', 'text c')],
+    ['was cancelled, and nobody had asked for that', 'unexpected', background('cancelled', null)],
+  ])('%s (%s)', (_title, rule, history) => {
+    expect(rulesBroken(history)).toContain(rule);
+  });
+
+  it('completes, and is with its answer in the session', () => {
+    const rules = rulesBroken(background('completed', 'text c'));
+    for (const rule of ['lost', 'unended', 'unexpected', 'uncancelled'] as const) {
+      expect(rules).not.toContain(rule);
+    }
+  });
+});
+
+describe('a caller that does not want to wait', () => {
+  const busy = {
+    type: 'refused',
+    status: 409,
+    code: 'SBP_SESSION_CONFLICT',
+    mayRetry: false,
+  } as const;
+
+  it('is told 409, and has no turn', () => {
+    expect(rulesBroken(withCall('c', { manner: 'reject', outcome: busy }))).toContain('misled');
+    expect(rulesBroken(withCall('c', { outcome: busy }))).toContain('unexpected');
+    expect(rulesBroken(withCall('g', { manner: 'reject', outcome: busy }))).not.toContain('misled');
+  });
+});

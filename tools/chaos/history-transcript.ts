@@ -1,4 +1,4 @@
-import { isToldCancelled } from './cancelled-calls.js';
+import { isToldBusy, isToldCancelled, mayBeCancelled } from './cancelled-calls.js';
 import type { Call, ConversationHistory, FoundMessage, Rule, Violation } from './history.js';
 
 /** A turn as the session's messages show it in the end. */
@@ -76,12 +76,13 @@ function checkShape(messages: readonly FoundMessage[], report: Report): void {
 }
 
 function checkCall(
-  { sessionId }: ConversationHistory,
+  conversation: ConversationHistory,
   call: Call,
   turns: readonly FoundTurn[],
   report: Report,
 ): void {
   const { marker, outcome } = call;
+  const { sessionId } = conversation;
   const own = turns.filter(({ call }) => call?.marker === marker);
   const [turn] = own;
   if (own.length > 1)
@@ -113,12 +114,17 @@ function checkCall(
         report('lost', `${marker}: its text was sent to the end, and is not there`);
       else checkText(marker, outcome.text, turn, report);
       return;
+    case 'accepted':
+      checkAccepted(conversation, call, outcome.turnId, turn, report);
+      return;
     case 'unreached':
       if (turn !== undefined)
         report('unexpected', `${marker} was never sent, and ran as turn ${turn.turnId}`);
       return;
     case 'refused':
-      if (outcome.status !== 503 && !isToldCancelled(call)) {
+      if (isToldBusy(call)) {
+        if (turn !== undefined) report('misled', `${marker} was told 409, and ran all the same`);
+      } else if (outcome.status !== 503 && !isToldCancelled(call)) {
         report('unexpected', `${marker} was answered ${outcome.status} ${outcome.code ?? ''}`);
       }
       return;
@@ -127,6 +133,37 @@ function checkCall(
       return;
     case 'broken':
     case 'vanished':
+  }
+}
+
+/** What was taken ends by itself, and completes unless somebody stopped it. */
+function checkAccepted(
+  conversation: ConversationHistory,
+  call: Call,
+  turnId: string,
+  turn: FoundTurn | undefined,
+  report: Report,
+): void {
+  const { marker } = call;
+  const status = conversation.found.turns.find((each) => each.turnId === turnId)?.status;
+  switch (status) {
+    case undefined:
+      report('lost', `${marker}: turn ${turnId} was accepted, and is not in the session`);
+      return;
+    case 'completed':
+      if (turn?.turnId !== turnId || turn.text === null)
+        report('lost', `${marker}: turn ${turnId} completed, and its answer is not there`);
+      return;
+    case 'cancelled':
+      if (turn !== undefined && turn.text !== null)
+        report('uncancelled', `${marker}: turn ${turnId} is cancelled, and has an answer`);
+      if (!mayBeCancelled(call, conversation))
+        report('unexpected', `${marker} was cancelled, and nobody had asked for that`);
+      return;
+    case 'failed':
+      return;
+    default:
+      report('unended', `${marker}: turn ${turnId} was accepted, and is ${status}`);
   }
 }
 

@@ -36,8 +36,15 @@ export interface Call {
   readonly begunAt: number;
   readonly endedAt: number;
   readonly reading: Reading;
+  readonly manner: Manner;
   readonly outcome: CallOutcome;
 }
+
+/**
+ * How a call comes to its session: as it is; with a key, by which it is repeated until it is
+ * answered; without waiting for its turn; or so that it ends, or does not wait for, another one.
+ */
+export type Manner = 'plain' | 'keyed' | 'background' | 'interrupt' | 'reject';
 
 /** How a caller reads its answer: as it comes; slowly, but always on; not at all for long. */
 export type Reading = 'eagerly' | 'steadily' | 'stalling';
@@ -51,6 +58,8 @@ export type CallOutcome =
       readonly text: string;
       readonly stepCount: number;
     }
+  /** The turn was taken, and is to end by itself. */
+  | { readonly type: 'accepted'; readonly sessionId: string; readonly turnId: string }
   /**
    * The model's end of the text came, so the turn was promised to be committed; then the stream
    * broke. `told`: the code of the error that the stream said it broke off for.
@@ -114,6 +123,8 @@ export interface DurableAcknowledgement {
 /** What the session's API says when all is over. */
 export interface Found {
   readonly messages: readonly FoundMessage[];
+  /** All turns, with their status. */
+  readonly turns: readonly { readonly turnId: string; readonly status: string }[];
   readonly turnInFlight: string | null;
   readonly stepCount: number;
   /** Turns that wait for a surface, after the last of them was acknowledged. */

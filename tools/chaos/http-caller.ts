@@ -9,6 +9,10 @@ export interface CompletionCall {
   /** Null where the caller names none. */
   readonly session: { readonly id: string; readonly token: string } | null;
   readonly message: string;
+  /** More for its `sbp` object. */
+  readonly sbp: object;
+  /** Its `Idempotency-Key`; null for none. */
+  readonly key: string | null;
   readonly stream: boolean;
   readonly reading: Reading;
   /** Goes away by itself so many ms after it began; null: stays. */
@@ -44,7 +48,7 @@ export function complete(call: CompletionCall): Promise<CompletionResult> {
     model: 'demo',
     stream,
     messages: [{ role: 'user', content: call.message }],
-    sbp: session === null ? {} : { session_id: session.id },
+    sbp: { ...call.sbp, ...(session === null ? {} : { session_id: session.id }) },
   });
   return new Promise((resolve) => {
     let answer: Answer | null = null;
@@ -62,6 +66,7 @@ export function complete(call: CompletionCall): Promise<CompletionResult> {
         'content-type': 'application/json',
         'content-length': Buffer.byteLength(body),
         'x-agent-id': call.agentId,
+        ...(call.key === null ? {} : { 'idempotency-key': call.key }),
         ...(session === null ? {} : { 'x-session-token': session.token }),
       },
     });
@@ -158,6 +163,9 @@ class Answer {
     const body = JSON.parse(this.body) as WholeBody;
     const mayRetry = this.incoming.headers['x-should-retry'] !== 'false';
     const refused = { type: 'refused', status, mayRetry } as const;
+    if (status === 202 && body.sbp !== undefined) {
+      return { type: 'accepted', sessionId: body.sbp.session_id, turnId: body.sbp.turn_id };
+    }
     if (status !== 200) return { ...refused, code: body.error?.code ?? null };
     if (body.sbp === undefined) return { ...refused, code: 'no sbp in the answer' };
     return answered(body.sbp, body.choices?.[0]?.message?.content ?? '');

@@ -72,7 +72,7 @@ describe('a chaos run fails', () => {
         kills: [...STEP_NAMES.filter((step) => step !== 'T4'), null].map((step) => kill(step, 1)),
       }),
     ],
-    ['there were too few kills', /1 kills, not 19/, result({ kills: [kill('T1', 1)] })],
+    ['there were too few kills', /1 kills, not \d+/, result({ kills: [kill('T1', 1)] })],
     [
       'fewer than half of the kills interrupted work',
       /interrupted/,

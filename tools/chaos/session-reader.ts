@@ -1,5 +1,11 @@
-import type { CancelResponse, Message, MessagesResponse, SessionResponse } from '#libs/protocol';
-import type { Cancellation, FoundMessage } from './history.js';
+import type {
+  CancelResponse,
+  Message,
+  MessagesResponse,
+  SessionResponse,
+  TurnsResponse,
+} from '#libs/protocol';
+import type { Cancellation, Found, FoundMessage } from './history.js';
 import { readJson } from './http-caller.js';
 
 export interface SessionAddress {
@@ -40,6 +46,25 @@ export async function readMessages({
     }
     if (page.next_cursor === null) return found;
     after = `&after=${page.next_cursor}`;
+  }
+}
+
+/** All turns of the session; null while they cannot be read. */
+export async function readTurns({
+  url,
+  id,
+  token,
+}: SessionAddress): Promise<Found['turns'] | null> {
+  const found: { readonly turnId: string; readonly status: string }[] = [];
+  for (let after = 0; ;) {
+    const page = (await readJson(
+      `${url}/v1/sbp/sessions/${id}/turns?limit=100&after=${after}`,
+      token,
+    )) as TurnsResponse | null;
+    if (page === null) return null;
+    found.push(...page.turns.map(({ turn_id: turnId, status }) => ({ turnId, status })));
+    if (page.next_cursor === null) return found;
+    after = page.next_cursor;
   }
 }
 

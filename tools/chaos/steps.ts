@@ -1,6 +1,7 @@
 /**
  * Points at which a process can be made to kill itself: of a turn (T), of an orphan's adoption (O),
- * of a hand-over (H), of a cancellation (C), of an attach (A), of an acknowledgement (K).
+ * of a hand-over (H), of a cancellation (C), of a turn that waits (Q) or interrupts (I), of a
+ * repeated request (R), of an attach (A), of an acknowledgement (K).
  */
 export const STEPS = {
   T1: 'claim committed, its answer not used',
@@ -17,6 +18,13 @@ export const STEPS = {
   C1: 'claim of a turn taken to stop it, cancellation not sent to the log',
   C2: 'cancellation sent to the log',
   C3: 'cancellation acknowledged by the log, nobody told',
+  Q1: 'turn sent to the log to wait',
+  Q2: 'turn that waits acknowledged by the log, and not known to be folded',
+  Q3: 'turn that waited poked, its session not claimed',
+  Q4: 'session claimed for a turn that waited',
+  I1: 'claim taken by a turn that interrupts, nobody told',
+  R1: 'key of a request written, its turn not begun',
+  R2: 'turn of a repeated key found, its answer not followed',
   A1: 'attach sent to the log',
   A2: 'attach folded, SESSION_ATTACHED about to be written',
   A3: 'in the middle of a drain',
@@ -34,7 +42,7 @@ export function ownerOf(step: Step): 'completions' | 'gateway' {
 
 /** Steps at which an append is on its way, for more or less long: each is hit in several ways. */
 export function isSent(step: Step): boolean {
-  return ['T2', 'T5', 'C2', 'A1', 'K1'].includes(step);
+  return ['T2', 'T5', 'C2', 'Q1', 'A1', 'K1'].includes(step);
 }
 
 /** Steps that a process passes only after it was made to, which takes some seconds. */
@@ -49,7 +57,7 @@ export function needsOrphan(step: Step): boolean {
 
 /**
  * Sent to a process by its channel: kill yourself the next time that you pass this step; null takes
- * the last order back. `afterMs` is how long after sending (T2, T5, C2, A1, K1) it dies, if the log
+ * the last order back. `afterMs` is how long after sending (see `isSent`) it dies, if the log
  * does not answer first; 0: at once. For T4, how long after the start was acknowledged.
  */
 export interface Arming {

@@ -22,7 +22,7 @@ function answered(name: string, begunAt: number, stepCount: number): Call {
     text: `text ${name}`,
     stepCount,
   } as const;
-  return { marker: `m-${name}`, begunAt, endedAt: begunAt + 50, reading: 'eagerly', outcome };
+  return callOf(name, begunAt, outcome);
 }
 
 export function unanswered(
@@ -32,7 +32,12 @@ export function unanswered(
 ): Call {
   const outcome =
     type === 'broken' ? ({ type, told: null, begun: true } as const) : ({ type } as const);
-  return { marker: `m-${name}`, begunAt, endedAt: begunAt + 50, reading: 'eagerly', outcome };
+  return callOf(name, begunAt, outcome);
+}
+
+function callOf(name: string, begunAt: number, outcome: Call['outcome']): Call {
+  const about = { reading: 'eagerly', manner: 'plain' } as const;
+  return { marker: `m-${name}`, begunAt, endedAt: begunAt + 50, ...about, outcome };
 }
 
 export function turn(
@@ -189,6 +194,7 @@ export function allowed(): ConversationHistory {
       ],
       turnInFlight: null,
       stepCount: 5,
+      turns: [],
       queuedTurns: 0,
     },
   };

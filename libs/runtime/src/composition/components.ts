@@ -43,6 +43,7 @@ export interface Decorators {
   readonly log?: (log: EventLog) => EventLog;
   readonly claims?: (claims: Claims) => Claims;
   readonly orphans?: (orphans: Orphans) => Orphans;
+  readonly keys?: (keys: TurnKeys) => TurnKeys;
   readonly unconfirmed?: (unconfirmed: UnconfirmedAnswers) => UnconfirmedAnswers;
   readonly model?: (model: ChatModel) => ChatModel;
 }
@@ -93,6 +94,7 @@ export async function openComponents(
   const plainClaims = new Claims(database);
   const claims = decorators.claims?.(plainClaims) ?? plainClaims;
   const plainOrphans = new Orphans(database, claims.inUse);
+  const plainKeys = new TurnKeys(database);
   const plainAnswers = new UnconfirmedAnswers(database);
   const answers = decorators.unconfirmed?.(plainAnswers) ?? plainAnswers;
   const positions = new ConsumerPositions(database);
@@ -108,7 +110,7 @@ export async function openComponents(
     { provide: Claims, useValue: claims },
     { provide: Orphans, useValue: decorators.orphans?.(plainOrphans) ?? plainOrphans },
     { provide: QueueHeads, useValue: new QueueHeads(database) },
-    { provide: TurnKeys, useValue: new TurnKeys(database) },
+    { provide: TurnKeys, useValue: decorators.keys?.(plainKeys) ?? plainKeys },
     { provide: UnconfirmedAnswers, useValue: answers },
     { provide: Processes, useValue: processes },
     { provide: Projection, useValue: new Projection() },

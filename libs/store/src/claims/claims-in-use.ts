@@ -39,16 +39,19 @@ export class ClaimsInUse {
     }
   }
 
-  /** Keeps the turn while a claim for it is tried, and further if it was won. */
+  /**
+   * Keeps the turn while a claim for it is tried, and further if it was won; also where it was kept
+   * before, because another claim of it is held.
+   */
   async during<T>(
     turnId: string,
     work: () => Promise<{ readonly outcome: T; readonly isHeld: boolean }>,
   ): Promise<T> {
+    let isHeld = this.turns.has(turnId);
     this.begin(turnId);
-    let isHeld = false;
     try {
       const result = await work();
-      isHeld = result.isHeld;
+      isHeld ||= result.isHeld;
       return result.outcome;
     } finally {
       if (!isHeld) this.end(turnId);
