@@ -130,6 +130,7 @@ export class OrphanScan implements OnModuleInit {
     for (const { sessionId } of await this.heads.heldBy(own, 2 * MAX_TAKEOVERS)) {
       this.waiting.wake(sessionId);
     }
+    this.waiting.sweep();
   }
 
   private isDead(incarnation: string): boolean {

@@ -165,6 +165,17 @@ describe('a request that finds its session busy', () => {
 });
 
 describe('a turn that waits', () => {
+  it('tells its caller that it was withdrawn, though the poke was lost', async () => {
+    const { model, completions, first, sessionId, sbp } = await busy();
+    const second = completions.turn({ sbp, text: 'Two.' });
+    const [turnId = ''] = await waiting(sessionId, 1);
+    stage.backend.pokes = false;
+    await completions.get(Cancellation).cancel(sessionId, await stateOf(sessionId), turnId, by);
+    expect((await second).seen).toEqual(['fail SBP_TURN_CANCELLED']);
+    await model.goOn(0);
+    await first;
+  });
+
   // [SBP-L1-77]
   it('is started by another process where its holder has died', async () => {
     const model = new TestModel();

@@ -14,17 +14,23 @@ interface Waiter {
   readonly tell: (turnout: Turnout) => void;
 }
 
+/** A session is looked at at least so often while somebody waits in it, in ms. */
+const LONGEST_MS = 5_000;
+
 /** The waiters of one session, who share a look at it. */
 interface Watched {
   readonly waiters: Set<Waiter>;
   isLooking: boolean;
   /** Something changed while it was looked at. */
   isStale: boolean;
+  /** In ms of a clock that only rises. */
+  lookedAt: number;
 }
 
 /**
  * The turns that this process holds while they wait. It looks at their sessions when it is told to:
- * by the projector's poke, or by the scan where that was lost [A14].
+ * by the projector's poke, or by the scan where that was lost [A14]. Now and then it looks by
+ * itself, because whoever waits for what will not happen any more must learn that, too.
  */
 @Injectable()
 export class WaitingTurns {
@@ -42,6 +48,14 @@ export class WaitingTurns {
   wake(sessionId: string): void {
     const watched = this.sessions.get(sessionId);
     if (watched !== undefined) void this.look(sessionId, watched);
+  }
+
+  /** Looks at the sessions that were not looked at for long: a poke may have been lost [A8]. */
+  sweep(): void {
+    const before = performance.now() - LONGEST_MS;
+    for (const [sessionId, watched] of this.sessions) {
+      if (watched.lookedAt < before) void this.look(sessionId, watched);
+    }
   }
 
   /** From now on nobody waits here. */
@@ -77,8 +91,9 @@ export class WaitingTurns {
     const stale = (): boolean => watched.isStale;
     while (stale()) {
       watched.isStale = false;
+      watched.lookedAt = performance.now();
       const state = await this.reads.state(sessionId).catch(() => null);
-      // The scan wakes them where the database does not answer now.
+      // The next sweep finds them where the database does not answer now.
       if (state === null) break;
       for (const waiter of watched.waiters) tell(waiter, state);
     }
@@ -87,7 +102,7 @@ export class WaitingTurns {
 }
 
 function newlyWatched(): Watched {
-  return { waiters: new Set(), isLooking: false, isStale: false };
+  return { waiters: new Set(), isLooking: false, isStale: false, lookedAt: 0 };
 }
 
 function tell({ turnId, tell }: Waiter, state: SessionState): void {
