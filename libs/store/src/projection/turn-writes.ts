@@ -161,6 +161,21 @@ export class TurnWrites {
   }
 }
 
+/** What of a turn is known only when it has ended. */
+const NOT_ENDED = {
+  output: null,
+  modelUsed: null,
+  usage: null,
+  costUsd: null,
+  snapshotId: null,
+  errorCode: null,
+  refused: 0,
+  unreached: 0,
+  steps: null,
+  sessionCostUsd: null,
+  endedAt: null,
+};
+
 function turnColumns(
   sessionId: string,
   change: ChangeOf<'turn-started'>,
@@ -182,18 +197,8 @@ function turnColumns(
     model: storable(change.model),
     checkpointEvery: change.checkpointEvery,
     request: content,
-    output: null,
-    modelUsed: null,
-    usage: null,
-    costUsd: null,
-    snapshotId: null,
-    errorCode: null,
-    refused: 0,
-    unreached: 0,
-    steps: null,
-    sessionCostUsd: null,
+    ...NOT_ENDED,
     startedAt: change.startedAt,
-    endedAt: null,
     waiting: null,
   };
 }
@@ -219,18 +224,8 @@ function waitingColumns(
     model: storable(data.model),
     checkpointEvery: data.checkpoint_every,
     request: content,
-    output: null,
-    modelUsed: null,
-    usage: null,
-    costUsd: null,
-    snapshotId: null,
-    errorCode: null,
-    refused: 0,
-    unreached: 0,
-    steps: null,
-    sessionCostUsd: null,
+    ...NOT_ENDED,
     startedAt: queuedAt,
-    endedAt: null,
     waiting: JSON.stringify(data),
   };
 }
