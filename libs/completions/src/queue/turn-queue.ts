@@ -11,7 +11,7 @@ import { TurnClaimer } from '../claim/turn-claimer.js';
 import { CompletionsOptions } from '../completions-options.js';
 import { settled } from '../turn/settled.js';
 import { logRefusal, logSilent } from '../turn/log-refusal.js';
-import { TurnEvents } from '../turn/turn-events.js';
+import { TurnEvents, turnCancelled } from '../turn/turn-events.js';
 import { WaitingTurns } from './waiting-turns.js';
 
 /** How long the log, and then the fold, may take for a turn that is queued, in ms. */
@@ -123,6 +123,16 @@ export class TurnQueue {
   ): Promise<void> {
     const withdrawn = await this.events.withdraw({ sessionId, turnId, by }, error, caller);
     if (withdrawn.type === 'appended') await this.freshness.reached(withdrawn.position);
+  }
+
+  /** Its caller has left, and wanted it to end then. */
+  leave({ session, turnId }: QueuedTurn): void {
+    const message = 'The caller went away, and had asked for the turn to be cancelled then.';
+    this.withdraw(session.sessionId, turnId, turnCancelled(message), 'gone').catch(
+      (error: unknown) => {
+        this.options.onProblem(`turn ${turnId} was not withdrawn with its caller`, error);
+      },
+    );
   }
 
   /** Its caller is told that nothing has begun. */

@@ -85,7 +85,7 @@ describe('a request with a key', () => {
     await Promise.all([turn, ...joined]);
     for (const [at, { seen }] of callers.entries()) {
       expect(seen).toEqual(
-        at % 3 === 0 ? ['begin', 'chunk', 'chunk', 'sbp', 'done'] : ['answer with sbp'],
+        at % 3 === 0 ? ['begin', 'chunk', 'chunk', 'finish', 'sbp', 'done'] : ['answer with sbp'],
       );
     }
     expect(model.asked).toHaveLength(1);
@@ -196,6 +196,21 @@ describe('a request with a key', () => {
     expect(model.asked).toHaveLength(1);
   });
 
+  it('is free again where its turn was interrupted before it began', async () => {
+    const model = new TestModel();
+    const completions = await started(model);
+    const { session } = await completions.turn();
+    const sbp = { session_id: session?.sessionId };
+    stage.backend.log.obstacle = async ([{ type }]) => {
+      if (type !== 'turn.started') return;
+      stage.backend.log.obstacle = () => Promise.resolve();
+      await completions.turn({ sbp: { ...sbp, on_conflict: 'interrupt' } });
+    };
+    const interrupted = await completions.turn({ ...KEYED, sbp });
+    expect(interrupted.seen).toEqual(['fail SBP_TURN_CANCELLED']);
+    expect((await completions.turn({ ...KEYED, sbp })).seen).toEqual(['answer with sbp']);
+  });
+
   it('in the background is answered with the same turn', async () => {
     const model = new TestModel();
     const completions = await started(model);
@@ -249,8 +264,8 @@ describe('a client that repeats by itself', () => {
     const [sessionId, turnId] = [randomUUID(), randomUUID()];
     const dead = await DeadProcess.on(stage.backend);
     const keys = new TurnKeys(stage.backend.database);
-    await keys.replace(BY_BODY, { turnId, bodyHash: HASH, holder: dead.incarnation });
-    await keys.bind(BY_BODY, turnId, sessionId);
+    const { incarnation: holder } = dead;
+    await keys.record(BY_BODY, { turnId, bodyHash: HASH, holder }, sessionId);
     await dead.start(sessionId, turnId);
     const caller = await completions.turn(again(1));
     expect(turnIdOf(caller)).toBe(turnId);

@@ -1,7 +1,14 @@
 import { SbpError } from '#libs/protocol';
 import { SYSTEM } from '#libs/session-log';
 import type { FirstCaller, HeldKey, TurnKey } from '#libs/store';
-import { ProcessIdentity, SessionReads, TurnKeys, bodyName, idempotencyName } from '#libs/store';
+import {
+  Freshness,
+  ProcessIdentity,
+  SessionReads,
+  TurnKeys,
+  bodyName,
+  idempotencyName,
+} from '#libs/store';
 import { PeriodicTask, pause } from '#libs/timing';
 import type { OnModuleDestroy, OnModuleInit } from '@nestjs/common';
 import { Injectable } from '@nestjs/common';
@@ -41,6 +48,7 @@ export class Repeats implements OnModuleInit, OnModuleDestroy {
   constructor(
     private readonly keys: TurnKeys,
     private readonly reads: SessionReads,
+    private readonly freshness: Freshness,
     private readonly identity: ProcessIdentity,
     private readonly scan: OrphanScan,
     private readonly burner: TurnBurner,
@@ -71,9 +79,7 @@ export class Repeats implements OnModuleInit, OnModuleDestroy {
     if (key === null) return null;
     if (request.repeat.type === 'key') return this.enterByKey(request, key, isWanted);
     const isRepeat = request.repeat.type === 'count' && request.repeat.count > 0;
-    const joined = isRepeat ? await this.enterByBody(request, key, isWanted) : null;
-    if (joined === null) await this.keys.replace(key, this.turnOf(request));
-    return joined;
+    return isRepeat ? this.enterByBody(request, key, isWanted) : null;
   }
 
   /**
@@ -82,13 +88,26 @@ export class Repeats implements OnModuleInit, OnModuleDestroy {
    */
   async bind(request: TrackedRequest, sessionId: string): Promise<boolean> {
     const key = keyOf(request);
-    return key === null || this.keys.bind(key, request.turnId, sessionId);
+    if (key === null) return true;
+    if (request.repeat.type === 'key') return this.keys.bind(key, request.turnId, sessionId);
+    await this.keys.record(key, this.turnOf(request), sessionId);
+    return true;
   }
 
   /** The turn has not begun, and will not. */
   async giveBack(request: TrackedRequest): Promise<void> {
     const key = keyOf(request);
     if (key !== null) await this.keys.giveBack(key, request.turnId);
+  }
+
+  /** The turn was cancelled; where that was before it had begun, nobody knows it by its id. */
+  async giveBackIfUnknown(request: TrackedRequest): Promise<void> {
+    const key = keyOf(request);
+    const held = key === null ? null : await this.keys.find(key, REPEATED_MS);
+    if (key === null || held?.turnId !== request.turnId || held.sessionId === null) return;
+    await this.freshness.latest(held.sessionId);
+    const turn = await this.reads.attempt(held.sessionId, held.turnId);
+    if (turn === null) await this.keys.giveBack(key, held.turnId);
   }
 
   /** What has become of the caller, for his client's own repeats. */

@@ -98,6 +98,7 @@ describe('no byte leaves', () => {
       'append turn.completed',
       'acknowledged',
       'released at its head',
+      'finish',
       'sbp',
       'done',
     ]);

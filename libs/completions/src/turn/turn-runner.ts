@@ -295,11 +295,7 @@ export class TurnRunner {
     const { reason } = run.signal as { readonly reason: unknown };
     if (reason instanceof ClaimLost || reason instanceof TurnStopped) {
       this.claims.inUse.end(run.attempt.turnId);
-      const outcome = await this.lost(run);
-      // Whoever took its claim before it started has ended it, though the log never had it.
-      return outcome.type === 'unstarted' && reason instanceof TurnStopped
-        ? { type: 'cancelled', caller: 'connected' }
-        : outcome;
+      return this.lost(run);
     }
     if (reason instanceof CallerLeft) return this.cancel(run);
     // The claim stays in use: this process lets go of all by leaving.
@@ -336,14 +332,17 @@ export class TurnRunner {
       : this.lost(run);
   }
 
-  private async lost({ attempt, sent }: Run): Promise<TurnOutcome> {
+  private async lost({ attempt, sent, signal }: Run): Promise<TurnOutcome> {
     switch (await this.verdict.withoutUs(attempt)) {
       case 'cancelled':
         return { type: 'cancelled', caller: 'connected' };
       case 'elsewhere':
         return { type: 'elsewhere', why: 'lost', sent };
       case 'never-started':
-        return { type: 'unstarted', error: neverStarted() };
+        // Whoever stopped it has ended it, though the log never had it.
+        return signal.reason instanceof TurnStopped
+          ? { type: 'cancelled', caller: 'connected' }
+          : { type: 'unstarted', error: neverStarted() };
     }
   }
 

@@ -22,12 +22,17 @@ import type { JoinedTurn } from '../repeats/repeats.js';
 import { Repeats } from '../repeats/repeats.js';
 import { firstAttempt } from './turn-attempt.js';
 import type { TurnAttempt } from './turn-attempt.js';
-import { turnCancelled } from './turn-events.js';
 import type { TurnOutcome } from './turn-runner.js';
 import { TurnRunner } from './turn-runner.js';
 
 /** After how long a turn that nobody waits for is tried again that the log did not take, in ms. */
 const RETRY_MS = 1_000;
+
+/**
+ * What has come of a request: nothing, so that it may be asked anew; a turn that is known by its
+ * id; or one that was cancelled, and may not be known.
+ */
+type Came = 'nothing' | 'a turn' | 'cancelled';
 
 /** One request that is served: what it asks, who asks, and its place here. */
 interface Served {
@@ -86,26 +91,26 @@ export class TurnService {
   private async runOwn(served: Served): Promise<void> {
     const { request, caller } = served;
     caller.onGone(() => this.repeats.tell(request, 'gone'));
-    let hasBegun = false;
+    let came: Came = 'nothing';
     try {
-      hasBegun = await this.begin(served);
+      came = await this.begin(served);
     } finally {
-      if (!hasBegun) await this.repeats.giveBack(request);
-      else if (caller.connected) this.repeats.tell(request, 'answered');
+      if (came === 'nothing') await this.repeats.giveBack(request);
+      if (came === 'cancelled') await this.repeats.giveBackIfUnknown(request);
+      if (came !== 'nothing' && caller.connected) this.repeats.tell(request, 'answered');
     }
   }
 
-  /** Whether the turn has begun. */
-  private async begin(served: Served): Promise<boolean> {
+  private async begin(served: Served): Promise<Came> {
     const { request, caller } = served;
     const target = this.resolver.resolve(request);
     const found = await this.claimer.claim(target, request, () => caller.connected);
-    if (found === null) return false;
+    if (found === null) return 'nothing';
     if (found.type === 'busy') return this.serveBusy(found.session, served);
-    return (await this.serve(found.turn, 'at-once', served)).type !== 'unstarted';
+    return cameOf(await this.serve(found.turn, 'at-once', served));
   }
 
-  private async serveBusy(session: BusySession, served: Served): Promise<boolean> {
+  private async serveBusy(session: BusySession, served: Served): Promise<Came> {
     const { request } = served;
     const { asked, by, turnId } = request;
     switch (request.sbp?.on_conflict ?? 'queue') {
@@ -116,7 +121,7 @@ export class TurnService {
         );
       case 'interrupt': {
         const turn = await this.interruption.take(session.sessionId, { turnId, asked, by });
-        return (await this.serve(turn, 'interrupt', served)).type !== 'unstarted';
+        return cameOf(await this.serve(turn, 'interrupt', served));
       }
       case 'queue': {
         await this.bind(request, session.sessionId);
@@ -134,23 +139,24 @@ export class TurnService {
     throw new SbpError('SBP_UPSTREAM_UNAVAILABLE', message, { retryAfter: 1 });
   }
 
-  /**
-   * A turn that waits runs also where its caller goes away meanwhile. Whether anything is left of
-   * it.
-   */
-  private async waitAndServe(queued: QueuedTurn, served: Served): Promise<boolean> {
+  /** A turn that waits runs also where its caller goes away meanwhile. */
+  private async waitAndServe(queued: QueuedTurn, served: Served): Promise<Came> {
     const { request, caller } = served;
     const audience = await this.audience(queued.session.sessionId, queued.turnId, served);
     if (audience.isBackground) await this.answer.accept(audience);
-    if (endsWithCaller(request)) caller.onGone(() => void this.leave(queued));
+    if (endsWithCaller(request)) {
+      caller.onGone(() => this.queue.leave(queued));
+      if (!caller.connected) this.queue.leave(queued);
+    }
     for (;;) {
       const outcome = await this.serveNext(queued, served, audience);
-      if (outcome.type !== 'unstarted') return true;
+      if (outcome.type !== 'unstarted') return 'a turn';
       // It still waits. Whoever is told that nothing has begun must not find it running later; for
       // a caller who was promised an answer, or is gone, it is tried again.
-      if (isAwaited(audience) || outcome.error.code === 'SBP_PAYLOAD_TOO_LARGE') {
-        await this.giveUp(queued, outcome.error, audience);
-        return !isAwaited(audience);
+      const isTold = isAwaited(audience);
+      if (isTold || outcome.error.code === 'SBP_PAYLOAD_TOO_LARGE') {
+        await this.giveUp(queued, outcome.error, audience, isTold);
+        return isTold ? 'nothing' : 'a turn';
       }
       await pause(RETRY_MS);
     }
@@ -179,18 +185,13 @@ export class TurnService {
     }
   }
 
-  private async leave({ session, turnId }: QueuedTurn): Promise<void> {
-    const message = 'The caller went away, and had asked for the turn to be cancelled then.';
-    await this.queue.withdraw(session.sessionId, turnId, turnCancelled(message), 'gone');
-  }
-
   /** Ends a turn that waits and cannot begin here. */
   private async giveUp(
     { session: { sessionId }, turnId }: QueuedTurn,
     error: SbpError,
     audience: Audience,
+    isTold: boolean,
   ): Promise<void> {
-    const isTold = isAwaited(audience);
     const end = isTold ? null : { code: error.code, message: error.message };
     await this.queue.withdraw(sessionId, turnId, end, isTold ? 'connected' : 'gone');
     await this.answer.notOurs(audience, error);
@@ -255,6 +256,11 @@ export class TurnService {
       isBackground: isBackground(request),
     };
   }
+}
+
+function cameOf({ type }: TurnOutcome): Came {
+  if (type === 'unstarted') return 'nothing';
+  return type === 'cancelled' ? 'cancelled' : 'a turn';
 }
 
 /** Whether somebody is there who has not been answered. */

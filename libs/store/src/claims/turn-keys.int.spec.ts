@@ -89,10 +89,10 @@ describe.each(DIALECTS)('the keys of turns on %s', (dialect) => {
   });
 
   it('say what became of whoever asked first', async () => {
-    await keys.replace(key, turn(1));
+    await keys.record(key, turn(1), id(50));
     await keys.tell(key, id(1), 'gone');
     expect(await find()).toMatchObject({ caller: 'gone' });
-    await keys.replace(key, turn(2));
+    await keys.record(key, turn(2), id(50));
     await keys.tell(key, id(1), 'answered');
     expect(await find()).toMatchObject({ turnId: id(2), caller: 'there' });
     await age(60_000);
@@ -118,7 +118,7 @@ describe.each(DIALECTS)('the keys of turns on %s', (dialect) => {
       turnId: id(7),
     });
     // A turn whose key another one has taken over does not get it back.
-    await keys.replace(key, turn(2));
+    await keys.record(key, turn(2), id(50));
     await store.fold({ ...started, data: { ...started.data, idempotency_key: 'k' } });
     expect(await find()).toMatchObject({ turnId: id(2) });
   });

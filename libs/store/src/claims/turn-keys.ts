@@ -63,9 +63,9 @@ export class TurnKeys {
     }
   }
 
-  /** The key is the turn's now, whoever had it. */
-  async replace(key: TurnKey, turn: KeyedTurn): Promise<void> {
-    await this.put(key, turn, part``);
+  /** The key is the turn's now, whoever had it; the turn is about to begin in the session. */
+  async record(key: TurnKey, turn: KeyedTurn, sessionId: string): Promise<void> {
+    await this.put(key, turn, part``, sessionId);
   }
 
   /** Null also where nothing was said of it for so long. */
@@ -123,15 +123,20 @@ export class TurnKeys {
   }
 
   /** `where`: of a row that is there already, whether it may be overwritten. */
-  private async put(key: TurnKey, turn: KeyedTurn, where: SqlPart): Promise<boolean> {
+  private async put(
+    key: TurnKey,
+    turn: KeyedTurn,
+    where: SqlPart,
+    sessionId: string | null = null,
+  ): Promise<boolean> {
     const written = await this.database.writeOne(
       (writer) => rows(writer)`
         INSERT INTO turn_keys (principal, agent_id, name, turn_id, session_id, body_hash,
           holder_incarnation, caller, created_at)
-        VALUES (${key.principal}, ${key.agentId}, ${key.name}, ${turn.turnId}, NULL,
+        VALUES (${key.principal}, ${key.agentId}, ${key.name}, ${turn.turnId}, ${sessionId},
           ${turn.bodyHash}, ${turn.holder}, 'there', ${raw(this.database.nowMs)})
         ON CONFLICT (principal, agent_id, name) DO UPDATE SET turn_id = excluded.turn_id,
-          session_id = NULL, body_hash = excluded.body_hash,
+          session_id = excluded.session_id, body_hash = excluded.body_hash,
           holder_incarnation = excluded.holder_incarnation, caller = excluded.caller,
           created_at = excluded.created_at
         ${where} RETURNING turn_id`,
