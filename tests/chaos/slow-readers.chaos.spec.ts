@@ -58,6 +58,7 @@ async function stream(
         message: `Go on.\ndemo: ttft=0 tokens=${words} interval=0 vary`,
         sbp: {},
         key: null,
+        retryCount: null,
         stream: true,
         reading,
         vanishAfterMs: null,

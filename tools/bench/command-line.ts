@@ -4,6 +4,8 @@ export const BENCHES = [
   'start',
   'completions',
   'pace',
+  'queue',
+  'streams',
   'history',
   'idle',
   'appends',

@@ -8,6 +8,8 @@ import { idleBench } from './idle-bench.js';
 import { liveBench } from './live-bench.js';
 import { machine } from './machine.js';
 import { paceBench } from './pace-bench.js';
+import { queueBench } from './queue-bench.js';
+import { streamsBench } from './streams-bench.js';
 import { print } from './report.js';
 import type { Report } from './report.js';
 import { Rig } from './rig.js';
@@ -17,6 +19,8 @@ const RUN: Readonly<Record<BenchName, (rig: Rig, seconds: number) => Promise<Rep
   start: startBench,
   completions: completionsBench,
   pace: paceBench,
+  queue: queueBench,
+  streams: streamsBench,
   history: historyBench,
   idle: idleBench,
   appends: appendsBench,

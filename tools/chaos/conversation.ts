@@ -7,12 +7,14 @@ import type {
   Manner,
   Read,
   Reading,
+  TurnRead,
 } from './history.js';
 import type { CompletionCall, CompletionResult } from './http-caller.js';
 import { complete } from './http-caller.js';
 import type { Random } from './random.js';
-import { cancelTurn, readMessages } from './session-reader.js';
+import { cancelTurn, readMessages, readSession } from './session-reader.js';
 import { Surface } from './surface.js';
+import { readTurn } from './turn-reader.js';
 
 /** Turns of one conversation: then another begins, so that sessions are opened all the time. */
 const CALLS = { least: 10, most: 18 };
@@ -32,6 +34,11 @@ const LATER = { least: 0, most: 400 };
 /** Calls with a key, that are repeated until they are answered. */
 const KEYED_SHARE = 0.12;
 const KEYED_TRIES = 40;
+/** Calls that are repeated as OpenAI's clients do, and how often at most. */
+const COUNTED_SHARE = 0.08;
+const COUNTED_TRIES = 6;
+/** How many turns are read on by their ids while they run. */
+const READ_SHARE = 0.1;
 /** Calls that do not wait for their turn. */
 const BACKGROUND_SHARE = 0.04;
 /** Turns that somebody stops. */
@@ -73,6 +80,7 @@ export class Conversation {
   readonly calls: Call[] = [];
   readonly reads: Read[] = [];
   readonly cancellations: Cancellation[] = [];
+  readonly streams: TurnRead[] = [];
   readonly connections: Connection[] = [];
   /** When a surface was first answered; Infinity before. */
   firstAttachedAt = Infinity;
@@ -132,6 +140,8 @@ export class Conversation {
     this.waiting.set(marker, { begunAt, endsAt: begunAt + length });
     const stopping = this.mayStop() ? this.stopAfter(random.between(20, length)) : null;
     const isKeyed = manner === 'keyed';
+    const stays = isKeyed || manner === 'counted';
+    const readingOn = random.chance(READ_SHARE) ? this.readRunning() : null;
     const wish = {
       url: this.url,
       agentId: this.name,
@@ -139,14 +149,15 @@ export class Conversation {
       message: `${marker}\ndemo: ${how} vary`,
       sbp: sbpOf(manner),
       key: isKeyed ? marker : null,
+      retryCount: null,
       stream,
       reading,
       vanishAfterMs:
-        vanishes && !isKeyed && reading === 'eagerly' ? random.between(20, length) : null,
+        vanishes && !stays && reading === 'eagerly' ? random.between(20, length) : null,
     };
-    const { outcome, session } = isKeyed ? await this.repeat(wish) : await complete(wish);
+    const { outcome, session } = await this.ask(manner, wish);
     this.waiting.delete(marker);
-    await stopping;
+    await Promise.all([stopping, readingOn]);
     if (outcome.type !== 'unreached') this.reached++;
     // The first answer that is whole says which session it is; a broken one may be of a session
     // that was never opened.
@@ -176,9 +187,10 @@ export class Conversation {
   }
 
   history(ending: Pick<ConversationHistory, 'acknowledged' | 'found'>): ConversationHistory {
-    const { name, calls, reads, cancellations, connections } = this;
+    const { name, calls, reads, cancellations, streams, connections } = this;
     const sessionId = this.current?.id ?? '';
-    return { name, sessionId, calls, reads, cancellations, connections, ...ending };
+    const said = { calls, reads, cancellations, streams, connections };
+    return { name, sessionId, ...said, ...ending };
   }
 
   /** Some calls come while another one is being answered. */
@@ -191,7 +203,48 @@ export class Conversation {
   private drawManner(): Manner {
     const kind = this.random.next();
     if (kind < KEYED_SHARE) return 'keyed';
-    return kind < KEYED_SHARE + BACKGROUND_SHARE ? 'background' : 'plain';
+    if (kind < KEYED_SHARE + COUNTED_SHARE) return 'counted';
+    return kind < KEYED_SHARE + COUNTED_SHARE + BACKGROUND_SHARE ? 'background' : 'plain';
+  }
+
+  private ask(manner: Manner, wish: CompletionCall): Promise<CompletionResult> {
+    switch (manner) {
+      case 'keyed':
+        return this.repeat(wish);
+      case 'counted':
+        return this.count(wish);
+      case 'plain':
+      case 'background':
+      case 'interrupt':
+      case 'reject':
+        return complete(wish);
+    }
+  }
+
+  /** As OpenAI's clients do: again where no answer has begun, and nothing says not to. */
+  private async count(wish: CompletionCall): Promise<CompletionResult> {
+    for (let retryCount = 0; ; retryCount++) {
+      const result = await complete({ ...wish, retryCount });
+      const { outcome } = result;
+      const isOpen =
+        outcome.type === 'unreached' ||
+        (outcome.type === 'broken' && !outcome.begun) ||
+        (outcome.type === 'refused' && outcome.status === 503 && outcome.mayRetry);
+      if (!isOpen || retryCount === COUNTED_TRIES) {
+        // Of what came before the last try nothing is known.
+        return isOpen && retryCount > 0 ? { ...result, outcome: { type: 'vanished' } } : result;
+      }
+      await delay(this.random.between(500, 1_500));
+    }
+  }
+
+  /** Reads the turn on that runs a moment from now, by its id. */
+  private async readRunning(): Promise<void> {
+    await delay(this.random.between(50, 400));
+    if (this.current === null) return;
+    const address = { url: this.url, ...this.current };
+    const turnId = (await readSession(address))?.turn_in_flight ?? null;
+    if (turnId !== null) this.streams.push(await readTurn(address, turnId));
   }
 
   /** Asks twice at once, and each again with the same key until it has its answer. */
@@ -311,6 +364,7 @@ function sbpOf(manner: Manner): object {
   switch (manner) {
     case 'plain':
     case 'keyed':
+    case 'counted':
       return {};
     case 'background':
       return { background: true };

@@ -91,7 +91,7 @@ function checkRedelivered(
   for (const { turnId, call } of turns) {
     if (call?.outcome.type !== 'answered' || call.endedAt >= firstAsked) continue;
     // A repeat of a request does not count as having received its answer.
-    if (call.manner === 'keyed') continue;
+    if (call.manner === 'keyed' || call.manner === 'counted') continue;
     const { begunAt, endedAt } = call;
     const mayBeOwed = killedAt.some((at) => at > begunAt && at < endedAt + CONFIRMED_MS);
     if (shown.has(turnId) && !mayBeOwed)

@@ -190,3 +190,22 @@ describe('a caller that does not want to wait', () => {
     expect(rulesBroken(withCall('g', { manner: 'reject', outcome: busy }))).not.toContain('misled');
   });
 });
+
+describe('a turn that was read on by its id', () => {
+  const read = (turnId: string, text: string, end: 'whole' | 'error' | 'given up') => {
+    return { ...allowed(), streams: [{ turnId, text, end }] };
+  };
+
+  it.each<[string, Rule, ConversationHistory]>([
+    ['said something else', 'altered', read('turn-a', 'text b', 'whole')],
+    ['did not end', 'unended', read('turn-a', 'text', 'given up')],
+    ['ended as failed, and completed', 'uncancelled', read('turn-a', '', 'error')],
+    ['was whole, and is not there', 'lost', read('turn-z', 'text z', 'whole')],
+  ])('%s (%s)', (_title, rule, history) => {
+    expect(rulesBroken(history)).toContain(rule);
+  });
+
+  it('said what was committed', () => {
+    expect(rulesBroken(read('turn-a', 'text a', 'whole'))).toEqual([]);
+  });
+});

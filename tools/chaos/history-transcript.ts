@@ -46,6 +46,7 @@ export function checkTranscript(conversation: ConversationHistory): readonly Vio
   for (const call of conversation.calls) checkCall(conversation, call, turns, report);
   checkOrder(turns, report);
   checkReads(conversation, report);
+  checkStreams(conversation, turns, report);
   const completed = turns.filter(({ text }) => text !== null).length;
   if (conversation.found.stepCount !== completed) {
     report('count', `step_count is ${conversation.found.stepCount}, ${completed} turns completed`);
@@ -206,6 +207,24 @@ function checkReads({ calls, reads }: ConversationHistory, report: Report): void
         continue;
       report('stale', `a read after ${marker} was answered does not show it`);
     }
+  }
+}
+
+/** Whoever read a turn on by its id got what was committed. */
+function checkStreams(
+  { streams }: ConversationHistory,
+  turns: readonly FoundTurn[],
+  report: Report,
+): void {
+  for (const { turnId, text, end } of streams) {
+    const committed = turns.find((turn) => turn.turnId === turnId)?.text ?? null;
+    if (end === 'given up') report('unended', `the stream of turn ${turnId} did not end`);
+    else if (end === 'error' && committed !== null)
+      report('uncancelled', `the stream of turn ${turnId} ended as failed, and it completed`);
+    else if (end === 'whole' && committed === null)
+      report('lost', `the stream of turn ${turnId} was whole, and it has no answer`);
+    else if (end === 'whole' && text !== committed)
+      report('altered', `the stream of turn ${turnId} said ${quote(text)}`);
   }
 }
 

@@ -20,6 +20,7 @@ export interface ConversationHistory {
   readonly calls: readonly Call[];
   readonly reads: readonly Read[];
   readonly cancellations: readonly Cancellation[];
+  readonly streams: readonly TurnRead[];
   readonly connections: readonly Connection[];
   /**
    * Acknowledgements by surfaces that the log is known to have taken while their attachment was the
@@ -42,9 +43,10 @@ export interface Call {
 
 /**
  * How a call comes to its session: as it is; with a key, by which it is repeated until it is
- * answered; without waiting for its turn; or so that it ends, or does not wait for, another one.
+ * answered; repeated as OpenAI's clients do, which count; without waiting for its turn; or so that
+ * it ends, or does not wait for, another one.
  */
-export type Manner = 'plain' | 'keyed' | 'background' | 'interrupt' | 'reject';
+export type Manner = 'plain' | 'keyed' | 'counted' | 'background' | 'interrupt' | 'reject';
 
 /** How a caller reads its answer: as it comes; slowly, but always on; not at all for long. */
 export type Reading = 'eagerly' | 'steadily' | 'stalling';
@@ -89,6 +91,15 @@ export interface Cancellation {
     readonly turnId: string;
     readonly status: 'completed' | 'failed' | 'cancelled';
   } | null;
+}
+
+/** A turn that was read by `GET …/turns/{turn_id}/stream`, over as many connections as it took. */
+export interface TurnRead {
+  readonly turnId: string;
+  /** All text of the last attempt that was told. */
+  readonly text: string;
+  /** `error`: the stream said that the turn did not complete. */
+  readonly end: 'whole' | 'error' | 'given up';
 }
 
 /** A `GET …/messages` on the way. */

@@ -13,6 +13,8 @@ export interface CompletionCall {
   readonly sbp: object;
   /** Its `Idempotency-Key`; null for none. */
   readonly key: string | null;
+  /** How often it was made before, as OpenAI's clients say it; null where that is not said. */
+  readonly retryCount: number | null;
   readonly stream: boolean;
   readonly reading: Reading;
   /** Goes away by itself so many ms after it began; null: stays. */
@@ -67,6 +69,7 @@ export function complete(call: CompletionCall): Promise<CompletionResult> {
         'content-length': Buffer.byteLength(body),
         'x-agent-id': call.agentId,
         ...(call.key === null ? {} : { 'idempotency-key': call.key }),
+        ...(call.retryCount === null ? {} : { 'x-stainless-retry-count': String(call.retryCount) }),
         ...(session === null ? {} : { 'x-session-token': session.token }),
       },
     });

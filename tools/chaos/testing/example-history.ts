@@ -150,6 +150,7 @@ export function allowed(): ConversationHistory {
       unanswered('g', 8_000, 'unreached'),
     ],
     cancellations: [],
+    streams: [],
     reads: [{ begunAt: 4_500, turnIds: ['turn-a', 'turn-b', 'turn-c'] }],
     connections: [
       connection('1', 3_000, ['ATTACH_SESSION', attached(1), tether('b', 1, 0), PING, 'PONG']),
