@@ -92,6 +92,9 @@ export class Interruption {
     }: { readonly epoch: number; readonly by: Actor; readonly seen: OpenSession },
   ): Promise<void> {
     const stopped = await this.stops.stop({ sessionId, turnId, runner });
+    if (stopped.caller === 'connected') {
+      await this.claims.promise({ sessionId, epoch: epoch + 1 }, turnId, runner.incarnation);
+    }
     const message = 'Another turn was started in its place.';
     const cancelled = await this.events.cancel(
       { sessionId, turnId, epoch, state, by },

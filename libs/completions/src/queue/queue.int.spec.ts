@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { turnQueued } from '#libs/domain/testing';
 import type { OpenSession } from '#libs/domain';
 import { MAX_WAITING } from '#libs/domain';
+import { SessionInspection } from '#libs/store';
 import { Cancellation } from '../turn/cancellation.js';
 import { DeadProcess } from '../testing/dead-process.js';
 import { TestCaller } from '../testing/test-caller.js';
@@ -338,6 +339,23 @@ describe('a turn that interrupts', () => {
     expect((await third).seen).toEqual(['answer with sbp']);
     expect(model.questions).toEqual(['One.', 'Three.']);
     expect(await stateOf(sessionId)).toMatchObject({ steps: 1, turns: 3, waiting: [] });
+  });
+
+  it('leaves a word that the one it ended is still to be told, in case of a death', async () => {
+    const { model, completions, first, sessionId, sbp } = await busy();
+    const running = await stateOf(sessionId);
+    const marks: (readonly string[])[] = [];
+    const inspection = new SessionInspection(stage.backend.database);
+    const marked = async () => (await inspection.inspect(sessionId, 0)).claim?.unconfirmed ?? [];
+    stage.backend.log.obstacle = async ([{ type }]) => {
+      if (type === 'turn.cancelled') marks.push(await marked());
+    };
+    const interrupting = completions.turn({ sbp: { ...sbp, ...interrupt } });
+    await model.goOn(1);
+    await interrupting;
+    expect(marks).toEqual([[running.turn?.turnId]]);
+    expect((await first).seen).toEqual(['fail SBP_TURN_CANCELLED']);
+    await eventually(async () => expect(await marked()).toEqual([]));
   });
 
   it('aborts the call of the model in another process', async () => {

@@ -209,6 +209,22 @@ export class Claims {
     });
   }
 
+  /**
+   * Says, while the claim is held at this epoch, that a process is about to tell somebody how
+   * another turn has ended, so that a crash makes that owed.
+   */
+  async promise(
+    { sessionId, epoch }: Pick<Release, 'sessionId' | 'epoch'>,
+    turnId: string,
+    answeredBy: string,
+  ): Promise<void> {
+    await this.database.writeOne(
+      (writer) => rows(writer)`
+        UPDATE claims SET unconfirmed = unconfirmed || ${unconfirmedMark(turnId, answeredBy)}
+        WHERE session_id = ${sessionId} AND epoch = ${epoch}`,
+    );
+  }
+
   /** Ends a claim of which only the turn is known. */
   async abandon(sessionId: string, turnId: string): Promise<void> {
     await this.database.writeOne(
