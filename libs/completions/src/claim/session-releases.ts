@@ -13,6 +13,7 @@ const RETRY_MS = 500;
 @Injectable()
 export class SessionReleases {
   private readonly waiting = new Map<string, Set<() => void>>();
+  private readonly listeners: ((sessionId: string) => void)[] = [];
 
   constructor(private readonly claims: Claims) {}
 
@@ -25,11 +26,17 @@ export class SessionReleases {
       try {
         const released = await this.claims.release(release);
         for (const wake of this.waiting.get(release.sessionId) ?? []) wake();
+        if (released) for (const tell of this.listeners) tell(release.sessionId);
         return released;
       } catch {
         await pause(RETRY_MS);
       }
     }
+  }
+
+  /** Is told of each session whose claim is let go here. */
+  onRelease(listener: (sessionId: string) => void): void {
+    this.listeners.push(listener);
   }
 
   /** Resolves at the session's next release here, or after `timeoutMs`. */

@@ -2,6 +2,7 @@ import type { SessionState } from '#libs/domain';
 import type { MailboxMessage } from '#libs/mailbox';
 import { SessionReads } from '#libs/store';
 import { Injectable } from '@nestjs/common';
+import { SessionReleases } from '../claim/session-releases.js';
 
 /**
  * What has come of a turn that waits. `next`: nothing runs, and it is the head of the queue;
@@ -25,6 +26,8 @@ interface Watched {
   isStale: boolean;
   /** In ms of a clock that only rises. */
   lookedAt: number;
+  /** The turns that wait, as they were seen last. */
+  order: readonly string[];
 }
 
 /**
@@ -37,7 +40,12 @@ export class WaitingTurns {
   private readonly sessions = new Map<string, Watched>();
   private isClosing = false;
 
-  constructor(private readonly reads: SessionReads) {}
+  constructor(
+    private readonly reads: SessionReads,
+    releases: SessionReleases,
+  ) {
+    releases.onRelease((sessionId) => this.released(sessionId));
+  }
 
   /** A message of this process' mailbox; those of other kinds are somebody else's. */
   accept(message: MailboxMessage): void {
@@ -83,6 +91,16 @@ export class WaitingTurns {
     }
   }
 
+  /**
+   * A turn of the session has ended here. Whoever seems to be the next need not wait for the fold
+   * and its poke: while that is behind the release the session can be claimed, and then it is looked
+   * at again.
+   */
+  private released(sessionId: string): void {
+    const { waiters = [], order = [] } = this.sessions.get(sessionId) ?? {};
+    for (const { turnId, tell } of waiters) if (turnId === order[0]) tell('next');
+  }
+
   private async look(sessionId: string, watched: Watched): Promise<void> {
     watched.isStale = true;
     if (watched.isLooking) return;
@@ -95,6 +113,7 @@ export class WaitingTurns {
       const state = await this.reads.state(sessionId).catch(() => null);
       // The next sweep finds them where the database does not answer now.
       if (state === null) break;
+      watched.order = state.phase === 'open' ? state.waiting.map(({ turnId }) => turnId) : [];
       for (const waiter of watched.waiters) tell(waiter, state);
     }
     watched.isLooking = false;
@@ -102,7 +121,7 @@ export class WaitingTurns {
 }
 
 function newlyWatched(): Watched {
-  return { waiters: new Set(), isLooking: false, isStale: false, lookedAt: 0 };
+  return { waiters: new Set(), isLooking: false, isStale: false, lookedAt: 0, order: [] };
 }
 
 function tell({ turnId, tell }: Waiter, state: SessionState): void {
