@@ -93,8 +93,8 @@ export class WaitingTurns {
 
   /**
    * A turn of the session has ended here. Whoever seems to be the next need not wait for the fold
-   * and its poke: while that is behind the release the session can be claimed, and then it is looked
-   * at again.
+   * and its poke: while that is behind the release the session can be claimed, and then it is
+   * looked at again.
    */
   private released(sessionId: string): void {
     const { waiters = [], order = [] } = this.sessions.get(sessionId) ?? {};

@@ -32,6 +32,8 @@ export class KafkaMailbox extends Mailbox {
   /** One for each slot that was ever written to; slots are few, and used again. */
   private readonly lanes = new Map<number, KafkaMailboxLane>();
   private readonly tails = new Set<PartitionTail>();
+  /** Who receives here, by incarnation: what is sent to them does not leave the process. */
+  private readonly own = new Map<string, (message: MailboxMessage) => void>();
   private waiting = 0;
 
   constructor(private readonly options: KafkaMailboxOptions) {
@@ -39,6 +41,11 @@ export class KafkaMailbox extends Mailbox {
   }
 
   async send(to: ProcessAddress, message: MailboxMessage): Promise<void> {
+    const own = this.own.get(to.incarnation);
+    if (own !== undefined) {
+      setImmediate(() => own(message));
+      return;
+    }
     if (this.waiting >= MAX_WAITING) return;
     this.waiting += 1;
     try {
@@ -62,8 +69,10 @@ export class KafkaMailbox extends Mailbox {
       for (const each of received) this.hand(each, address, handler);
     });
     this.tails.add(tail);
+    this.own.set(address.incarnation, handler);
     return {
       close: async () => {
+        this.own.delete(address.incarnation);
         this.tails.delete(tail);
         await tail.close();
       },
