@@ -19,7 +19,7 @@ describe.each(DIALECTS)('the transcripts of any log on %s', (dialect) => {
   afterAll(() => store.close());
 
   const history = fc.record({
-    moves: fc.array(move, { minLength: 25, maxLength: 60, size: 'max' }),
+    moves: fc.array(move, { minLength: 40, maxLength: 80, size: 'max' }),
     /** How many events each batch has. */
     batches: fc.infiniteStream(fc.integer({ min: 1, max: 6 })),
     /** Whether the conversation is read after a batch. */

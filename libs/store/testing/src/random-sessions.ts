@@ -9,7 +9,7 @@ const often = <T>(weight: number, arbitrary: fc.Arbitrary<T>) => ({ weight, arbi
 /** A step of a session's history: mostly turns that succeed one another, edits among them. */
 export const move: fc.Arbitrary<Move> = fc.oneof(
   often(
-    4,
+    6,
     fc.record({
       type: fc.constant('start' as const),
       stale: fc.constantFrom(false, false, false, true),
@@ -17,7 +17,7 @@ export const move: fc.Arbitrary<Move> = fc.oneof(
       keeps: fc.oneof(fc.nat({ max: 8 }), fc.constant(1_000)),
       messages: fc.nat({ max: 3 }),
       system: fc.boolean(),
-      entry: fc.constantFrom<TurnEntry>('at-once', 'at-once', 'queued', 'queued', 'interrupt'),
+      entry: fc.constantFrom<TurnEntry>('at-once', 'at-once', 'at-once', 'queued', 'interrupt'),
       waited: fc.constantFrom(undefined, undefined, 0, 2),
     }),
   ),
