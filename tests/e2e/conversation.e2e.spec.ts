@@ -91,6 +91,23 @@ describe.each([
     expect(model.asked.at(-1)).toEqual(user('Go on.'));
   });
 
+  it.each(['only the results', 'everything', 'everything but what failed'] as const)(
+    'answers its calls after a turn between them that failed, by a client that sends %s',
+    async (resent) => {
+      const agent = new Agent(server.url);
+      const { answer, session } = await turn(agent, [user('call: a b')]);
+      const failed = await send(agent, [user('refuse: 500')], { session_id: session });
+      expect(failed.status).toBe(500);
+      const results = [tool('a'), tool('b')];
+      const before = resent === 'only the results' ? [] : [user('call: a b'), answer];
+      const between = resent === 'everything' ? [user('refuse: 500')] : [];
+      await send(agent, [...before, ...between, ...results], { session_id: session });
+      expect(model.asked.map(({ role }) => role)).toEqual([
+        ...['user', 'assistant', 'tool', 'tool', 'user'],
+      ]);
+    },
+  );
+
   it('goes through a tool loop of a client that writes "" where null was', async () => {
     const agent = new Agent(server.url);
     const { answer, session } = await turn(agent, [user('call: a b')]);

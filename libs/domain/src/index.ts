@@ -10,7 +10,7 @@ export * from './transcript/message-bytes.js';
 export type { WindowTurn } from './transcript/context-window.js';
 export { firstSent } from './transcript/context-window.js';
 export { isAnswer } from './transcript/message-key.js';
-export { danglingCalls, usesTools } from './transcript/dangling-calls.js';
+export { sentMessages, usesTools } from './transcript/dangling-calls.js';
 export type { StoredTranscript, TurnOutcome, TurnView } from './transcript/stored-transcript.js';
 export * from './transcript/transcript.js';
 export * from './transcript/turn-text.js';

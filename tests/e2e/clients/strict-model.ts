@@ -10,6 +10,9 @@ import { completionOf, deedFor, streamOf } from './strict-answer.js';
 /** What a user says to be refused, as an image that the model cannot read. */
 export const UNREADABLE = [{ type: 'image_url', image_url: { url: 'data:unreadable' } }];
 
+/** A header that only the server between may send. */
+const OF_ITS_OWN = { 'x-sbp-context-turns-omitted': '99' };
+
 /** The fields of a request that the clients of these tests send. */
 const KNOWN_FIELDS = [
   'messages',
@@ -76,7 +79,10 @@ export class StrictModel {
       case 'say':
       case 'call':
         if (request.stream === true) {
-          response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
+          response.writeHead(200, {
+            ...OF_ITS_OWN,
+            'content-type': 'text/event-stream; charset=utf-8',
+          });
           response.end(streamOf(deed, request.stream_options?.include_usage === true));
         } else {
           send(response, 200, completionOf(deed));
@@ -86,7 +92,9 @@ export class StrictModel {
 }
 
 function send(response: ServerResponse, status: number, body: object): void {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  response
+    .writeHead(status, { ...OF_ITS_OWN, 'content-type': 'application/json' })
+    .end(JSON.stringify(body));
 }
 
 function refuse(response: ServerResponse, status: number, message: string): void {

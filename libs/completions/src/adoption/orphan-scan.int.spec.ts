@@ -105,6 +105,26 @@ describe('a turn whose runner died', () => {
     ]);
   });
 
+  // [SBP-L1-80]
+  it('is sent no longer conversation than the first attempt was', async () => {
+    const dead = await DeadProcess.on(stage.backend);
+    const first = await dead.start(SESSION, TURN, [user('word '.repeat(400))]);
+    const completed = turnCompleted(first, { messages: [assistant('Hi.')] });
+    const head = await stage.backend.append(completed);
+    await dead.process.claims.release({
+      ...{ sessionId: SESSION, turnId: TURN, epoch: first, head },
+      answeredBy: null,
+    });
+    const second = await dead.claim(SESSION, id(9));
+    const { address: runner } = dead.process;
+    const more = { turn: id(9), after: 1, keeps: 2, messages: [user('More')], runner };
+    await stage.backend.append(turnStarted(second, more));
+    const { model } = await survivor({ contextTokens: [['*', 300]] });
+    await eventually(() => expect(model.asked).toHaveLength(1));
+    await released();
+    expect(model.asked).toMatchObject([{ messages: [user('More')] }]);
+  });
+
   it('that nobody holds a claim for any more is adopted too', async () => {
     const dead = await DeadProcess.on(stage.backend);
     await stage.backend.append(...dead.started(SESSION, TURN, 10));

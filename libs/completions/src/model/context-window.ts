@@ -5,7 +5,8 @@ import type { JsonObject, Message, Usage } from '#libs/protocol';
 import type { StoredTurn } from '#libs/store';
 import { Injectable } from '@nestjs/common';
 import type { Prompt } from '../turn/turn-attempt.js';
-import { PromptSizes, promptBytes } from './prompt-sizes.js';
+import type { PromptSize } from './prompt-sizes.js';
+import { PromptSizes, promptSize, sumOfSizes } from './prompt-sizes.js';
 
 /** What of a conversation a model is sent. */
 export interface FittedPrompt {
@@ -13,9 +14,16 @@ export interface FittedPrompt {
   readonly from: number;
   /** Turns that are left out. */
   readonly omitted: number;
+  /** Of all that is sent; null where there is no limit, and nothing is to be learnt. */
+  readonly size: PromptSize | null;
 }
 
-const WHOLE: FittedPrompt = { from: 0, omitted: 0 };
+/** A stored turn's size; it does not change any more. */
+interface SizedTurn extends Omit<WindowTurn, 'size'> {
+  readonly size: PromptSize;
+}
+
+const WHOLE: FittedPrompt = { from: 0, omitted: 0, size: null };
 
 /**
  * Leaves the oldest whole turns of a long conversation out of what a model is sent, where the
@@ -25,6 +33,7 @@ const WHOLE: FittedPrompt = { from: 0, omitted: 0 };
 @Injectable()
 export class ContextWindow {
   private readonly sizes = new PromptSizes();
+  private readonly sized = new WeakMap<StoredTurn, SizedTurn>();
 
   constructor(private readonly limits: ContextTokens) {}
 
@@ -33,51 +42,58 @@ export class ContextWindow {
     if (tokens === null) return WHOLE;
     const { system, transcript, keeps, messages } = prompt;
     const parts = transcript.partsUpTo(keeps);
-    const own = [JSON.stringify(options), ...[...system, ...messages].map(text)];
-    const taken = own.reduce((sum, each) => sum + promptBytes(each), 0);
-    const from = firstSent((index) => windowTurn(parts[index]), {
+    const own = sumOfSizes([options, ...system, ...messages].map(sizeOfJson));
+    const from = firstSent((index) => this.turnAt(model, parts[index]), {
       count: parts.length,
-      mustKeepFrom: mustKeepFrom(parts.length, messages),
-      room: this.sizes.bytesOf(model, tokens) - taken,
+      // An adopted turn's own messages are the last that are stored.
+      own: messages.length === 0 ? 1 : 0,
+      answersCall: firstIsAnswer(messages),
+      room: tokens - this.sizes.tokensOf(model, own),
     });
     const omitted = parts.slice(0, from).filter(({ outcome }) => outcome !== 'refused').length;
-    return { from, omitted };
+    const sent = parts.slice(from).map((part) => this.sizedTurn(part).size);
+    return { from, omitted, size: sumOfSizes([own, ...sent]) };
   }
 
-  /** What the model has counted of a request. */
-  learn(model: string, body: Uint8Array | readonly Uint8Array[], usage: Usage | null): void {
-    if (this.limits.of(model) === null) return;
-    const pieces = body instanceof Uint8Array ? [body] : body;
-    const bytes = pieces.reduce((sum, piece) => sum + promptBytes(textOf(piece)), 0);
-    this.sizes.learn(model, bytes, usage);
+  /** What the model has counted of what it was sent. */
+  learn(model: string, { size }: FittedPrompt, usage: Usage | null): void {
+    const tokens = this.limits.of(model);
+    if (size !== null && tokens !== null) this.sizes.learn(model, size, tokens, usage);
+  }
+
+  private turnAt(model: string, part: StoredTurn | undefined): WindowTurn {
+    if (part === undefined) throw new Error('there is no such turn');
+    const { size, ...rest } = this.sizedTurn(part);
+    return { ...rest, size: this.sizes.tokensOf(model, size) };
+  }
+
+  private sizedTurn(part: StoredTurn): SizedTurn {
+    const known = this.sized.get(part) ?? sizedTurn(part);
+    this.sized.set(part, known);
+    return known;
   }
 }
 
-/** An adopted turn's own messages are the last that are stored. */
-function mustKeepFrom(count: number, messages: readonly Message[]): number {
-  const [first] = messages;
-  return first === undefined || isAnswerOfTool(first) ? count - 1 : count;
-}
-
-function windowTurn(part: StoredTurn | undefined): WindowTurn {
-  if (part === undefined) throw new Error('there is no such turn');
-  const [first] = part.usesTools ? part.messages() : [];
+function sizedTurn(part: StoredTurn): SizedTurn {
+  const { outcome, texts, usesTools } = part;
   // What the model refused is not sent.
-  const texts = part.outcome === 'refused' ? [] : part.texts;
+  if (outcome === 'refused') return { size: sumOfSizes([]), answersCall: false, mayCall: false };
+  const size = sumOfSizes(texts.map(promptSize));
+  if (!usesTools) return { size, answersCall: false, mayCall: outcome === 'answered' };
+  const messages = part.messages();
   return {
-    size: texts.reduce((sum, each) => sum + promptBytes(each), 0),
-    answersCall: first !== undefined && isAnswerOfTool(first),
+    size,
+    answersCall: firstIsAnswer(messages),
+    mayCall: messages.some(({ role }) => role === 'assistant'),
   };
 }
 
-function isAnswerOfTool({ role }: Message): boolean {
-  return role === 'tool' || role === 'function';
+/** Whether answers of tools stand before anything that an assistant says. */
+function firstIsAnswer(messages: readonly Message[]): boolean {
+  const [first] = messages.filter(({ role }) => role !== 'user');
+  return first?.role === 'tool' || first?.role === 'function';
 }
 
-function text(message: Message): string {
-  return JSON.stringify(message);
-}
-
-function textOf(piece: Uint8Array): string {
-  return Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength).toString();
+function sizeOfJson(value: JsonObject | Message): PromptSize {
+  return promptSize(JSON.stringify(value));
 }

@@ -1,4 +1,4 @@
-import type { LogEvent } from '#libs/protocol';
+import type { LogEvent, Message } from '#libs/protocol';
 import type { OpenOutcome } from '#libs/store';
 import type { TestBackend } from '#libs/testing';
 import { TestProcess } from '#libs/testing';
@@ -44,9 +44,13 @@ export class DeadProcess {
   }
 
   /** The events of a first turn's start. */
-  started(session: string, turn: string, epoch: number): readonly [LogEvent, LogEvent] {
+  started(
+    session: string,
+    turn: string,
+    epoch: number,
+    messages: readonly Message[] = [user('Hello')],
+  ): readonly [LogEvent, LogEvent] {
     const { address: runner } = this.process;
-    const messages = [user('Hello')];
     return [
       sessionOpened(epoch, { session }),
       turnStarted(epoch, { session, turn, runner, messages }),
@@ -54,9 +58,9 @@ export class DeadProcess {
   }
 
   /** Opens a session and starts a turn in it; gives the claim's epoch. */
-  async start(sessionId: string, turnId: string): Promise<number> {
+  async start(sessionId: string, turnId: string, messages?: readonly Message[]): Promise<number> {
     const epoch = await this.open(sessionId, turnId);
-    await this.backend.append(...this.started(sessionId, turnId, epoch));
+    await this.backend.append(...this.started(sessionId, turnId, epoch, messages));
     return epoch;
   }
 }

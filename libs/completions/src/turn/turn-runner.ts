@@ -10,6 +10,7 @@ import { within } from '#libs/timing';
 import { Injectable } from '@nestjs/common';
 import { SessionReleases } from '../claim/session-releases.js';
 import { CompletionsOptions } from '../completions-options.js';
+import type { FittedPrompt } from '../model/context-window.js';
 import { ContextWindow } from '../model/context-window.js';
 import type { ModelAnswer } from '../model/model-answer.js';
 import { ModelAnswerReader } from '../model/model-answer.js';
@@ -152,8 +153,8 @@ export class TurnRunner {
     const { attempt, signal } = run;
     if (signal.reason instanceof TurnStopped) return this.broken(run, signal.reason);
     const { model, options } = attempt.request;
-    const { from, omitted } = this.window.fit(model, attempt.prompt, options);
-    const body = upstreamRequest(model, attempt.prompt, options, from);
+    const fitted = this.window.fit(model, attempt.prompt, options);
+    const body = upstreamRequest(model, attempt.prompt, options, fitted.from);
     run.spent.asked(body);
     const calledAt = performance.now();
     const calling = settled(this.model.complete({ body, signal }));
@@ -166,9 +167,9 @@ export class TurnRunner {
       }
     }
     const called = await calling;
-    const outcome = await this.read(run, telling(called, omitted), calledAt);
+    const outcome = await this.read(run, telling(called, fitted), calledAt);
     if (outcome.type === 'completed') {
-      this.window.learn(model, body, outcome.answer.output.usage);
+      this.window.learn(model, fitted, outcome.answer.output.usage);
     }
     return outcome;
   }
@@ -360,12 +361,16 @@ export class TurnRunner {
   }
 }
 
-/** The head of an answer says how many turns the model was not sent. */
-function telling(called: Settled<ModelResponse>, omitted: number): Settled<ModelResponse> {
-  if (called.type === 'rejected' || omitted === 0) return called;
+/** The head of an answer says how many turns the model was not sent; no model says it. */
+function telling(
+  called: Settled<ModelResponse>,
+  { omitted }: FittedPrompt,
+): Settled<ModelResponse> {
+  if (called.type === 'rejected') return called;
   const { headers, ...response } = called.value;
-  const told = { ...headers, [HEADERS.contextTurnsOmitted]: String(omitted) };
-  return { type: 'resolved', value: { ...response, headers: told } };
+  const { [HEADERS.contextTurnsOmitted]: _, ...passed } = headers;
+  const told = omitted === 0 ? {} : { [HEADERS.contextTurnsOmitted]: String(omitted) };
+  return { type: 'resolved', value: { ...response, headers: { ...passed, ...told } } };
 }
 
 /** An error that is longer is told again by its status alone. */

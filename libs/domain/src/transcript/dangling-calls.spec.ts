@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Message } from '#libs/protocol';
 import { assistant, user } from '#libs/domain/testing';
-import { danglingCalls } from './dangling-calls.js';
+import { sentMessages } from './dangling-calls.js';
 import { callIds } from './message-key.js';
 
 const calls = (ids: readonly string[], content: string | null = null): Message => ({
@@ -14,13 +14,10 @@ const tool = (tool_call_id: string): Message => ({ role: 'tool', tool_call_id, c
 const [q, a] = [user('q'), assistant('a')];
 
 /** What a model is sent. */
-function sent(messages: readonly Message[]): readonly Message[] {
-  const { replaced } = danglingCalls(messages);
-  return messages.flatMap((message, place) => {
-    const other = replaced.get(place);
-    if (other === undefined) return [message];
-    return other === null ? [] : [other];
-  });
+function sent(messages: readonly Message[], stored = messages.length): readonly Message[] {
+  return sentMessages(messages, stored).sent.flatMap((each) =>
+    typeof each === 'number' ? (messages[each] ?? []) : [each],
+  );
 }
 
 // [SBP-L1-29]
@@ -37,6 +34,13 @@ describe('tool calls that nobody answered', () => {
     ['stay where nothing follows: they may still be answered', [calls(['c', 'd']), tool('c')], []],
     ['that were all answered stay', [calls(['c', 'd']), tool('d'), tool('c'), q], []],
     [
+      'are answered before what a user said meanwhile',
+      [q, calls(['c', 'd']), tool('d'), q, tool('c'), a],
+      [q, calls(['c', 'd']), tool('d'), tool('c'), q, a],
+    ],
+    ['take a late answer with them', [q, calls(['c']), q, a, tool('c'), q], [q, q, a, q]],
+    ['are answered once', [calls(['c']), tool('c'), tool('c'), a], [calls(['c']), tool('c'), a]],
+    [
       'go each by itself',
       [calls(['c']), q, calls(['c']), tool('c'), q],
       [q, calls(['c']), tool('c'), q],
@@ -46,10 +50,19 @@ describe('tool calls that nobody answered', () => {
   });
 
   it('are open from the last message that makes some', () => {
-    expect(danglingCalls([q, calls(['c', 'd']), tool('c')]).openFrom).toBe(1);
-    expect(danglingCalls([q, calls(['c']), tool('c')]).openFrom).toBe(3);
-    expect(danglingCalls([calls(['c']), q, calls(['d'])]).openFrom).toBe(2);
-    expect(danglingCalls([]).openFrom).toBe(0);
+    const openFrom = (...messages: readonly Message[]) => {
+      return sentMessages(messages, messages.length).openFrom;
+    };
+    expect(openFrom(q, calls(['c', 'd']), tool('c'))).toBe(1);
+    expect(openFrom(q, calls(['c', 'd']), tool('c'), q)).toBe(1);
+    expect(openFrom(q, calls(['c']), tool('c'))).toBe(3);
+    expect(openFrom(calls(['c']), q, calls(['d']))).toBe(2);
+    expect(openFrom()).toBe(0);
+  });
+
+  it('leave an answer without its call that was just sent to be refused by the model', () => {
+    expect(sent([q, a, tool('c')], 2)).toEqual([q, a, tool('c')]);
+    expect(sent([q, a, tool('c')], 3)).toEqual([q, a]);
   });
 
   const id = fc.constantFrom('c', 'd', 'e');
@@ -60,18 +73,20 @@ describe('tool calls that nobody answered', () => {
   );
   const list = fc.array(message, { maxLength: 20 });
 
-  it('never stand before a message that answers none', () => {
+  it('never stand without their answers, nor answers without them', () => {
     fc.assert(
       fc.property(list, (messages) => {
         let missing: string[] = [];
-        for (const each of [...sent([...messages, q])]) {
+        for (const each of sent([...messages, q])) {
           if (each.role === 'tool') {
+            expect(missing).toContain(each.tool_call_id);
             missing = missing.filter((call) => call !== each.tool_call_id);
           } else {
             expect(missing).toEqual([]);
             missing = [...callIds(each)];
           }
         }
+        expect(missing).toEqual([]);
       }),
     );
   });
@@ -79,13 +94,11 @@ describe('tool calls that nobody answered', () => {
   it('can be looked for piece by piece, each from where the last one is open', () => {
     fc.assert(
       fc.property(list, list, (before, after) => {
-        const { openFrom } = danglingCalls(before);
+        const { openFrom, settled } = sentMessages(before, before.length);
         const pieces = [
-          ...sent(before.slice(0, openFrom).concat(q)).slice(0, -1),
+          ...sent(before).slice(0, settled),
           ...sent([...before.slice(openFrom), ...after]),
         ];
-        // Answers that come after all are no part of any call.
-        fc.pre(openFrom < before.length || after[0]?.role !== 'tool');
         expect(pieces).toEqual(sent([...before, ...after]));
       }),
     );

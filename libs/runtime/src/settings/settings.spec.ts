@@ -186,7 +186,12 @@ describe('settings', () => {
     ],
     ['prices that are no JSON', { SBP_PRICES: '{"cheap"' }, /^SBP_PRICES: is not JSON/],
     ['too few tokens of context', { SBP_CONTEXT_TOKENS: '10' }, /^SBP_CONTEXT_TOKENS: .*256/],
-    ['tokens of context in words', { SBP_CONTEXT_TOKENS: 'many' }, /^SBP_CONTEXT_TOKENS: .*file/],
+    [
+      'tokens of context in words',
+      { SBP_CONTEXT_TOKENS: 'many' },
+      /^SBP_CONTEXT_TOKENS: is neither a number, as in 32000, JSON.*nor a file/,
+    ],
+    ['half a token of context', { SBP_CONTEXT_TOKENS: '1e-1' }, /^SBP_CONTEXT_TOKENS: .*whole/],
     ['a file of prices that is not there', { SBP_PRICES: 'cheap' }, /^SBP_PRICES: .*file/],
     [
       'a timeout that is none',

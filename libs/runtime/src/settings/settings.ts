@@ -118,9 +118,16 @@ export function parseSettings(environment: Environment, argv: readonly string[] 
   const values = readSchema(problems, written, flags);
   const backend = readBackend(problems, written, values);
   const demo = tryParse(problems, () => parseDemoOptions(environment));
-  const prices = tryParse(problems, () => readTable(environment, 'SBP_PRICES', parsePrices));
+  const prices = tryParse(problems, () =>
+    readTable(environment, 'SBP_PRICES', 'JSON, which begins with {', parsePrices),
+  );
   const contextTokens = tryParse(problems, () =>
-    readTable(environment, 'SBP_CONTEXT_TOKENS', parseContextTokens),
+    readTable(
+      environment,
+      'SBP_CONTEXT_TOKENS',
+      'a number, as in 32000, JSON, which begins with {',
+      parseContextTokens,
+    ),
   );
   if (
     problems.length > 0 ||
@@ -250,12 +257,13 @@ function tellMissing(problems: string[], written: Written): void {
 }
 
 /** JSON of an object, or a number: else it is a path. */
-const IN_PLACE = /^\{|^-?[\d.]+$/;
+const IN_PLACE = /^\{|^-?[\d.]+(e[+-]?\d+)?$/i;
 
 /** A table of models as it is, or the file that holds it. */
 function readTable<T>(
   environment: Environment,
   setting: string,
+  forms: string,
   parse: (text: string) => ReadonlyMap<string, T>,
 ): ReadonlyMap<string, T> {
   const given = present(environment[setting]);
@@ -264,7 +272,7 @@ function readTable<T>(
     return parse(readFileSync(given, 'utf8'));
   } catch (error) {
     if (error instanceof InvalidSetting) throw error;
-    const problem = 'is neither JSON, which begins with {, nor a file that can be read';
+    const problem = `is neither ${forms}, nor a file that can be read`;
     throw new InvalidSetting(setting, `${problem}: ${(error as Error).message}`);
   }
 }

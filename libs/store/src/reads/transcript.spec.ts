@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { TurnOutcome } from '#libs/domain';
-import { danglingCalls } from '#libs/domain';
+import { sentMessages } from '#libs/domain';
 import { assistant, user } from '#libs/domain/testing';
 import type { Message } from '#libs/protocol';
 import { StoredTurn, emptyTranscript } from './transcript.js';
@@ -70,6 +70,19 @@ describe('tool calls that nobody answered', () => {
     expect(sent(stored([answered(q, a)], transcript), [q])).toEqual([q, q, a, q]);
   });
 
+  it('are sent with their answers though a turn between them failed', () => {
+    const transcript = stored([answered(q, calls('c')), { outcome: 'unanswered', messages: [q] }]);
+    expect(sent(transcript, [tool('c')])).toEqual([q, calls('c'), tool('c'), q]);
+    expect(sent(transcript, [image])).toEqual([q, q, image]);
+  });
+
+  it('take answers with them that come too late, but not out of sight of whoever sends one', () => {
+    const transcript = stored([answered(q, calls('c')), answered(q, a)]);
+    expect(sent(transcript, [tool('c')])).toEqual([q, q, a, tool('c')]);
+    const late = stored([{ outcome: 'unanswered', messages: [tool('c')] }], transcript);
+    expect(sent(late, [q])).toEqual([q, q, a, q]);
+  });
+
   it('are left out of what an edit keeps', () => {
     const transcript = stored([answered(q, calls('c')), answered(q, a), answered(q, a)]);
     expect(sent(transcript, [image], 4)).toEqual([q, q, a, image]);
@@ -107,11 +120,8 @@ describe('what a model is sent', () => {
 
 /** All at once. */
 function naive(parts: readonly Part[], following: readonly Message[]): unknown {
-  const messages = parts
-    .flatMap((each) => (each.outcome === 'refused' ? [] : each.messages))
-    .concat(following);
-  const { replaced } = danglingCalls(messages);
-  return messages.flatMap(
-    (each, place) => replaced.get(place) ?? (replaced.has(place) ? [] : each),
-  );
+  const kept = parts.flatMap((each) => (each.outcome === 'refused' ? [] : each.messages));
+  const messages = [...kept, ...following];
+  const { sent } = sentMessages(messages, kept.length);
+  return sent.map((each) => (typeof each === 'number' ? messages[each] : each));
 }

@@ -1,5 +1,5 @@
 import type { TurnOutcome, TurnView } from '#libs/domain';
-import { danglingCalls, usesTools } from '#libs/domain';
+import { sentMessages, usesTools } from '#libs/domain';
 import type { Message } from '#libs/protocol';
 
 /** A turn's visible messages, each as JSON. */
@@ -115,12 +115,10 @@ export class Transcript {
   sent(count: number, following: readonly Message[], from = 0): readonly Buffer[] {
     const isWhole = count >= this.count && from === 0;
     const rest = isWhole ? unjoined(this.parts, this.joined) : this.firstParts(count, from);
-    const texts = [
-      ...rest.flatMap(({ texts }) => texts),
-      ...following.map((message) => JSON.stringify(message)),
-    ];
+    const kept = rest.flatMap(({ texts }) => texts);
+    const texts = [...kept, ...following.map((message) => JSON.stringify(message))];
     const mayDangle = rest.some((part) => part.usesTools) || usesTools(following);
-    const { sent } = mayDangle ? settled(texts) : { sent: texts };
+    const { sent } = mayDangle ? takenByModels(texts, kept.length) : { sent: texts };
     return [
       ...(isWhole && this.joined.text.length > 0 ? [this.joined.text] : []),
       ...(sent.length === 0 ? [] : [Buffer.from(sent.join(','))]),
@@ -151,10 +149,11 @@ export class Transcript {
     if (parts.length - joined.turn < JOIN) return joined;
     const rest = unjoined(parts, joined);
     const texts = rest.flatMap((part) => part.texts);
-    const { sent, open } = rest.some((part) => part.usesTools)
-      ? settled(texts)
-      : { sent: texts, open: 0 };
-    const text = Buffer.from(sent.slice(0, sent.length - open).join(','));
+    const whole = { sent: texts, settled: texts.length, open: 0 };
+    const { sent, settled, open } = rest.some((part) => part.usesTools)
+      ? takenByModels(texts)
+      : whole;
+    const text = Buffer.from(sent.slice(0, settled).join(','));
     const pieces = [joined.text, text].filter(({ length }) => length > 0);
     return { ...behind(parts, open), text: Buffer.concat(withCommas(pieces)) };
   }
@@ -178,21 +177,23 @@ function unjoined(parts: readonly StoredTurn[], { turn, message }: Joined): read
 }
 
 /**
- * Messages without the calls that nobody answered. The last `open` of them may still change,
- * because what follows may answer their calls.
+ * Messages without calls that nobody answered, and answers without calls; the first `stored` are
+ * stored ones. The last `open` messages may still change, because what follows may answer their
+ * calls; the first `settled` of what is sent do not.
  */
-function settled(texts: readonly string[]): {
-  readonly sent: readonly string[];
-  readonly open: number;
-} {
+function takenByModels(
+  texts: readonly string[],
+  stored = texts.length,
+): { readonly sent: readonly string[]; readonly settled: number; readonly open: number } {
   const messages = texts.map((text) => JSON.parse(text) as Message);
-  const { replaced, openFrom } = danglingCalls(messages);
-  const sent = texts.flatMap((text, place) => {
-    const other = replaced.get(place);
-    if (other === undefined) return [text];
-    return other === null ? [] : [JSON.stringify(other)];
-  });
-  return { sent, open: texts.length - openFrom };
+  const { sent, settled, openFrom } = sentMessages(messages, stored);
+  return {
+    settled,
+    sent: sent.map((each) =>
+      typeof each === 'number' ? (texts[each] ?? '') : JSON.stringify(each),
+    ),
+    open: texts.length - openFrom,
+  };
 }
 
 /** The place of the last `open` messages that go to a model. */
