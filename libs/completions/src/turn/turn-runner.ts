@@ -368,9 +368,11 @@ function telling(
 ): Settled<ModelResponse> {
   if (called.type === 'rejected') return called;
   const { headers, ...response } = called.value;
-  const { [HEADERS.contextTurnsOmitted]: _, ...passed } = headers;
-  const told = omitted === 0 ? {} : { [HEADERS.contextTurnsOmitted]: String(omitted) };
-  return { type: 'resolved', value: { ...response, headers: { ...passed, ...told } } };
+  const name = HEADERS.contextTurnsOmitted;
+  const passed = Object.entries(headers).filter(([each]) => each !== name);
+  const told = omitted === 0 ? [] : [[name, String(omitted)] as const];
+  const all = Object.fromEntries([...passed, ...told]);
+  return { type: 'resolved', value: { ...response, headers: all } };
 }
 
 /** An error that is longer is told again by its status alone. */
