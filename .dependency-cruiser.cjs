@@ -10,6 +10,7 @@ const LIBRARIES = {
   mailbox: ['protocol', 'timing', 'kafka'],
   store: ['protocol', 'timing', 'domain', 'sql'],
   'session-log': ['protocol', 'timing', 'domain', 'event-log', 'store'],
+  tools: ['protocol', 'domain', 'mailbox', 'store', 'session-log'],
   live: ['protocol', 'mailbox'],
   llm: ['protocol', 'timing'],
   auth: ['protocol'],
@@ -17,11 +18,14 @@ const LIBRARIES = {
 };
 const SERVICES = ['completions', 'sessions', 'roaming', 'gateway'];
 const FOUNDATION = Object.keys(LIBRARIES);
+/** Clients of the server: nothing of the server is made of them. */
+const CLIENTS = { 'terminal-surface': ['protocol', 'timing'], 'terminal-roaming': ['protocol'] };
 const ALLOWED = {
   ...LIBRARIES,
   ...Object.fromEntries(SERVICES.map((service) => [service, FOUNDATION])),
   runtime: FOUNDATION,
   testing: FOUNDATION,
+  ...CLIENTS,
 };
 const TESTS = '\\.(spec|contract)\\.ts$|/testing/|^(tests|tools)/';
 

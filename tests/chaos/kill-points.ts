@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Arming, Step } from '../../tools/chaos/steps.js';
+import type { Arming, KillPoint } from '../../tools/chaos/steps.js';
 import { isArming } from '../../tools/chaos/steps.js';
 import { takeStartOrder } from '../../tools/chaos/start-order.js';
 import type { WorkWriter } from './work-writer.js';
@@ -23,7 +23,7 @@ export class KillPoints {
   }
 
   /** Dies here if this is the step. */
-  pass(step: Step): void {
+  pass(step: KillPoint): void {
     if (this.armed?.arm === step) this.die(step);
   }
 
@@ -31,7 +31,7 @@ export class KillPoints {
    * Makes a call; if this is the step, dies when the call is answered, or already some ms after it
    * was made.
    */
-  async passSending<T>(step: Step | null, call: () => Promise<T>): Promise<T> {
+  async passSending<T>(step: KillPoint | null, call: () => Promise<T>): Promise<T> {
     const answer = call();
     if (step === null || this.armed?.arm !== step) return answer;
     const { afterMs } = this.armed;
@@ -52,7 +52,7 @@ export class KillPoints {
     this.midStream.delete(turnId);
   }
 
-  private die(step: Step): void {
+  private die(step: KillPoint): void {
     this.work.note({ note: 'step', step });
     process.kill(process.pid, 'SIGKILL');
   }

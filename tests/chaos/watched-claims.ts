@@ -70,7 +70,7 @@ export function watchedClaims(
   return Object.assign(Object.create(inner) as Claims, watched);
 }
 
-/** The turns that nobody looks after, with the kill point of their adoption. */
+/** The turns that nobody looks after, with the kill points of their adoption. */
 export function watchedOrphans(inner: Orphans, points: KillPoints, work: WorkWriter): Orphans {
   const watched: Pick<Orphans, 'adopt'> = {
     async adopt(orphan, runner, judgedBy) {
@@ -78,6 +78,7 @@ export function watchedOrphans(inner: Orphans, points: KillPoints, work: WorkWri
       if (epoch !== null) {
         work.note({ note: 'adopted', session: orphan.sessionId, turn: orphan.turnId });
         points.pass('O1');
+        if (orphan.claim === null) points.pass('P3');
       }
       return epoch;
     },

@@ -8,25 +8,38 @@ import type {
 } from '#libs/event-log';
 import { EventLog } from '#libs/event-log';
 import type { LogEvent, LogEventType } from '#libs/protocol';
-import type { Step } from '../../tools/chaos/steps.js';
+import type { KillPoint } from '../../tools/chaos/steps.js';
 import type { SurfaceNote } from '../../tools/chaos/work-ledger.js';
 import type { KillPoints } from './kill-points.js';
 import type { WorkWriter } from './work-writer.js';
 
-const SENT: Partial<Record<LogEventType, Step>> = {
+const SENT: Partial<Record<LogEventType, KillPoint>> = {
+  'session.handed_off': 'G1',
+  'export.consumed': 'G5',
+  'import.begun': 'G8',
   'turn.started': 'T2',
   'turn.completed': 'T5',
   'turn.cancelled': 'C2',
   'turn.queued': 'Q1',
+  'tools.called': 'S1',
+  'tool.returned': 'S4',
+  'turn.parked': 'P1',
   'surface.attached': 'A1',
   'surface.acknowledged': 'K1',
 };
-const ACKNOWLEDGED: Partial<Record<LogEventType, Step>> = {
+const ACKNOWLEDGED: Partial<Record<LogEventType, KillPoint>> = {
+  'session.handed_off': 'G2',
+  'export.consumed': 'G6',
+  'session.restored': 'G7',
+  'import.begun': 'G9',
   'turn.started': 'T3',
   'turn.completed': 'T6',
   'turn.adopted': 'O2',
   'turn.cancelled': 'C3',
   'turn.queued': 'Q2',
+  'tools.called': 'S2',
+  'tool.returned': 'S5',
+  'turn.parked': 'P2',
   'surface.acknowledged': 'K2',
 };
 const ENDINGS: readonly LogEventType[] = ['turn.completed', 'turn.failed', 'turn.cancelled'];
@@ -64,13 +77,15 @@ export class WatchedLog extends EventLog {
     if (ENDINGS.includes(type)) this.streamEnds(event);
     this.noteSurface(event, 'sent');
     const outcome = await this.work.during('append', () =>
-      this.points.passSending(SENT[type] ?? null, () => this.inner.append(events)),
+      this.points.passSending(isDerived(event) ? 'G3' : (SENT[type] ?? null), () =>
+        this.inner.append(events),
+      ),
     );
     if (outcome.type === 'rejected') return outcome;
     this.noteSurface(event, 'appended');
     if (type === 'turn.queued') this.waiting.add(event.turn_id);
     if (type === 'turn.completed') this.ended.add(event.turn_id);
-    const acknowledged = ACKNOWLEDGED[type];
+    const acknowledged = isDerived(event) ? 'G4' : ACKNOWLEDGED[type];
     if (acknowledged !== undefined) this.points.pass(acknowledged);
     if (event.type === 'turn.started') this.points.streamBegins(event.turn_id);
     return outcome;
@@ -135,4 +150,9 @@ function surfaceFact(event: LogEvent): Pick<SurfaceNote, 'fact' | 'attachId' | '
     default:
       return null;
   }
+}
+
+/** Whether it opens a session that is made from another one. */
+function isDerived(event: LogEvent): boolean {
+  return event.type === 'session.opened' && event.data.origin !== undefined;
 }

@@ -51,7 +51,9 @@ class WatchedSocket extends SurfaceSocket {
       this.points.pass('A2');
       this.halfDrained = frame.queued_turns > 1 ? Math.ceil(frame.queued_turns / 2) : Infinity;
     }
+    if (frame.type === 'TOOL_CALL') this.points.pass('S3');
     const outcome = await this.inner.send(frame);
+    if (frame.type === 'TOOL_CALL' && outcome === 'written') this.points.pass('S7');
     if (
       frame.type === 'TETHER_TURN' &&
       outcome === 'written' &&

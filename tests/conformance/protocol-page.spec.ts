@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { CLOSE, ClientFrame, ROUTES, ServerFrame } from '#libs/protocol';
 import { textOf } from './repository.js';
 
-describe('docs/protocol.md', () => {
+describe('docs/protocol.md, with the pages that are parts of it,', () => {
   const text = textOf('docs/protocol.md');
+  const whole = `${text}${textOf('docs/roaming.md')}`;
   const missing = (names: readonly string[]): readonly string[] =>
-    names.filter((name) => !text.includes(`\`${name}`));
+    names.filter((name) => !whole.includes(`\`${name}`));
 
   it('names every route', () => {
     const routes = ROUTES.map(({ method, path }) => ({ method, path }));

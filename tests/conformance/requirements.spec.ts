@@ -3,19 +3,21 @@ import { ROOT, filesBelow, textOf } from './repository.js';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+const PAGES = ['docs/protocol.md', 'docs/surfaces.md', 'docs/roaming.md'];
+
 interface Requirement {
   readonly id: string;
   readonly isBuilt: boolean;
 }
 
 /**
- * Requirements as docs/protocol.md lists them; a heading 'Not built yet' holds until the next
- * heading.
+ * Requirements as the pages of the wire contract list them; a heading 'Not built yet' holds until
+ * the next heading.
  */
 function requirements(): readonly Requirement[] {
   const found: Requirement[] = [];
   let isBuilt = true;
-  for (const line of textOf('docs/protocol.md').split('\n')) {
+  for (const line of PAGES.flatMap((page) => textOf(page).split('\n'))) {
     if (line.startsWith('#')) isBuilt = !line.endsWith('Not built yet');
     const id = /^- \*\*\[(SBP-[A-Z0-9]+-\d\d)\]\*\*/.exec(line)?.[1];
     if (id !== undefined) found.push({ id, isBuilt });
@@ -37,7 +39,7 @@ function citations(): ReadonlyMap<string, readonly string[]> {
   return cited;
 }
 
-describe('the requirements of docs/protocol.md', () => {
+describe('the requirements of the wire contract', () => {
   const all = requirements();
   const cited = citations();
   const built = all.filter(({ isBuilt }) => isBuilt);

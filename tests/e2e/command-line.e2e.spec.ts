@@ -54,11 +54,72 @@ describe('sbp-server', () => {
     'demo-model --help',
     'rebuild --help',
     'log --help',
+    'surface --help',
   ])('%s prints help and ends with 0', async (line) => {
     const { code, out, problem } = await run(line.split(' '));
     expect([code, problem]).toEqual([0, '']);
     expect(out).toMatch(/^Usage: sbp-server <command>/);
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('roams: an export is shown, imported elsewhere by its URL, and both are relatives', async () => {
+    const program = embeddedProgram(path.join(folder, 'data'));
+    await program.start();
+    try {
+      const url = ['--url', program.url];
+      const { sbp } = await new Agent(program.url).turn('Hello.');
+      const { session_id: id, session_token: token } = sbp;
+      const out = await run(['roam', id, '--label', 'Tokyo trip', '--ttl', '60', ...url], {
+        SBP_SESSION_TOKEN: token,
+      });
+      expect([out.code, out.problem]).toEqual([0, '']);
+      expect(out.out).toMatch(/[▀▄█]{10}/);
+      const link = /sbp-server import (\S+)\n$/.exec(out.out)?.[1] ?? '';
+      expect(link.startsWith(`${program.url}/v1/sbp/token/eyJ`)).toBe(true);
+      const back = await run(['import', link, '--agent', 'other', ...url]);
+      expect([back.code, back.problem]).toEqual([0, '']);
+      const copy = /^Session (\S+) of the agent "other": 2 messages/.exec(back.out)?.[1] ?? '';
+      expect(back.out).toContain(`sbp-server surface --url ${program.url} --session ${copy}`);
+      const family = await run(['lineage', copy, ...url]);
+      expect(family.out).toBe(`${id}\n└─ import "Tokyo trip": ${copy} ←\n`);
+      const again = await run(['import', link, ...url]);
+      expect([again.code, again.problem]).toEqual([
+        1,
+        'The server answers 410: The export was used: it imports once.\n',
+      ]);
+    } finally {
+      await program.stop();
+    }
+  });
+
+  it.each([
+    ['roam', 'The id of a session must come first.'],
+    ['roam x', 'The id of a session must come first.'],
+    [
+      'import hello',
+      'A roaming token, or a URL that `sbp-server roam` has shown, must come first.',
+    ],
+    ['lineage', 'The id of a session must come first.'],
+    ['keys', 'keys: `list` or `rotate` must come first.'],
+    ['keys rotate --alg RSA', '--alg: must be one of EdDSA, ES256'],
+  ])('%s says what is missing', async (line, problem) => {
+    const found = await run(line.split(' '));
+    expect([found.code, found.out]).toEqual([1, '']);
+    expect(found.problem.trimEnd()).toBe(problem);
+  });
+
+  it('lists its keys, and makes new ones', async () => {
+    const none = await run(['keys', 'list']);
+    expect(none.out).toContain('the secret signs');
+    const one = await run(['keys', 'rotate']);
+    expect(one.out).toMatch(/^\S+ {2}EdDSA {2}made \S+ {2}signs\n$/);
+    const two = await run(['keys', 'rotate', '--alg', 'ES256']);
+    expect(two.out.split('\n')).toEqual([
+      expect.stringMatching(/ES256 {2}made \S+ {2}signs$/),
+      expect.stringMatching(/EdDSA {2}made \S+ {2}retired \S+$/),
+      '',
+    ]);
+    expect((await run(['keys', 'list'])).out).toBe(two.out);
   });
 
   it('without a command prints help as a problem', async () => {
@@ -123,6 +184,43 @@ describe('sbp-server', () => {
     const said = await run(line.split(' '));
     expect([said.code, said.out]).toEqual([1, '']);
     expect(said.problem.trimEnd().split('\n')).toHaveLength(1);
+    expect(said.problem).toMatch(problem);
+  });
+
+  it('surface opens a session, shows its turn, and ends at Ctrl-C', async () => {
+    const server = embeddedProgram(folder);
+    await server.start();
+    const args = ['surface', '--url', server.url, '--tools', 'none', '--ask', 'Hello', '--json'];
+    const child = spawn(process.execPath, [PROGRAM, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const ended = once(child, 'close');
+    const problem = text(child.stderr);
+    let out = '';
+    let interrupted = false;
+    try {
+      for await (const piece of child.stdout) {
+        out += String(piece);
+        const isShown = /"(TURN_COMPLETE|TETHER_TURN)"/.test(out);
+        // A second one would end it before it has detached.
+        if (isShown && !interrupted) interrupted = child.kill('SIGINT');
+      }
+      await ended;
+    } finally {
+      child.kill('SIGKILL');
+      await server.stop();
+    }
+    expect([child.exitCode, await problem]).toEqual([0, '-- Detached.\n']);
+    expect(out).toMatch(/^\{"session_id":"[^]+"SESSION_ATTACHED"[^]+"(TURN_COMPLETE|TETHER_TURN)"/);
+  });
+
+  it.each([
+    ['surface --tools camera,shell', /^--tools: must be none, or some of/],
+    ['surface --session x --token t', /^--session: is not a UUID/],
+    ['surface --fast', /^Unknown option '--fast'/],
+  ])('%s says what is wrong', async (line, problem) => {
+    const said = await run(line.split(' '));
+    expect([said.code, said.out]).toEqual([1, '']);
     expect(said.problem).toMatch(problem);
   });
 

@@ -4,6 +4,9 @@ import type { Message } from '#libs/protocol';
 import { SbpResponse } from '#libs/protocol';
 import { Agent } from './clients/agent.js';
 import { StrictModel, UNREADABLE } from './clients/strict-model.js';
+import { adaptation } from './suites/adaptation.contract.js';
+import { parkedTurns } from './suites/parked-turns.contract.js';
+import { surfaceTools } from './suites/surface-tools.contract.js';
 import { startEmbedded } from './topology/embedded.js';
 import type { Server } from './topology/server.js';
 import { startServices } from './topology/stack.js';
@@ -33,6 +36,19 @@ describe.each([
     await server.stop();
     await model.stop();
   });
+
+  adaptation(
+    () => server,
+    () => model,
+  );
+  surfaceTools(
+    () => server,
+    () => model,
+  );
+  parkedTurns(
+    () => server,
+    () => model,
+  );
 
   const send = (agent: Agent, messages: readonly Message[], sbp: object = {}) =>
     agent.post({ model: 'strict', messages, tools, sbp });

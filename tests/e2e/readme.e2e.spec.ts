@@ -8,18 +8,19 @@ import { startEmbedded } from './topology/embedded.js';
 import type { Server } from './topology/server.js';
 
 const README = path.resolve(import.meta.dirname, '../../README.md');
-const HEADING = '\n## A session by hand\n';
 
 let server: Server;
-/** What the section tells its readers to paste, one block after the other. */
-let blocks: readonly string[];
 
 beforeAll(async () => {
   server = await startEmbedded();
-  const [, section = ''] = (await readFile(README, 'utf8')).split(HEADING);
-  const [own = ''] = section.split('\n## ');
-  blocks = [...own.matchAll(/```sh\n([^]*?)```/g)].map(([, block = '']) => block);
 });
+
+/** What a section tells its readers to paste, one block after the other. */
+async function blocksOf(heading: string): Promise<readonly string[]> {
+  const [, section = ''] = (await readFile(README, 'utf8')).split(`\n## ${heading}\n`);
+  const [own = ''] = section.split('\n## ');
+  return [...own.matchAll(/```sh\n([^]*?)```/g)].map(([, block = '']) => block);
+}
 
 afterAll(() => server.stop());
 
@@ -49,6 +50,7 @@ it('the session of the README goes as it says, block by block, in one shell', as
     await shell.prints(new RegExp(`${mark} 0\n`));
     return shell.output.slice(begin).split(mark)[0] ?? '';
   };
+  const blocks = await blocksOf('A session by hand');
   expect(blocks).toHaveLength(6);
   const [ask = '', variables = '', attach = '', askAgain = '', comeBack = '', exporting = ''] =
     blocks;
@@ -84,4 +86,27 @@ it('the session of the README goes as it says, block by block, in one shell', as
   expect(shown).toMatch(/"roaming_token": "eyJ[^]*"label": "Tokyo trip"/);
   expect(shown).toContain(`"session_id": "${sbp.session_id}"`);
   expect(shown).toContain('Plan a 3-day trip to Tokyo. Be concise.');
+});
+
+it('the tools of the README are called in one terminal by a question from another', async () => {
+  const blocks = await blocksOf('Tools of the device');
+  expect(blocks).toHaveLength(5);
+  const [surface = '', question = '', asking = '', approval = '', inspector = ''] = blocks;
+  const here = (block: string) => block.replaceAll('localhost:8080', new URL(server.url).host);
+  await using device = new RunningProgram('bash');
+  device.type(`${surface.trim()} --yes --url ${server.url}\n`);
+  await device.prints(/Tools: camera, gps, notify, prompt/);
+  await using other = new RunningProgram('bash');
+  other.type(here(question));
+  await other.prints(/The answer of surface_gps: .*latitude.*surface_camera: .*a gradient/);
+  await device.prints(/The model calls gps[^]*The model calls camera[^]*The answer of surface_gps/);
+
+  other.type(here(asking));
+  const [, callId = ''] = await other.prints(/"call_id": "([0-9a-f-]{36})"/);
+  const variables = await device.prints(/SBP_SESSION_ID=\S+\nSBP_SESSION_TOKEN=\S+\n/);
+  other.type(`${variables[0]}${here(approval).replace('<CALL_ID>', callId)}`);
+  await other.prints(/"approved":true/);
+  await device.prints(/(The answer of surface_camera: [^]*a gradient[^]*){2}/);
+  other.type(here(inspector));
+  await other.prints(/"structuredContent": \{\s*"latitude"/);
 });

@@ -1,11 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ExportResponse, ForkResponse, HandoffResponse, ImportResponse } from '#libs/protocol';
 import { Agent, steered } from './clients/agent.js';
 import { ACKNOWLEDGES, Surface } from './clients/surface.js';
 import { rebuildableEmbedded } from './rebuild/embedded.js';
 import type { Rebuildable } from './rebuild/rebuildable.js';
+import { READ_MODELS } from './rebuild/rebuildable.js';
 import { rebuildableStack } from './rebuild/stack.js';
 
-const READ_MODELS = ['turns', 'exports', 'live_sessions'] as const;
+const CONTEXT = {
+  acknowledges: true,
+  mcp_tools: ['gps'],
+  mcp_tool_schemas: { gps: { description: 'Where it is.' } },
+};
 
 describe.each([
   { topology: 'embedded', prepare: rebuildableEmbedded },
@@ -25,7 +31,10 @@ describe.each([
   const found = async (url: string, sessions: readonly string[]): Promise<unknown[]> => {
     const agent = new Agent(url);
     return Promise.all(
-      sessions.map(async (id) => [await agent.session(id), await agent.messages(id)]),
+      sessions.map(async (id) => [
+        ...[await agent.session(id), await agent.messages(id)],
+        (await agent.get(`sessions/${id}/lineage`)).json,
+      ]),
     );
   };
   const tables = async (): Promise<unknown[][]> =>
@@ -35,12 +44,29 @@ describe.each([
       ),
     );
 
-  it('gives the same sessions, transcripts, cursors and exports, and they go on', async () => {
+  /** A fork, an import and a handoff of a session. */
+  async function relatives(agent: Agent, id: string): Promise<readonly string[]> {
+    const { roaming_token } = ExportResponse.parse((await agent.export(id)).json);
+    const fork = ForkResponse.parse((await agent.send(`sessions/${id}/fork`, { label: 'x' })).json);
+    await agent.turn('Here.', { session_id: fork.fork_session_id });
+    const copy = ImportResponse.parse(
+      (await agent.send('sessions/import', { roaming_token })).json,
+    );
+    const handoff = HandoffResponse.parse(
+      (await agent.send(`sessions/${id}/handoff`, { to_agent_id: 'other' })).json,
+    );
+    return [fork.fork_session_id, copy.session_id, handoff.new_session_id];
+  }
+
+  it('gives the same sessions, lineage, transcripts, cursors and exports, and they go on', async () => {
     const url = await installation.start();
     const [away, plain] = [new Agent(url), new Agent(url)];
     const { sbp: first } = await away.turn('One.');
-    const surface = await Surface.attach(url, first, ACKNOWLEDGES);
-    await away.turn('Two.');
+    const surface = await Surface.attach(url, first, { context: CONTEXT });
+    const second = away.turn(steered('call=gps', 'Two.'));
+    const { call_id } = await surface.next('TOOL_CALL');
+    surface.send({ type: 'TOOL_RESULT', call_id, result: { lat: 48.2 } });
+    await second;
     await surface.next('TURN_COMPLETE');
     await surface.acknowledge();
     await surface.close(1000);
@@ -56,7 +82,8 @@ describe.each([
     await away.post(steered('fail=status:500', 'Four, which fails.'));
     const { sbp: other } = await plain.turn('Alone.');
     await plain.export(other.session_id, { label: 'before' });
-    const sessions = [first.session_id, other.session_id];
+    const derived = await relatives(plain, other.session_id);
+    const sessions = [first.session_id, other.session_id, ...derived];
     const before = await found(url, sessions);
     await installation.stop();
     const rowsBefore = await tables();

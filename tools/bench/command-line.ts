@@ -10,6 +10,8 @@ export const BENCHES = [
   'idle',
   'appends',
   'live',
+  'tools',
+  'roaming',
   'adoption',
 ] as const;
 export type BenchName = (typeof BENCHES)[number];

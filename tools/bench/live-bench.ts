@@ -1,13 +1,10 @@
-import { randomUUID } from 'node:crypto';
-import { Kafka, logLevel } from 'kafkajs';
-import type { Consumer, Producer } from 'kafkajs';
-import { createTopic } from '#libs/kafka';
+import { BareChannel, reached } from './bare-channel.js';
 import type { Report } from './report.js';
 import { digits, rounded } from './report.js';
 import type { Rig } from './rig.js';
 import { interleaved } from './rounds.js';
 import type { Contender } from './rounds.js';
-import { stamp, stampsIn } from './stamping-model.js';
+import { stampsIn } from './stamping-model.js';
 import type { StampingModel } from './stamping-model.js';
 import { median, medianSpread, spreadOf } from './statistics.js';
 import type { Spread } from './statistics.js';
@@ -16,10 +13,6 @@ import { WatchedTurn } from './watched-turn.js';
 const ROUNDS = 6;
 /** A fast model. */
 const INTERVAL_MS = 10;
-/** As long as a mailbox waits at the broker for something to come. */
-const FETCH_WAIT_MS = 1000;
-/** What a live message says besides its text. */
-const ENVELOPE = 'x'.repeat(280);
 
 interface Slot extends Spread {
   readonly deltas: number;
@@ -37,7 +30,7 @@ export async function liveBench(rig: Rig, seconds: number): Promise<Report> {
   model.pace(INTERVAL_MS);
   const bare = await BareChannel.open(await rig.kafkaBrokers());
   const contenders = [
-    bare.contender('bare kafkajs'),
+    bare.contender('bare kafkajs', INTERVAL_MS),
     surfaceContender('stack', model, stack.url),
     surfaceContender('embedded', model, embedded.url),
   ];
@@ -67,87 +60,6 @@ function surfaceContender(name: string, model: StampingModel, url: string): Cont
       return { ...spreadOf(latencies), deltas: latencies.length };
     },
   };
-}
-
-/**
- * A topic of one partition, written with acks=1 by one kafkajs producer and read by one consumer.
- */
-class BareChannel {
-  private onStamps: (text: string) => void = () => undefined;
-
-  private constructor(
-    private readonly producer: Producer,
-    private readonly consumer: Consumer,
-    private readonly topic: string,
-  ) {}
-
-  static async open(brokers: readonly string[]): Promise<BareChannel> {
-    const topic = `bench-live-${randomUUID()}`;
-    await createTopic(
-      { brokers, clientId: 'bench', onProblem: () => undefined },
-      { topic, partitions: 1, replication: 1, config: {} },
-    );
-    const kafka = new Kafka({
-      brokers: [...brokers],
-      clientId: 'bench-bare',
-      logLevel: logLevel.ERROR,
-    });
-    const producer = kafka.producer({ maxInFlightRequests: 1, allowAutoTopicCreation: false });
-    const consumer = kafka.consumer({
-      groupId: topic,
-      maxWaitTimeInMs: FETCH_WAIT_MS,
-      minBytes: 1,
-    });
-    const channel = new BareChannel(producer, consumer, topic);
-    const joined = new Promise<void>((resolve) => {
-      consumer.on(consumer.events.GROUP_JOIN, () => resolve());
-    });
-    await Promise.all([producer.connect(), consumer.connect()]);
-    await consumer.subscribe({ topic, fromBeginning: true });
-    await consumer.run({
-      autoCommit: false,
-      eachMessage: ({ message }) => {
-        channel.onStamps(message.value?.toString().slice(0, -ENVELOPE.length) ?? '');
-        return Promise.resolve();
-      },
-    });
-    await joined;
-    return channel;
-  }
-
-  contender(name: string): Contender<Slot> {
-    return {
-      name,
-      measure: async (until) => {
-        const latencies: number[] = [];
-        let sent = 0;
-        this.onStamps = (text) => {
-          const now = performance.now();
-          for (const said of stampsIn(text)) latencies.push(now - said);
-        };
-        const timer = setInterval(() => {
-          sent += 1;
-          void this.producer.send({
-            topic: this.topic,
-            acks: 1,
-            messages: [{ value: `${stamp()}${ENVELOPE}` }],
-          });
-        }, INTERVAL_MS);
-        await reached(() => until() && latencies.length > 0);
-        clearInterval(timer);
-        await reached(() => latencies.length === sent);
-        return { ...spreadOf(latencies), deltas: sent };
-      },
-    };
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([this.producer.disconnect(), this.consumer.disconnect()]);
-  }
-}
-
-async function reached(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
 }
 
 function reportOf(slots: ReadonlyMap<string, readonly Slot[]>): Report {

@@ -9,11 +9,13 @@ import { liveBench } from './live-bench.js';
 import { machine } from './machine.js';
 import { paceBench } from './pace-bench.js';
 import { queueBench } from './queue-bench.js';
+import { roamingBench } from './roaming-bench.js';
 import { streamsBench } from './streams-bench.js';
 import { print } from './report.js';
 import type { Report } from './report.js';
 import { Rig } from './rig.js';
 import { startBench } from './start-bench.js';
+import { toolsBench } from './tools-bench.js';
 
 const RUN: Readonly<Record<BenchName, (rig: Rig, seconds: number) => Promise<Report>>> = {
   start: startBench,
@@ -25,6 +27,8 @@ const RUN: Readonly<Record<BenchName, (rig: Rig, seconds: number) => Promise<Rep
   idle: idleBench,
   appends: appendsBench,
   live: liveBench,
+  tools: toolsBench,
+  roaming: roamingBench,
   adoption: adoptionBench,
 };
 

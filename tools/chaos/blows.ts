@@ -1,5 +1,5 @@
 import type { RestartMoment } from './kill-schedule.js';
-import type { Step } from './steps.js';
+import type { KillPoint } from './steps.js';
 import type { InHand } from './work-ledger.js';
 
 /** A process that died by SIGKILL. */
@@ -8,7 +8,7 @@ export interface Kill {
   readonly victim: string;
   readonly pid: number;
   /** The step at which it really died; null for a random one. */
-  readonly step: Step | null;
+  readonly step: KillPoint | null;
   /** What the process had in hand. */
   readonly hand: InHand;
 }

@@ -12,14 +12,14 @@ import type {
 import type { CompletionCall, CompletionResult } from './http-caller.js';
 import { complete } from './http-caller.js';
 import type { Random } from './random.js';
-import { cancelTurn, readMessages, readSession } from './session-reader.js';
-import { Surface } from './surface.js';
+import { cancelTurn, decideCall, readMessages, readSession } from './session-reader.js';
+import { Surface, TOOL } from './surface.js';
 import { readTurn } from './turn-reader.js';
 
 /** Turns of one conversation: then another begins, so that sessions are opened all the time. */
 const CALLS = { least: 10, most: 18 };
 /** A turn's length, in ms. */
-const TURN = { least: 300, most: 2_000 };
+const TURN = { least: 300, most: 1_800 };
 /** Of those that last longer than a process that is asked to stop lets its turns go on, in ms. */
 const LONG_TURN = { least: 8_000, most: 11_000 };
 const LONG_SHARE = 0.06;
@@ -50,6 +50,23 @@ const STEADY_SHARE = 0.02;
 const HUGE = 60_000;
 /** Words of an answer that takes a slow reader a while. */
 const LARGE = 8_000;
+/** Turns whose model calls the surface's tool, and how. */
+const TOOL_SHARE = 0.4;
+const TOOL_CALLS = [
+  { how: ` call=${TOOL}`, rounds: 1 },
+  { how: ` call=${TOOL} call=${TOOL}`, rounds: 1 },
+  { how: ` call=${TOOL} rounds=2`, rounds: 2 },
+];
+
+/** Conversations whose calls of the tool wait for the next surface when theirs goes. */
+const WAITING_SHARE = 0.4;
+/** Turns whose calls of the tool wait for an approval, and how many of these are allowed. */
+const ASKING_SHARE = 0.25;
+const ALLOWED_SHARE = 0.75;
+/** How long calls wait, in seconds; how often it is tried to decide about one. */
+const WAIT_SECONDS = 6;
+const DECIDING_TRIES = 10;
+
 /** Before a caller or surface that failed tries again, in ms. */
 const RETRY = { least: 100, most: 500 };
 /** How long a surface stays, and how long it is away, in ms: long enough for several turns. */
@@ -88,6 +105,7 @@ export class Conversation {
   private readonly surfaces = new Set<Surface>();
   /** The calls that callers wait for, by their markers. */
   private readonly waiting = new Map<string, WaitingCall>();
+  private readonly callsWait: boolean;
   private made = 0;
   /** Calls that a server took. */
   private reached = 0;
@@ -99,7 +117,9 @@ export class Conversation {
     /** Without: its first surface comes when all is over. */
     private readonly hasSurface: boolean,
     private readonly wishes: Wishes,
-  ) {}
+  ) {
+    this.callsWait = random.chance(WAITING_SHARE);
+  }
 
   get session(): { readonly id: string; readonly token: string } | null {
     return this.current;
@@ -135,7 +155,7 @@ export class Conversation {
   async callOnce(vanishes: boolean, manner = this.drawManner()): Promise<Call> {
     const { random } = this;
     const marker = `${this.name}-${++this.made}`;
-    const { how, length, reading, stream } = this.drawTurn();
+    const { how, length, reading, stream, usesTool } = this.drawTurn();
     const begunAt = Date.now();
     this.waiting.set(marker, { begunAt, endsAt: begunAt + length });
     const stopping = this.mayStop() ? this.stopAfter(random.between(20, length)) : null;
@@ -147,7 +167,7 @@ export class Conversation {
       agentId: this.name,
       session: this.current,
       message: `${marker}\ndemo: ${how} vary`,
-      sbp: sbpOf(manner),
+      sbp: { ...sbpOf(manner), ...(usesTool ? this.drawPolicy() : {}) },
       key: isKeyed ? marker : null,
       retryCount: null,
       stream,
@@ -155,14 +175,16 @@ export class Conversation {
       vanishAfterMs:
         vanishes && !stays && reading === 'eagerly' ? random.between(20, length) : null,
     };
-    const { outcome, session } = await this.ask(manner, wish);
+    const { outcome, session, undecided } = await this.ask(manner, wish);
     this.waiting.delete(marker);
-    await Promise.all([stopping, readingOn]);
+    const deciding = undecided.map((callId) => this.decide(session, callId));
+    await Promise.all([stopping, readingOn, ...deciding]);
     if (outcome.type !== 'unreached') this.reached++;
     // The first answer that is whole says which session it is; a broken one may be of a session
     // that was never opened.
     if (outcome.type === 'answered' || outcome.type === 'accepted') this.current ??= session;
-    const call = { marker, begunAt, endedAt: Date.now(), reading, manner, outcome };
+    const about = { marker, begunAt, endedAt: Date.now(), reading, manner };
+    const call = { ...about, usesTool, outcome };
     this.calls.push(call);
     return call;
   }
@@ -187,10 +209,10 @@ export class Conversation {
   }
 
   history(ending: Pick<ConversationHistory, 'acknowledged' | 'found'>): ConversationHistory {
-    const { name, calls, reads, cancellations, streams, connections } = this;
+    const { name, callsWait, calls, reads, cancellations, streams, connections } = this;
     const sessionId = this.current?.id ?? '';
     const said = { calls, reads, cancellations, streams, connections };
-    return { name, sessionId, ...said, ...ending };
+    return { name, sessionId, callsWait, ...said, ...ending };
   }
 
   /** Some calls come while another one is being answered. */
@@ -238,6 +260,25 @@ export class Conversation {
     }
   }
 
+  private drawPolicy(): object {
+    const asks = this.random.chance(ASKING_SHARE);
+    return {
+      ...(asks ? { approve: [TOOL] } : {}),
+      ...(this.callsWait ? { on_surface_lost: 'wait' } : {}),
+      wait_seconds: WAIT_SECONDS,
+    };
+  }
+
+  /** Decides about a call until that is known to have come; then it is decided, or over. */
+  private async decide(session: CompletionResult['session'], callId: string): Promise<void> {
+    if (session === null) return;
+    const approve = this.random.chance(ALLOWED_SHARE);
+    for (let tries = 1; tries <= DECIDING_TRIES; tries++) {
+      if (await decideCall({ url: this.url, ...session }, callId, approve)) return;
+      await delay(this.random.between(RETRY.least, RETRY.most));
+    }
+  }
+
   /** Reads the turn on that runs a moment from now, by its id. */
   private async readRunning(): Promise<void> {
     await delay(this.random.between(50, 400));
@@ -259,10 +300,11 @@ export class Conversation {
       const result = await complete(wish);
       const { outcome } = result;
       const isFinal =
-        outcome.type === 'answered' || (outcome.type === 'refused' && outcome.status === 409);
+        ['answered', 'accepted'].includes(outcome.type) ||
+        (outcome.type === 'refused' && outcome.status === 409);
       if (isFinal) return result;
       if (outcome.type === 'broken' && outcome.told === 'SBP_TURN_CANCELLED') return result;
-      if (tries === KEYED_TRIES) return { outcome: { type: 'vanished' }, session: result.session };
+      if (tries === KEYED_TRIES) return { ...result, outcome: { type: 'vanished' } };
       await delay(this.random.between(RETRY.least, RETRY.most));
     }
   }
@@ -274,6 +316,7 @@ export class Conversation {
     readonly length: number;
     readonly reading: Reading;
     readonly stream: boolean;
+    readonly usesTool: boolean;
   } {
     const { random } = this;
     const kind = random.next();
@@ -282,14 +325,20 @@ export class Conversation {
     else if (kind < STALLING_SHARE + STEADY_SHARE) {
       const reading = kind < STALLING_SHARE ? 'stalling' : 'steadily';
       const tokens = reading === 'stalling' ? HUGE : LARGE;
-      return { how: `ttft=10 tokens=${tokens} interval=0`, length: 0, reading, stream: true };
+      const how = `ttft=10 tokens=${tokens} interval=0`;
+      return { how, length: 0, reading, stream: true, usesTool: false };
     }
     const range = isWanted || random.chance(LONG_SHARE) ? LONG_TURN : TURN;
     const length = random.between(range.least, range.most);
     const ttft = random.between(10, 120);
     const tokens = random.between(8, 40);
     const how = `ttft=${ttft} tokens=${tokens} interval=${Math.round((length - ttft) / tokens)}`;
-    return { how, length, reading: 'eagerly', stream: random.chance(0.6) };
+    const stream = random.chance(0.6);
+    const turn = { how, length, reading: 'eagerly', stream, usesTool: false } as const;
+    if (range === LONG_TURN || !random.chance(TOOL_SHARE)) return turn;
+    // The model says as much before each round of calls, and in the end.
+    const { how: calls, rounds } = random.pick(TOOL_CALLS);
+    return { ...turn, how: how + calls, length: length * (rounds + 1), usesTool: true };
   }
 
   private async comeAndGo(stopped: AbortSignal): Promise<void> {

@@ -86,6 +86,8 @@ class ConnectionReader {
       case 'TURN_COMPLETE':
         this.complete(frame);
         return;
+      case 'TOOL_CALL':
+        return;
       case 'PING':
         this.horizon = this.turns.at(-1)?.seq ?? 0;
         return;

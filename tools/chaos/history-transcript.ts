@@ -17,12 +17,13 @@ export function foundTurns({ found, calls }: ConversationHistory): readonly Foun
   const byTurn = Map.groupBy(found.messages, ({ turnId }) => turnId);
   return [...byTurn].map(([turnId, messages]) => {
     const asked = messages.find(({ role }) => role === 'user')?.text ?? '';
-    const answer = messages.find(({ role }) => role === 'assistant');
+    const answers = messages.filter(({ role }) => role === 'assistant');
     return {
       turnId,
       call: calls.find(({ marker }) => isMarkedBy(asked, marker)) ?? null,
-      text: answer?.text ?? null,
-      completedAt: answer?.createdAt ?? 0,
+      // What was said before calls of tools belongs to it.
+      text: answers.length === 0 ? null : answers.map(({ text }) => text).join(''),
+      completedAt: answers.at(-1)?.createdAt ?? 0,
     };
   });
 }
@@ -58,7 +59,7 @@ export function checkTranscript(conversation: ConversationHistory): readonly Vio
 
 type Report = (rule: Rule, detail: string) => void;
 
-/** A turn is a user message and at most one answer, side by side. */
+/** A turn is a user message and at most one answer behind each result of tools, side by side. */
 function checkShape(messages: readonly FoundMessage[], report: Report): void {
   const seen = new Set<string>();
   let current = '';
@@ -71,8 +72,14 @@ function checkShape(messages: readonly FoundMessage[], report: Report): void {
     seen.add(turnId);
   }
   for (const [turnId, ofTurn] of Map.groupBy(messages, (message) => message.turnId)) {
-    const answers = ofTurn.filter(({ role }) => role === 'assistant').length;
-    if (answers > 1) report('doubled', `turn ${turnId} has ${answers} answers`);
+    const roles = ofTurn
+      .map(({ role }) => role)
+      .filter((role, at, all) => {
+        return role !== 'tool' || all[at - 1] !== 'tool';
+      });
+    const isDoubled = roles.some((role, at) => role === 'assistant' && role === roles[at - 1]);
+    if (isDoubled) report('doubled', `turn ${turnId} has two answers`);
+    if (roles.at(-1) === 'tool') report('lost', `turn ${turnId} ends with what a tool returned`);
   }
 }
 

@@ -17,6 +17,8 @@ export interface ConversationHistory {
   readonly name: string;
   /** The id of its session, as its callers were told it. */
   readonly sessionId: string;
+  /** Whether calls of its surface's tool wait for the next surface when theirs goes. */
+  readonly callsWait: boolean;
   readonly calls: readonly Call[];
   readonly reads: readonly Read[];
   readonly cancellations: readonly Cancellation[];
@@ -38,6 +40,8 @@ export interface Call {
   readonly endedAt: number;
   readonly reading: Reading;
   readonly manner: Manner;
+  /** Whether the model was asked to call the tool of the surface. */
+  readonly usesTool: boolean;
   readonly outcome: CallOutcome;
 }
 
@@ -60,7 +64,7 @@ export type CallOutcome =
       readonly text: string;
       readonly stepCount: number;
     }
-  /** The turn was taken, and is to end by itself. */
+  /** The turn was taken, or is parked, and is to end by itself. */
   | { readonly type: 'accepted'; readonly sessionId: string; readonly turnId: string }
   /**
    * The model's end of the text came, so the turn was promised to be committed; then the stream
@@ -113,6 +117,8 @@ export interface Connection {
   readonly id: string;
   readonly openedAt: number;
   readonly events: readonly ConnectionEvent[];
+  /** The calls of its tool that it has answered, by their ids. */
+  readonly answered: readonly string[];
   readonly closedAt: number;
   /** As the WebSocket reported it; 1006 where the connection broke, or the surface broke it. */
   readonly closeCode: number;
@@ -186,6 +192,8 @@ export type Rule =
   | 'misled'
   /** A turn that was said to be cancelled is, to somebody, completed; or the other way round. */
   | 'uncancelled'
+  /** A model was not told what came of a call. */
+  | 'untold'
   /** A caller was cut off without a word, and no process had been killed. */
   | 'silent'
   /** What a caller got in full was given to the first surface too, though nothing had died. */

@@ -25,6 +25,8 @@ export interface CompletionResult {
   readonly outcome: CallOutcome;
   /** What every later call and surface needs; null where the answer did not bring it. */
   readonly session: { readonly id: string; readonly token: string } | null;
+  /** The calls of tools that wait for an approval, where its turn was parked. */
+  readonly undecided: readonly string[];
 }
 
 /** Longer than any caller may have to wait: 60 s for a busy session, and its turn's own time. */
@@ -58,7 +60,8 @@ export function complete(call: CompletionCall): Promise<CompletionResult> {
     const ended = (type: 'closed' | 'vanished' | 'forgotten'): void => {
       clearTimeout(vanish);
       clearTimeout(patience);
-      resolve({ outcome: outcomeOf(type, answer, isSent), session: answer?.session ?? null });
+      const { session = null, undecided = [] } = answer ?? {};
+      resolve({ outcome: outcomeOf(type, answer, isSent), session, undecided });
       outgoing.destroy();
     };
     const outgoing = request(`${call.url}/v1/chat/completions`, {
@@ -104,11 +107,15 @@ const STALL_MS = 40_000;
 /** A steady one reads so many characters, and rests so long, in ms. */
 const STEADY = { read: 32 * 1024, restMs: 50 };
 
-/** Slows the reading of an answer down. */
+/**
+ * Slows the reading of an answer down: of its connection, because what the answer keeps is lost
+ * when that breaks, and the last bytes may say why it does.
+ */
 function readAs(reading: Reading, incoming: IncomingMessage): void {
+  const { socket } = incoming;
   const rest = (ms: number): void => {
-    incoming.pause();
-    setTimeout(() => incoming.resume(), ms).unref();
+    socket.pause();
+    setTimeout(() => socket.resume(), ms).unref();
   };
   if (reading === 'stalling') incoming.once('data', () => rest(STALL_MS));
   if (reading !== 'steadily') return;
@@ -127,6 +134,8 @@ class Answer {
   private text = '';
   private finished = false;
   private done = false;
+  /** What a parked turn waits for. */
+  private parked: Parked | null = null;
   /** The code of the error that a stream says it breaks off for. */
   private told: string | null = null;
   private body = '';
@@ -153,17 +162,26 @@ class Answer {
     return typeof id === 'string' && typeof token === 'string' ? { id, token } : null;
   }
 
+  get undecided(): readonly string[] {
+    const parked = this.parked ?? (this.isStream ? null : this.whole()?.sbp);
+    const calls = parked?.pending_calls ?? [];
+    return calls.filter((call) => call.waits_for === 'approval').map(({ call_id: id }) => id);
+  }
+
   outcome(): CallOutcome {
     const { complete: isWhole, statusCode: status = 0 } = this.incoming;
     if (this.isStream) {
       if (this.done && this.sbp !== null) return answered(this.sbp, this.text);
-      const { told } = this;
+      const { told, parked, session } = this;
+      if (parked !== null && session !== null) {
+        return { type: 'accepted', sessionId: session.id, turnId: parked.turn_id };
+      }
       return this.finished
         ? { type: 'finished', text: this.text, told }
         : { type: 'broken', told, begun: true };
     }
     if (!isWhole) return { type: 'broken', told: null, begun: true };
-    const body = JSON.parse(this.body) as WholeBody;
+    const body = this.whole() ?? {};
     const mayRetry = this.incoming.headers['x-should-retry'] !== 'false';
     const refused = { type: 'refused', status, mayRetry } as const;
     if (status === 202 && body.sbp !== undefined) {
@@ -174,9 +192,15 @@ class Answer {
     return answered(body.sbp, body.choices?.[0]?.message?.content ?? '');
   }
 
+  private whole(): WholeBody | null {
+    return this.incoming.complete ? (JSON.parse(this.body) as WholeBody) : null;
+  }
+
   private event(name: string | undefined, data: string): void {
     if (name === 'error') {
-      this.told = (JSON.parse(data) as WholeBody).error?.code ?? 'unnamed';
+      const { error } = JSON.parse(data) as WholeBody;
+      this.told = error?.code ?? 'unnamed';
+      if (this.told === 'SBP_TURN_PENDING') this.parked = error?.detail ?? null;
       return;
     }
     if (data === '[DONE]') {
@@ -193,8 +217,13 @@ class Answer {
 
 interface WholeBody {
   readonly choices?: readonly { readonly message?: { readonly content?: string } }[];
-  readonly sbp?: Sbp;
-  readonly error?: { readonly code?: string };
+  readonly sbp?: Sbp & Partial<Parked>;
+  readonly error?: { readonly code?: string; readonly detail?: Parked };
+}
+
+interface Parked {
+  readonly turn_id: string;
+  readonly pending_calls: readonly { readonly call_id: string; readonly waits_for: string }[];
 }
 
 interface ChunkBody {

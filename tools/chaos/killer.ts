@@ -4,7 +4,7 @@ import type { Blows, Kill, Restart } from './blows.js';
 import type { WaitingCall } from './conversation.js';
 import type { PlannedBlow, RestartMoment } from './kill-schedule.js';
 import { orderNextStart, withdrawStartOrder } from './start-order.js';
-import type { Arming, Step } from './steps.js';
+import type { Arming, KillPoint } from './steps.js';
 import { needsOrphan } from './steps.js';
 import type { Topology } from './topology.js';
 import { kindOf } from './topology.js';
@@ -15,7 +15,7 @@ const STEP_PATIENCE_MS = 15_000;
 /** How long an orphan's adopter is waited for: a dead process is known to be dead after 4 s. */
 const ADOPTION_PATIENCE_MS = 25_000;
 /** How often a blow is tried for which the moment does not come. */
-const ATTEMPTS = 4;
+const ATTEMPTS = 12;
 /** After this an order that was taken back is known to have been, in ms. */
 const DISARM_MS = 500;
 const POLL_MS = 20;
@@ -224,7 +224,7 @@ export class Killer {
     return inHand(readLedger(this.topology.ledgers, pid));
   }
 
-  private stepOf(pid: number): Step | null {
+  private stepOf(pid: number): KillPoint | null {
     return this.handOf(pid).step;
   }
 
@@ -235,7 +235,8 @@ export class Killer {
 
 type PlannedStep = Extract<PlannedBlow, { type: 'step' }>;
 
-function arm({ child }: SupervisedProcess, arming: Arming): void {
+/** Tells a process where it is to die. */
+export function arm({ child }: SupervisedProcess, arming: Arming): void {
   // A channel that closes belongs to a process that has just died: its end is seen by itself.
   child?.send(arming, () => undefined);
 }

@@ -84,6 +84,26 @@ export async function cancelTurn({
   return told === null ? null : { turnId: told.turn_id, status: told.status };
 }
 
+/** Decides about a call of a tool; whether an answer came that says that it is decided. */
+export async function decideCall(
+  { url, id, token }: SessionAddress,
+  callId: string,
+  approve: boolean,
+): Promise<boolean> {
+  const response = await fetch(`${url}/v1/sbp/sessions/${id}/approvals/${callId}`, {
+    method: 'POST',
+    headers: {
+      'x-session-token': token,
+      'content-type': 'application/json',
+      connection: 'close',
+    },
+    body: JSON.stringify({ approve }),
+    signal: AbortSignal.timeout(20_000),
+  }).catch(() => null);
+  await response?.body?.cancel();
+  return response !== null && [202, 404, 409].includes(response.status);
+}
+
 function textOf(content: Message['content']): string {
   return typeof content === 'string' ? content : JSON.stringify(content);
 }

@@ -1,7 +1,8 @@
 /**
  * Points at which a process can be made to kill itself: of a turn (T), of an orphan's adoption (O),
  * of a hand-over (H), of a cancellation (C), of a turn that waits (Q) or interrupts (I), of a
- * repeated request (R), of an attach (A), of an acknowledgement (K).
+ * repeated request (R), of calls of tools (S), of a turn that is parked (P), of an attach (A), of
+ * an acknowledgement (K).
  */
 export const STEPS = {
   T1: 'claim committed, its answer not used',
@@ -25,6 +26,16 @@ export const STEPS = {
   I1: 'claim taken by a turn that interrupts, nobody told',
   R1: 'key of a request written, its turn not begun',
   R2: 'turn of a repeated key found, its answer not followed',
+  S1: 'calls of tools sent to the log',
+  S2: 'calls of tools acknowledged by the log, and not known to be folded',
+  S3: 'calls of tools folded, a TOOL_CALL about to be written',
+  S4: 'result of a tool sent to the log',
+  S5: 'result of a tool acknowledged by the log',
+  S6: 'calls of tools have returned, the model not asked again',
+  S7: 'TOOL_CALL written, its result not come',
+  P1: 'parking of a turn sent to the log',
+  P2: 'parking of a turn acknowledged by the log, its claim not released',
+  P3: 'claim of a turn that waits no more committed, its adoption not sent to the log',
   A1: 'attach sent to the log',
   A2: 'attach folded, SESSION_ATTACHED about to be written',
   A3: 'in the middle of a drain',
@@ -32,17 +43,39 @@ export const STEPS = {
   K2: 'acknowledgement acknowledged by the log',
 } as const;
 
+/**
+ * Points of what is done to two sessions, at one server or two (G): they have a run of their own,
+ * which does these things one after the other.
+ */
+export const ROAMING_STEPS = {
+  G1: 'handoff sent to the log',
+  G2: 'handoff acknowledged by the log, the new session not opened',
+  G3: 'opening of a session that is made from another one sent to the log',
+  G4: 'that opening acknowledged by the log, nobody told',
+  G5: 'use of an export sent to the log',
+  G6: 'use of an export acknowledged by the log, nobody told',
+  G7: 'part of a copy acknowledged by the log',
+  G8: 'import from another server sent to the log',
+  G9: 'import from another server acknowledged by the log, that server not asked',
+} as const;
+
+export type RoamingStep = keyof typeof ROAMING_STEPS;
+
+/** Any point at which a process can be made to kill itself. */
+export type KillPoint = Step | RoamingStep;
+
 export type Step = keyof typeof STEPS;
 export const STEP_NAMES = Object.keys(STEPS) as readonly Step[];
 
 /** Which service passes a step. */
 export function ownerOf(step: Step): 'completions' | 'gateway' {
-  return step.startsWith('A') || step.startsWith('K') ? 'gateway' : 'completions';
+  const isGateways = ['A', 'K', 'S3', 'S4', 'S5', 'S7'].some((name) => step.startsWith(name));
+  return isGateways ? 'gateway' : 'completions';
 }
 
 /** Steps at which an append is on its way, for more or less long: each is hit in several ways. */
 export function isSent(step: Step): boolean {
-  return ['T2', 'T5', 'C2', 'Q1', 'A1', 'K1'].includes(step);
+  return ['T2', 'T5', 'C2', 'Q1', 'S1', 'S4', 'P1', 'A1', 'K1'].includes(step);
 }
 
 /** Steps that a process passes only after it was made to, which takes some seconds. */
@@ -61,7 +94,7 @@ export function needsOrphan(step: Step): boolean {
  * does not answer first; 0: at once. For T4, how long after the start was acknowledged.
  */
 export interface Arming {
-  readonly arm: Step | null;
+  readonly arm: KillPoint | null;
   readonly afterMs: number;
 }
 

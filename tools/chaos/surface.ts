@@ -3,6 +3,10 @@ import type { ServerFrame } from '#libs/protocol';
 import { WebSocket } from 'ws';
 import type { Connection, ConnectionEvent } from './history.js';
 
+/** The tool that every surface has, and how long it takes, in ms. */
+export const TOOL = 'counter';
+const TOOL_MS = 20;
+
 export interface SurfaceAddress {
   /** HTTP address of a gateway, or of the front. */
   readonly url: string;
@@ -18,6 +22,7 @@ export class Surface {
   /** When each PING is answered by PONG, in ms after it came; null: never. */
   pongAfterMs: number | null;
   private readonly events: ConnectionEvent[] = [];
+  private readonly answered: string[] = [];
   private closedAt = 0;
   private closeCode = 1006;
   private hasDetached = false;
@@ -60,7 +65,7 @@ export class Surface {
     surface.send('ATTACH_SESSION', {
       session_id: address.id,
       session_token: address.token,
-      surface_context: { device_type: 'chaos', acknowledges: true },
+      surface_context: { device_type: 'chaos', acknowledges: true, mcp_tools: [TOOL] },
     });
     return surface;
   }
@@ -130,6 +135,7 @@ export class Surface {
       id,
       openedAt,
       events: this.events,
+      answered: this.answered,
       closedAt: this.closedAt || Date.now(),
       closeCode: this.closeCode,
     };
@@ -138,9 +144,20 @@ export class Surface {
   private receive(frame: ServerFrame): void {
     this.events.push({ type: 'received', at: Date.now(), frame });
     this.wake();
+    if (frame.type === 'TOOL_CALL') this.answer(frame.call_id);
     if (frame.type !== 'PING' || this.pongAfterMs === null) return;
     if (this.pongAfterMs === 0) this.send('PONG', {});
     else setTimeout(() => this.send('PONG', {}), this.pongAfterMs);
+  }
+
+  /** Tells the call's id back, so that whoever is told it shows that it came from here. */
+  private answer(callId: string): void {
+    setTimeout(() => {
+      if (this.socket.readyState !== WebSocket.OPEN || this.hasDetached) return;
+      this.answered.push(callId);
+      const result = { told: callId };
+      this.socket.send(JSON.stringify({ type: 'TOOL_RESULT', call_id: callId, result }));
+    }, TOOL_MS);
   }
 
   private send(type: 'ATTACH_SESSION' | 'PONG' | 'DETACH', fields: object): void {

@@ -61,12 +61,13 @@ function entry(name: ServiceName | 'sbp-server'): string {
   return path.join(dist, 'tests', 'chaos', 'entry', `${name}.js`);
 }
 
-/** Everything in one process. `settings`: more of its environment. */
+/** Everything in one process. `settings`: more of its environment; `port`: else any free one. */
 export async function startEmbedded(
   dataDir: string,
   settings: NodeJS.ProcessEnv = {},
+  given?: number,
 ): Promise<Topology> {
-  const port = await freePort();
+  const port = given ?? (await freePort());
   const server = new SupervisedProcess({
     name: 'sbp-server',
     launch: () => ({
@@ -101,17 +102,20 @@ export async function startEmbedded(
   );
 }
 
-/** Each service a process of its own, two of those that hold work. */
+/** Each service a process of its own, two of those that hold work. As `startEmbedded`. */
 export async function startServices(
   dataDir: string,
   infrastructure: ExistingInfrastructure,
+  settings: NodeJS.ProcessEnv = {},
+  port?: number,
 ): Promise<Topology> {
   const unique = `chaos_${path.basename(dataDir).replaceAll(/[^A-Za-z0-9]/g, '')}`;
   const stack = await startStack({
     dataDir,
     replicas: { completions: 2, gateway: 2, sessions: 2, roaming: 1 },
     restart: false,
-    env: environment(dataDir),
+    env: { ...environment(dataDir), ...settings },
+    ...(port === undefined ? {} : { port }),
     entryOf: {
       completions: entry('completions'),
       sessions: entry('sessions'),

@@ -4,7 +4,7 @@ import type { TurnRead } from './history.js';
 import type { SessionAddress } from './session-reader.js';
 
 /** How often a connection is made for one turn, and the pause between, in ms. */
-const CONNECTIONS = 60;
+const CONNECTIONS = 200;
 const RETRY_MS = 400;
 
 interface Reading {

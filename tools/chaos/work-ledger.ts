@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { DurableAcknowledgement } from './history.js';
-import type { Step } from './steps.js';
+import type { KillPoint } from './steps.js';
 
 /**
  * The folder in which processes under test note what they have in hand; each writes `<pid>.jsonl`
@@ -18,7 +18,7 @@ export type WorkNote = { readonly at: number } & (
   | { readonly note: 'begun' | 'done'; readonly work: Work }
   | SurfaceNote
   /** The last note of a process that killed itself. */
-  | { readonly note: 'step'; readonly step: Step }
+  | { readonly note: 'step'; readonly step: KillPoint }
 );
 
 /**
@@ -45,7 +45,7 @@ export interface InHand {
   readonly appends: number;
   readonly folds: number;
   /** The step at which it killed itself; null if it did not. */
-  readonly step: Step | null;
+  readonly step: KillPoint | null;
 }
 
 export function ledgerFile(folder: string, pid: number): string {
@@ -87,7 +87,7 @@ export function claimsIn(notes: readonly WorkNote[]): readonly ClaimNote[] {
 
 export function inHand(notes: readonly WorkNote[]): InHand {
   const work = { surface: 0, append: 0, fold: 0 };
-  let step: Step | null = null;
+  let step: KillPoint | null = null;
   for (const note of notes) {
     if (note.note === 'begun') work[note.work]++;
     else if (note.note === 'done') work[note.work]--;

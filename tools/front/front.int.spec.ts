@@ -164,6 +164,32 @@ describe('the front streams', () => {
     await expect(response.text()).rejects.toThrow();
   });
 
+  it('all that came before a break, also to a client that reads slowly', async () => {
+    const much = Buffer.alloc(8 * 1024 * 1024, 'x');
+    const last = 'event: error\n\n';
+    const url = await front(
+      await replica((request, response) => {
+        // What nobody has read would reset the connection.
+        request.resume().once('end', () => {
+          response.write(much);
+          response.write(last, () => request.socket.destroy());
+        });
+      }),
+    );
+    // A socket keeps nothing back when its connection ends.
+    const client = connect(Number(new URL(url).port), '127.0.0.1');
+    client.write('POST /v1/x HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\nx');
+    let read = '';
+    client.on('data', (bytes) => {
+      read = (read + bytes.toString()).slice(-1_000);
+      client.pause();
+      setImmediate(() => client.resume());
+    });
+    await once(client, 'end');
+    expect(read).toContain(last);
+    expect(read).not.toMatch(/0\r\n\r\n$/);
+  });
+
   it('the caller’s leaving to the service', async () => {
     let gone: Promise<unknown> = Promise.resolve();
     const url = await front(

@@ -118,14 +118,33 @@ function isRepeatable(request: IncomingMessage): boolean {
   return (request.method === 'GET' || request.method === 'HEAD') && !hasBody(request);
 }
 
+/** How long a client may take for what is left of a body that broke off, in ms. */
+const BROKEN_MS = 60_000;
+
+/**
+ * A client that reads slowly holds up the replica's connection, and not the answer that is read
+ * from it: what an answer keeps is lost when it breaks off, and its last bytes may say why it does.
+ */
 function passBack(answer: IncomingMessage, response: ServerResponse): void {
   response.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEnd(answer));
   // An event stream is open before its first event.
   response.flushHeaders();
-  answer.pipe(response);
-  // A body that breaks off must look broken: no clean end is written for it.
-  answer.once('close', () => {
-    if (!answer.complete) response.destroy();
+  const { socket } = answer;
+  answer.on('data', (bytes: Buffer) => {
+    if (!response.write(bytes)) socket.pause();
   });
-  answer.on('error', () => response.destroy());
+  response.on('drain', () => socket.resume());
+  answer.once('end', () => response.end());
+  // Its close follows.
+  answer.on('error', () => undefined);
+  answer.once('close', () => {
+    if (!answer.complete) breakOff(response);
+  });
+}
+
+/** A body that breaks off must look broken: no clean end is written for it, but all that came. */
+function breakOff(response: ServerResponse): void {
+  const timer = setTimeout(() => response.destroy(), BROKEN_MS);
+  response.once('close', () => clearTimeout(timer));
+  response.write('', () => response.destroy());
 }

@@ -97,6 +97,7 @@ function fieldsOf(schema: z.ZodType, without: readonly string[]): string {
 }
 
 function shapeOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> {
+  if (schema instanceof z.ZodOptional) return shapeOf(schema.unwrap() as z.ZodType);
   if (schema instanceof z.ZodObject) return schema.shape;
   throw new Error('a frame, event or body is an object');
 }

@@ -1,3 +1,4 @@
+import { isOneOf } from '#libs/llm';
 import { CompletionsInbox, CompletionsModule } from '#libs/completions';
 import type { ServiceSpec, Settings } from '#libs/runtime';
 
@@ -8,7 +9,6 @@ const DRAIN_MS = 6_000;
 export function completionsService(settings: Settings): ServiceSpec {
   return {
     name: 'completions',
-    present: true,
     reads: false,
     modules: ({ storage, logger }) => [
       CompletionsModule.register({
@@ -19,6 +19,9 @@ export function completionsService(settings: Settings): ServiceSpec {
         maxSessionBytes: settings.limits.sessionBytes,
         maxTurns: settings.limits.turns,
         maxBytes: settings.limits.turnBytes,
+        maxTokensField: settings.maxTokensField,
+        maxToolRounds: settings.maxToolRounds,
+        takesImages: (model) => isOneOf(settings.imageModels, model),
         drainMs: DRAIN_MS,
         onProblem: (what, error) => logger.error({ err: error }, what),
         onModelFault: (error) => logger.warn({ err: error }, 'The model failed'),

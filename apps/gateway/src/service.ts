@@ -11,7 +11,6 @@ export function gatewayService(
 ): ServiceSpec {
   return {
     name: 'gateway',
-    present: true,
     reads: false,
     modules: () => [GatewayModule.register(options)],
     prepare: (app) => {

@@ -2,6 +2,7 @@ import { serveDemoModel } from '#libs/llm';
 import { SBP_LEVEL, SBP_VERSION } from '#libs/protocol';
 import {
   addressOf,
+  keysCommand,
   parseDemoModelSettings,
   parseLogCommand,
   parseSettings,
@@ -12,6 +13,8 @@ import {
   startProblem,
 } from '#libs/runtime';
 import { createLogger } from '#libs/telemetry';
+import { importSession, lineage, roam } from '#libs/terminal-roaming';
+import { runSurface } from '#libs/terminal-surface';
 import { sbpServer } from './service.js';
 
 const USAGE = `Usage: sbp-server <command> [options]
@@ -22,6 +25,16 @@ const USAGE = `Usage: sbp-server <command> [options]
   rebuild [--data-dir DIR]                           makes the read models again from the log; stop the server first
   log <session-id> [--content] [--json] [--data-dir DIR]
                                                      a session's events, state, claim and Tether; embedded, stop the server first
+  surface [--url URL] [--session ID --token TOKEN] [--ask TEXT] [--model NAME] [--device-type TYPE]
+          [--tools LIST|none] [--place LAT,LON] [--shell] [--yes] [--json]
+                                                     this terminal as a surface: shows turns, sends what you type
+  roam <session-id> [--url URL] [--token TOKEN] [--ttl SECONDS] [--label TEXT]
+                                                     exports a session, as a URL and a QR code
+  import <token or URL> [--url URL] [--agent ID] [--reuse]
+                                                     imports it at the server of --url
+  lineage <session-id> [--url URL] [--token TOKEN]   a session's relatives, as a tree
+  keys list|rotate [--alg EdDSA|ES256] [--data-dir DIR]
+                                                     the key pairs that sign roaming tokens
 
 Settings are environment variables, SBP_…: see docs/settings.md.
 `;
@@ -43,6 +56,21 @@ try {
       break;
     case 'log':
       await printSession();
+      break;
+    case 'surface':
+      await surface();
+      break;
+    case 'roam':
+      process.stdout.write(await roam(argv, process.env));
+      break;
+    case 'import':
+      process.stdout.write(await importSession(argv, process.env));
+      break;
+    case 'lineage':
+      process.stdout.write(await lineage(argv, process.env));
+      break;
+    case 'keys':
+      process.stdout.write(await keysCommand(process.env, argv));
       break;
     case '-h':
     case '--help':
@@ -111,4 +139,13 @@ async function printSession(): Promise<void> {
   }
   const text = asJson ? `${JSON.stringify(report, null, 2)}\n` : sessionReportText(report);
   process.stdout.write(text);
+}
+
+async function surface(): Promise<void> {
+  const leaving = new AbortController();
+  // Once: a second Ctrl-C ends the process as usual.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => leaving.abort());
+  const { env: environment, stdin, stdout, stderr } = process;
+  const io = { environment, stdin, stdout, stderr, stop: leaving.signal };
+  process.exitCode = await runSurface(argv, io);
 }

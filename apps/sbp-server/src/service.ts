@@ -11,12 +11,11 @@ export function sbpServer(
     completionsService(settings),
     sessionsService(),
     gatewayService(settings),
-    roamingService(),
+    roamingService(settings),
   ],
 ): ServiceSpec {
   return {
     name: 'sbp-server',
-    present: services.some((service) => service.present),
     reads: services.some((service) => service.reads),
     modules: (components, publicUrl) =>
       services.flatMap((service) => service.modules(components, publicUrl)),

@@ -5,11 +5,10 @@ import { SessionsModule } from '#libs/sessions';
 export function sessionsService(): ServiceSpec {
   return {
     name: 'sessions',
-    present: false,
     reads: true,
     modules: ({ storage, presence, logger }) => [
       SessionsModule.register({
-        onlyProcess: storage.exclusive ? (presence?.identity.address ?? null) : null,
+        onlyProcess: storage.exclusive ? presence.identity.address : null,
         onProblem: (what, error) => logger.error({ err: error }, what),
       }),
     ],

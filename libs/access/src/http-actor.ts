@@ -3,10 +3,19 @@ import { currentRequest } from '#libs/telemetry';
 
 /** Who causes events by the HTTP request in hand, as the log keeps it. */
 export function httpActor(principal: string): Actor {
+  return requestActor(principal, 'http');
+}
+
+/** Another server that causes events by the HTTP request in hand. */
+export function serverActor(): Actor {
+  return requestActor(null, 'server');
+}
+
+function requestActor(principal: string | null, via: Actor['via']): Actor {
   const request = currentRequest();
   return {
     principal,
-    via: 'http',
+    via,
     ...(request?.address == null ? {} : { address: request.address }),
     ...(request === null ? {} : { request_id: request.requestId }),
   };

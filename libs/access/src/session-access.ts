@@ -14,6 +14,8 @@ export interface Credential {
    * else.
    */
   readonly tokenSession: string | null;
+  /** Of that token; 0 without one. */
+  readonly tokenGeneration: number;
 }
 
 /** Who may do what with which session. */
@@ -30,18 +32,14 @@ export class SessionAccess {
     const header = headers[HEADERS.sessionToken];
     const token = typeof header === 'string' ? header : header?.[0];
     if (token === undefined || token === '')
-      return { principal: ANONYMOUS_PRINCIPAL, tokenSession: null };
+      return { principal: ANONYMOUS_PRINCIPAL, tokenSession: null, tokenGeneration: 0 };
     const verdict = await this.tokens.verify(token);
-    if (verdict.type === 'valid')
-      return { principal: ANONYMOUS_PRINCIPAL, tokenSession: verdict.sessionId };
+    if (verdict.type === 'valid') {
+      const { sessionId: tokenSession, generation: tokenGeneration } = verdict;
+      return { principal: ANONYMOUS_PRINCIPAL, tokenSession, tokenGeneration };
+    }
     const problem = verdict.type === 'expired' ? 'has expired' : 'is not one of this server';
-    throw new SbpError(
-      'SBP_UNAUTHORIZED',
-      `X-Session-Token ${problem}. Use the one of the session's last answer.`,
-      {
-        param: 'X-Session-Token',
-      },
-    );
+    throw unauthorized(problem);
   }
 
   /**
@@ -54,8 +52,25 @@ export class SessionAccess {
     requireToken(sessionId, credential, param);
     const isThere = (await this.freshness.latest(sessionId)) === 'present';
     const state = isThere ? await this.reads.state(sessionId) : initialState;
-    if (state.phase !== 'open' || !mayUse(state, credential)) throw notFound(sessionId, param);
+    if (state.phase !== 'open') throw notFound(sessionId, param);
+    mustMayUse(sessionId, state, credential, param);
     return state;
+  }
+
+  /** The session of a path that a request may use. @throws as `authenticate` and `authorise` */
+  async session(sessionId: string, headers: IncomingHttpHeaders): Promise<OpenSession> {
+    return this.authorise(sessionId, await this.authenticate(headers), 'session_id');
+  }
+
+  /** Who asks for what belongs to no session. @throws SbpError also SBP_FORBIDDEN for a token */
+  async principal(headers: IncomingHttpHeaders): Promise<string> {
+    const { principal, tokenSession } = await this.authenticate(headers);
+    if (tokenSession === null) return principal;
+    throw new SbpError(
+      'SBP_FORBIDDEN',
+      'X-Session-Token permits what belongs to its session, and nothing else. Leave it out.',
+      { param: 'X-Session-Token' },
+    );
   }
 }
 
@@ -69,9 +84,30 @@ export function requireToken(sessionId: string, { tokenSession }: Credential, pa
   );
 }
 
-/** Whether a session belongs to whoever sends the credential. */
-export function mayUse(session: OpenSession, { tokenSession, principal }: Credential): boolean {
-  return tokenSession !== null || session.principal === principal;
+/**
+ * Whether a session belongs to whoever sends the credential; a token of another session was refused
+ * before.
+ * @throws SbpError SBP_UNAUTHORIZED for a token that was revoked; SBP_SESSION_NOT_FOUND for another
+ *   principal's session
+ */
+export function mustMayUse(
+  sessionId: string,
+  session: OpenSession,
+  { tokenSession, tokenGeneration, principal }: Credential,
+  param: string,
+): void {
+  if (tokenSession === null && session.principal !== principal) throw notFound(sessionId, param);
+  if (tokenSession !== null && tokenGeneration < session.tokenGeneration) {
+    throw unauthorized('was revoked');
+  }
+}
+
+function unauthorized(problem: string): SbpError {
+  return new SbpError(
+    'SBP_UNAUTHORIZED',
+    `X-Session-Token ${problem}. Use the one of the session's last answer.`,
+    { param: 'X-Session-Token' },
+  );
 }
 
 export function turnNotFound(turnId: string): SbpError {

@@ -4,5 +4,7 @@ export type { SecretSource } from './secret.js';
 export { SessionTokens } from './session-tokens.js';
 export type { IssuedSessionToken, SessionTokenVerdict } from './session-tokens.js';
 export { RoamingTokens } from './roaming-tokens.js';
-export type { RoamingTokenVerdict } from './roaming-tokens.js';
+export type { IssuerKeys, RoamingTokenVerdict, TokenSigner } from './roaming-tokens.js';
+export { KEY_ALGORITHMS, SigningKeys, isKeyAlgorithm } from './signing-keys.js';
+export type { KeyAlgorithm, ListedKey } from './signing-keys.js';
 export { checkHost, checkOrigin, isLoopbackAddress } from './trust.js';

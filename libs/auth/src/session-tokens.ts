@@ -10,9 +10,16 @@ export interface IssuedSessionToken {
   readonly expiresAt: Date;
 }
 
+/** What a token says. */
+interface SessionTokenClaims {
+  readonly sessionId: string;
+  /** It counts only where the session has revoked no tokens of this generation. */
+  readonly generation: number;
+}
+
 export type SessionTokenVerdict =
-  | { readonly type: 'valid'; readonly sessionId: string }
-  | { readonly type: 'expired'; readonly sessionId: string }
+  | ({ readonly type: 'valid' } & SessionTokenClaims)
+  | ({ readonly type: 'expired' } & SessionTokenClaims)
   /** Forged, damaged, of another use, or no token at all. */
   | { readonly type: 'invalid' };
 
@@ -25,8 +32,11 @@ export class SessionTokens {
     this.key = signingKey(secret);
   }
 
-  /** A new token, different from every other one; the earlier ones of the session stay valid. */
-  async issue(sessionId: string): Promise<IssuedSessionToken> {
+  /**
+   * A new token, different from every other one; the earlier ones of the session stay valid.
+   * `generation`: that of the session's tokens now.
+   */
+  async issue(sessionId: string, generation: number): Promise<IssuedSessionToken> {
     const iat = Math.floor(Date.now() / 1000);
     const exp = iat + LIFETIME_SECONDS;
     const token = await signClaims(this.key, {
@@ -35,6 +45,7 @@ export class SessionTokens {
       iat,
       exp,
       jti: randomUUID(),
+      ...(generation === 0 ? {} : { gen: generation }),
     });
     return { token, expiresAt: new Date(exp * 1000) };
   }
@@ -44,6 +55,8 @@ export class SessionTokens {
     const signed = await verifySignature(this.key, token);
     if (signed.type === 'invalid') return signed;
     const claims = SessionClaims.safeParse(signed.claims);
-    return claims.success ? { type: signed.type, sessionId: claims.data.sid } : { type: 'invalid' };
+    if (!claims.success) return { type: 'invalid' };
+    const { sid: sessionId, gen: generation } = claims.data;
+    return { type: signed.type, sessionId, generation };
   }
 }

@@ -3,7 +3,7 @@ import { errors, jwtVerify, SignJWT } from 'jose';
 import type { JWTPayload } from 'jose';
 
 /** Longer than any token that this project issues; what is longer is refused unread. */
-const MAX_TOKEN_LENGTH = 8192;
+export const MAX_TOKEN_LENGTH = 8192;
 
 const ALGORITHM = 'HS256';
 
@@ -24,21 +24,35 @@ export function signingKey(secret: Uint8Array): SigningKey {
   return webcrypto.subtle.importKey('raw', bytes, algorithm, false, ['sign', 'verify']);
 }
 
-/** Signs claims as a compact JWT whose header is exactly `{"alg":"HS256","typ":"JWT"}`. */
+/**
+ * Signs claims as a compact JWT; by the secret with the header `{"alg":"HS256","typ":"JWT"}`, by
+ * another key with its algorithm and its id.
+ */
 export async function signClaims(
   key: SigningKey,
   claims: Readonly<Record<string, unknown>>,
+  by: { readonly alg: string; readonly kid?: string } = { alg: ALGORITHM },
 ): Promise<string> {
-  const header = { alg: ALGORITHM, typ: 'JWT' };
+  const { alg, kid } = by;
+  const header = { alg, typ: 'JWT', ...(kid === undefined ? {} : { kid }) };
   return new SignJWT({ ...claims }).setProtectedHeader(header).sign(await key);
 }
 
 /** Verifies signature, algorithm and times. Never rejects for what the token is. */
 export async function verifySignature(key: SigningKey, token: string): Promise<SignedClaims> {
+  return verifyWith(await key, ALGORITHM, token);
+}
+
+/** As `verifySignature`, by a key of this algorithm. */
+export async function verifyWith(
+  key: webcrypto.CryptoKey,
+  algorithm: string,
+  token: string,
+): Promise<SignedClaims> {
   if (token.length > MAX_TOKEN_LENGTH) return { type: 'invalid' };
   try {
-    const { payload } = await jwtVerify(token, await key, {
-      algorithms: [ALGORITHM],
+    const { payload } = await jwtVerify(token, key, {
+      algorithms: [algorithm],
       requiredClaims: ['iat', 'exp'],
     });
     return { type: 'valid', claims: payload };

@@ -4,10 +4,13 @@ import { SignJWT } from 'jose';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { RoamingTokens } from './roaming-tokens.js';
 import { SessionTokens } from './session-tokens.js';
+import { SigningKeys } from './signing-keys.js';
 
+const noKeys = new SigningKeys('/nowhere/keys.json');
+const nobody = { keyOf: () => Promise.resolve(null) };
 const secret = randomBytes(16);
 const session = new SessionTokens(secret);
-const roaming = new RoamingTokens(secret);
+const roaming = new RoamingTokens(secret, noKeys, nobody);
 const sid = randomUUID();
 
 const now = () => Math.floor(Date.now() / 1000);
@@ -33,11 +36,11 @@ afterEach(() => {
 describe('session tokens', () => {
   // [SBP-SEC-02]
   it('is valid for its session, lives 30 days, and is never the same twice', async () => {
-    const first = await session.issue(sid);
-    const second = await session.issue(sid);
+    const first = await session.issue(sid, 0);
+    const second = await session.issue(sid, 0);
     expect(first.token).not.toBe(second.token);
     for (const { token } of [first, second]) {
-      expect(await session.verify(token)).toEqual({ type: 'valid', sessionId: sid });
+      expect(await session.verify(token)).toEqual({ type: 'valid', sessionId: sid, generation: 0 });
     }
     const claims = decode(first.token.split('.')[1]);
     expect(claims).toMatchObject({ sid, use: 'session' });
@@ -48,14 +51,14 @@ describe('session tokens', () => {
 
   it('is expired after 30 days, and still says whose it was', async () => {
     vi.useFakeTimers({ now: Date.now() - 31 * 86_400_000, toFake: ['Date'] });
-    const { token } = await session.issue(sid);
-    expect(await session.verify(token)).toEqual({ type: 'valid', sessionId: sid });
+    const { token } = await session.issue(sid, 0);
+    expect(await session.verify(token)).toEqual({ type: 'valid', sessionId: sid, generation: 0 });
     vi.useRealTimers();
-    expect(await session.verify(token)).toEqual({ type: 'expired', sessionId: sid });
+    expect(await session.verify(token)).toEqual({ type: 'expired', sessionId: sid, generation: 0 });
   });
 
   it('is valid in another process with the same secret, and invalid under another secret', async () => {
-    const { token } = await session.issue(sid);
+    const { token } = await session.issue(sid, 0);
     expect((await new SessionTokens(Buffer.from(secret)).verify(token)).type).toBe('valid');
     expect((await new SessionTokens(randomBytes(32)).verify(token)).type).toBe('invalid');
   });
@@ -82,7 +85,7 @@ describe('session tokens', () => {
     ['more than 8192 characters', (t) => t + 'A'.repeat(8192)],
     ['non-ASCII text', () => '€.€.€'],
   ])('refuses %s', async (_what, forge) => {
-    expect(await session.verify(forge((await session.issue(sid)).token))).toEqual({
+    expect(await session.verify(forge((await session.issue(sid, 0)).token))).toEqual({
       type: 'invalid',
     });
   });
@@ -145,12 +148,14 @@ describe('roaming tokens', () => {
     const [header, payload] = token.split('.');
     expect(header).toBe(Buffer.from('{"alg":"HS256","typ":"JWT"}').toString('base64url'));
     expect(decode(payload)).toEqual(claims);
-    expect(await roaming.verify(token)).toEqual({ type: 'valid', claims });
+    expect(await roaming.verify(token)).toEqual({ type: 'valid', claims, signer: 'secret' });
   });
 
   it('is expired after its time, and still says what it was for', async () => {
     const claims = roamingClaims(60, now() - 61);
-    expect(await roaming.verify(await roaming.issue(claims))).toEqual({ type: 'expired', claims });
+    expect(await roaming.verify(await roaming.issue(claims))).toEqual({
+      ...{ type: 'expired', claims, signer: 'secret' },
+    });
   });
 
   it('is no longer than seven days valid, whatever it says', async () => {
@@ -163,7 +168,7 @@ describe('roaming tokens', () => {
   // [SBP-L3-04]
   it('does not pass for a session token, nor a session token for it', async () => {
     expect(await session.verify(await roaming.issue(roamingClaims()))).toEqual({ type: 'invalid' });
-    expect(await roaming.verify((await session.issue(sid)).token)).toEqual({ type: 'invalid' });
+    expect(await roaming.verify((await session.issue(sid, 0)).token)).toEqual({ type: 'invalid' });
     const both = await new SignJWT({ ...roamingClaims(), use: 'session' })
       .setProtectedHeader({ alg: 'HS256' })
       .sign(secret);
@@ -172,7 +177,9 @@ describe('roaming tokens', () => {
 
   it('refuses forged and damaged tokens', async () => {
     const token = await roaming.issue(roamingClaims());
-    expect((await new RoamingTokens(randomBytes(32)).verify(token)).type).toBe('invalid');
+    expect((await new RoamingTokens(randomBytes(32), noKeys, nobody).verify(token)).type).toBe(
+      'invalid',
+    );
     expect((await roaming.verify(token.slice(0, -4))).type).toBe('invalid');
     expect((await roaming.verify('')).type).toBe('invalid');
   });

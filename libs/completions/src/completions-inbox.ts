@@ -1,7 +1,9 @@
 import { LiveTurns } from '#libs/live';
 import type { MailboxMessage } from '#libs/mailbox';
+import { SessionPokes } from '#libs/tools';
 import { Injectable } from '@nestjs/common';
 import { TurnFollowers } from './http/turn-followers.js';
+import { ParkedTurns } from './tools/parked-turns.js';
 import { WaitingTurns } from './queue/waiting-turns.js';
 import { RunStops } from './turn/run-stops.js';
 
@@ -13,6 +15,8 @@ export class CompletionsInbox {
     private readonly stops: RunStops,
     private readonly followers: TurnFollowers,
     private readonly waiting: WaitingTurns,
+    private readonly pokes: SessionPokes,
+    private readonly parked: ParkedTurns,
   ) {}
 
   accept(message: MailboxMessage): void {
@@ -20,5 +24,7 @@ export class CompletionsInbox {
     this.stops.accept(message);
     this.followers.accept(message);
     this.waiting.accept(message);
+    this.pokes.accept(message);
+    this.parked.accept(message);
   }
 }

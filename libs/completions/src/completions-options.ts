@@ -1,3 +1,7 @@
+/** The fields of a request that limit its answer. Some APIs take only one of them. */
+export const MAX_TOKENS_FIELDS = ['max_tokens', 'max_completion_tokens'] as const;
+export type MaxTokensField = (typeof MAX_TOKENS_FIELDS)[number];
+
 /** What the operator decided about completions, and where faults go. */
 export abstract class CompletionsOptions {
   /** `always`: every request is tracked, also without an `sbp` object. */
@@ -15,6 +19,12 @@ export abstract class CompletionsOptions {
   abstract readonly maxTurns: number;
   /** The most bytes of requests and conversations that the turns here may hold together. */
   abstract readonly maxBytes: number;
+  /** The field by which the model is told a surface's limit of tokens. */
+  abstract readonly maxTokensField: MaxTokensField;
+  /** How often the model of one turn may call tools of the surface. */
+  abstract readonly maxToolRounds: number;
+  /** Whether a model takes images. */
+  abstract readonly takesImages: (model: string) => boolean;
   /** How long turns may go on when the process is asked to stop, in ms. */
   abstract readonly drainMs: number;
   /** Told of faults that no caller can be told of. */

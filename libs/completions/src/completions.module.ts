@@ -1,17 +1,19 @@
 import type { DynamicModule } from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import { LiveTurns } from '#libs/live';
+import { AttachedTools, CallWatch, SessionPokes } from '#libs/tools';
 import { LostAnswers } from './adoption/lost-answers.js';
 import { OrphanScan } from './adoption/orphan-scan.js';
 import { Admission } from './claim/admission.js';
 import { Probes } from './claim/probes.js';
+import { Resumption } from './claim/resumption.js';
 import { Conversations } from './claim/conversations.js';
-import { SessionReleases } from './claim/session-releases.js';
 import { SessionResolver } from './claim/session-resolver.js';
 import { TurnClaimer } from './claim/turn-claimer.js';
 import { CompletionsInbox } from './completions-inbox.js';
 import { CompletionsOptions } from './completions-options.js';
 import { CompletionsController } from './http/completions.controller.js';
+import { ApprovalsController } from './http/approvals.controller.js';
 import { CancelController } from './http/cancel.controller.js';
 import { ModelApiController } from './http/model-api.controller.js';
 import { JoinedAnswers } from './http/joined-answers.js';
@@ -27,6 +29,10 @@ import { Repeats } from './repeats/repeats.js';
 import { TurnBurner } from './repeats/turn-burner.js';
 import { ContextWindow } from './model/context-window.js';
 import { ModelAnswerReader } from './model/model-answer.js';
+import { Approvals } from './tools/approvals.js';
+import { ParkedTurns } from './tools/parked-turns.js';
+import { ToolOffers } from './tools/tool-offers.js';
+import { ToolRounds } from './tools/tool-rounds.js';
 import { Shutdown } from './shutdown.js';
 import { Cancellation } from './turn/cancellation.js';
 import { RunStops } from './turn/run-stops.js';
@@ -48,6 +54,7 @@ export class CompletionsModule {
       module: CompletionsModule,
       controllers: [
         CompletionsController,
+        ApprovalsController,
         CancelController,
         TurnStreamController,
         ModelApiController,
@@ -55,6 +62,9 @@ export class CompletionsModule {
       providers: [
         { provide: CompletionsOptions, useValue: options },
         Admission,
+        Approvals,
+        AttachedTools,
+        CallWatch,
         Cancellation,
         CompletionsInbox,
         ContextWindow,
@@ -65,15 +75,19 @@ export class CompletionsModule {
         LostAnswers,
         ModelAnswerReader,
         OrphanScan,
+        ParkedTurns,
         PassThrough,
         Probes,
         Repeats,
         RequestReader,
+        Resumption,
         RunStops,
         RunningTurns,
-        SessionReleases,
+        SessionPokes,
         SessionResolver,
         Shutdown,
+        ToolOffers,
+        ToolRounds,
         TurnAnswer,
         TurnBurner,
         TurnClaimer,

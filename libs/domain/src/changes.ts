@@ -1,4 +1,11 @@
-import type { FoldedEventOf, ProcessAddress, TurnStatus, Usage } from '#libs/protocol';
+import type {
+  FoldedEventOf,
+  ProcessAddress,
+  SessionOrigin,
+  ToolOutcome,
+  TurnStatus,
+  Usage,
+} from '#libs/protocol';
 
 /**
  * What an event changes outside the state row: turns, and what is looked up by other keys. Whoever
@@ -10,7 +17,52 @@ export type Change =
       readonly principal: string;
       readonly agentId: string;
       readonly openedEpoch: number;
+      /** Whether it is its agent's live session, until another one is. */
+      readonly isLive: boolean;
     }
+  /** Carries the content: its label, and what an import has brought. */
+  | {
+      readonly type: 'session-derived';
+      readonly origin: SessionOrigin;
+      readonly steps: number;
+      readonly messages: number;
+      readonly at: string;
+    }
+  /** Carries the content: what was copied. */
+  | {
+      readonly type: 'part-restored';
+      readonly data: FoldedEventOf<'session.restored'>['data'];
+      readonly at: string;
+    }
+  /** Carries the content, of which the note is the message. */
+  | {
+      readonly type: 'note-added';
+      readonly noteId: string;
+      readonly number: number;
+      readonly index: number;
+      readonly systemTurn: number;
+      readonly steps: number;
+      readonly sessionCostUsd: number | null;
+      readonly sessionBytes: number;
+      readonly at: string;
+    }
+  /** Carries the content: of a handoff, its message and reason; of one from elsewhere, more. */
+  | {
+      readonly type: 'session-promised';
+      /** The session that is to be opened, and the one that it is made from. */
+      readonly successor: string;
+      readonly source: string;
+      readonly data: FoldedEventOf<
+        'session.handed_off' | 'export.consumed' | 'import.begun'
+      >['data'];
+      readonly maker: ProcessAddress;
+      readonly by: 'handoff' | 'import' | 'remote';
+      readonly at: string;
+    }
+  /** The session was opened that somebody had promised, or nothing comes of it. */
+  | { readonly type: 'promise-kept' }
+  /** Nothing is left of what was copied for a session. */
+  | { readonly type: 'copies-dropped' }
   /** Carries the content: the request. */
   | {
       readonly type: 'turn-queued';
@@ -37,6 +89,7 @@ export type Change =
       readonly index: number;
       readonly steps: number;
       readonly sessionCostUsd: number | null;
+      readonly sessionBytes: number;
     }
   /** Carries the content: what was asked. */
   | {
@@ -65,6 +118,7 @@ export type Change =
       readonly epoch: number;
       readonly runner: ProcessAddress;
     }
+  | { readonly type: 'turn-parked'; readonly turnId: string; readonly number: number }
   /** Carries the content, unless the turn was superseded: what came of it. */
   | {
       readonly type: 'turn-ended';
@@ -91,6 +145,9 @@ export type Change =
       /** Of the session, after it. */
       readonly steps: number;
       readonly sessionCostUsd: number | null;
+      readonly sessionBytes: number;
+      /** How often its model had called tools of the surface. */
+      readonly rounds: number;
     }
   | {
       readonly type: 'turn-owed';
@@ -98,6 +155,39 @@ export type Change =
       readonly number: number;
       readonly seq: number;
     }
+  /** Carries the content: what the model said, and the calls. */
+  | {
+      readonly type: 'tools-called';
+      readonly turnId: string;
+      readonly number: number;
+      readonly data: FoldedEventOf<'tools.called'>['data'];
+      /** The snapshot before the calls. */
+      readonly snapshotId: string;
+      readonly at: string;
+    }
+  /** Carries the content where its own event brought it: what came of it. */
+  | {
+      readonly type: 'call-returned';
+      readonly callId: string;
+      readonly outcome: ToolOutcome;
+      readonly at: string;
+    }
+  /** Carries the content: the input. */
+  | { readonly type: 'tool-called'; readonly callId: string; readonly toolName: string }
+  /** A human has decided about a call; `decisionId`: of the event. */
+  | { readonly type: 'call-decided'; readonly callId: string; readonly decisionId: string }
+  /** All calls of a round have their outcome. */
+  | {
+      readonly type: 'round-returned';
+      readonly turnId: string;
+      readonly number: number;
+      readonly round: number;
+      /** The snapshot after the calls. */
+      readonly snapshotId: string;
+      readonly at: string;
+    }
+  /** Carries the content, if there is one: what the surface says of its tools. */
+  | { readonly type: 'surface-attached'; readonly attachId: string }
   /** Carries the content: the label. */
   | {
       readonly type: 'session-exported';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { LogEvent } from '#libs/protocol';
-import type { PlainCommand } from './command.js';
+import type { PlainCommand, PlainCommandOf } from './command.js';
 import {
   ACTOR,
   ATTACH,
@@ -25,6 +25,7 @@ import {
   turnStarted,
   user,
 } from '#libs/domain/testing';
+import { NO_TOOL_POLICY } from '#libs/protocol';
 import { MAX_ADOPTIONS, mustGiveUp } from './turns/decide-turns.js';
 import { messageBytes } from './transcript/message-bytes.js';
 import { TAKEOVER_LIMIT, TAKEOVER_WINDOW_MS } from './session-state.js';
@@ -34,6 +35,7 @@ const request = {
   update: { keeps: 0, keptBytes: 0, messages: [user('Hello')], system: null },
   model: 'demo',
   options: { stream: true, top_k: 3 },
+  toolPolicy: NO_TOOL_POLICY,
   checkpointEvery: 2,
   bodyHash: 'b'.repeat(64),
   idempotencyKey: 'key-1',
@@ -55,8 +57,9 @@ const output = {
   modelMs: 5,
   alternatives: [],
   finishReason: null,
+  before: null,
 };
-const complete: PlainCommand = {
+const complete: PlainCommandOf<'CompleteTurn'> = {
   type: 'CompleteTurn',
   claim,
   output,

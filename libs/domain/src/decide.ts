@@ -1,8 +1,10 @@
 import type { Command } from './command.js';
 import type { Decision } from './issued.js';
 import { decideRoaming } from './roaming/decide-roaming.js';
+import { decideSession } from './session/decide-session.js';
 import type { SessionState } from './session-state.js';
 import { decideSurface } from './surfaces/decide-surfaces.js';
+import { decideTools } from './tools/decide-tools.js';
 import { decideTurn } from './turns/decide-turns.js';
 
 /**
@@ -15,6 +17,7 @@ export function decide(command: Command, state: SessionState): Decision {
     case 'WithdrawTurn':
     case 'StartTurn':
     case 'AdoptTurn':
+    case 'ParkTurn':
     case 'CompleteTurn':
     case 'FailTurn':
     case 'CancelTurn':
@@ -24,7 +27,22 @@ export function decide(command: Command, state: SessionState): Decision {
     case 'DetachSurface':
     case 'AcknowledgeTurns':
       return decideSurface(command, state);
+    case 'CallTools':
+    case 'CallTool':
+    case 'ReturnTool':
+    case 'DecideCall':
+      return decideTools(command);
+    case 'ChangeLife':
+    case 'RevokeTokens':
+      return decideSession(command);
     case 'ExportSession':
+    case 'ConsumeExport':
+    case 'RevokeExport':
+    case 'HandOff':
+    case 'OpenDerived':
+    case 'RestorePart':
+    case 'BeginImport':
+    case 'AbandonImport':
       return decideRoaming(command);
   }
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { LogEvent, Message } from '#libs/protocol';
 import type { Move } from '#libs/domain/testing';
-import { fold, randomLog } from '#libs/domain/testing';
+import { fold, randomLog, user } from '#libs/domain/testing';
 import type { Change } from './changes.js';
 import { evolve } from './evolve.js';
 import type { TurnEntry } from './turns/decide-turns.js';
@@ -56,7 +56,40 @@ const move: fc.Arbitrary<Move> = fc.oneof(
     5,
   ),
   often(fc.record({ type: fc.constant('undelivered' as const), turn: back }), 2),
-  often(fc.record({ type: fc.constant('attach' as const), gateway: fc.nat({ max: 2 }) }), 2),
+  often(
+    fc.record({
+      type: fc.constant('live' as const),
+      to: fc.constantFrom('running', 'suspended', 'suspended', 'running', 'completed', 'failed'),
+      stale: fc.boolean(),
+    }),
+    1,
+  ),
+  often(
+    fc.record({
+      type: fc.constant('consume' as const),
+      export: fc.nat({ max: 2 }),
+      revoked: fc.boolean(),
+    }),
+    1,
+  ),
+  often(fc.record({ type: fc.constant('hand-off' as const), stale: fc.boolean() }), 1),
+  often(
+    fc.record({
+      type: fc.constant('restore' as const),
+      parts: fc.integer({ min: 1, max: 3 }),
+      note: fc.boolean(),
+    }),
+    2,
+  ),
+  often(fc.record({ type: fc.constant('revoke' as const), generation: fc.nat({ max: 3 }) }), 1),
+  often(
+    fc.record({
+      type: fc.constant('attach' as const),
+      gateway: fc.nat({ max: 2 }),
+      tools: fc.boolean(),
+    }),
+    2,
+  ),
   often(fc.record({ type: fc.constant('detach' as const), attach: fc.nat({ max: 2 }) }), 1),
   often(
     fc.record({
@@ -66,6 +99,26 @@ const move: fc.Arbitrary<Move> = fc.oneof(
     }),
     2,
   ),
+  often(
+    fc.record({
+      type: fc.constant('call' as const),
+      attempt: fc.constantFrom(0, 0, 0, 1),
+      calls: fc.integer({ min: 1, max: 3 }),
+      how: fc.constantFrom('fail', 'fail', 'wait', 'approval', 'refused'),
+    }),
+    3,
+  ),
+  often(fc.record({ type: fc.constant('return' as const), call: fc.nat({ max: 3 }) }), 4),
+  often(
+    fc.record({
+      type: fc.constant('decide' as const),
+      call: fc.nat({ max: 3 }),
+      approved: fc.boolean(),
+    }),
+    4,
+  ),
+  often(fc.record({ type: fc.constant('park' as const), attempt: fc.nat({ max: 1 }) }), 4),
+  often(fc.record({ type: fc.constant('client-call' as const), attach: fc.nat({ max: 1 }) }), 4),
   often(fc.record({ type: fc.constant('export' as const) }), 1),
   often(fc.record({ type: fc.constant('copy' as const), event: fc.nat() }), 1),
 );
@@ -198,13 +251,19 @@ describe('the fold of any log', () => {
         const ended = of(changes, 'turn-ended').map(({ turnId }) => turnId);
         const open = state.phase === 'open' && state.turn !== null ? [state.turn.turnId] : [];
         expect([...ended, ...open]).toEqual(started);
-        const numbers = changes.flatMap((change) =>
+        // What was copied stands before the first turn, and has numbers as turns have.
+        const copied = changes.flatMap((change) => {
+          if (change.type === 'part-restored') return [change.data.part];
+          return change.type === 'note-added' ? [change.number] : [];
+        });
+        const own = changes.flatMap((change) =>
           change.type === 'turn-started' || change.type === 'turn-withdrawn' ? [change.number] : [],
         );
+        const numbers = [...copied, ...own];
         expect(numbers).toEqual(numbers.map((_, index) => index + 1));
         if (state.phase !== 'open') return;
         expect(state.turns).toBe(numbers.length);
-        expect(startedTurns(state)).toBe(started.length);
+        expect(startedTurns(state)).toBe(copied.length + started.length);
       }),
     );
   });
@@ -215,6 +274,8 @@ describe('the fold of any log', () => {
         // What a reader would see who applied each turn to the whole transcript.
         let transcript: Message[] = [];
         let state: SessionState = initialState;
+        // By turn, how many messages its rounds have.
+        const rounds = new Map<string, number>();
         for (const event of events) {
           const { changes, ...evolution } = evolve(state, event);
           state = evolution.state;
@@ -224,8 +285,22 @@ describe('the fold of any log', () => {
               transcript = [...transcript.slice(0, change.firstIndex), ...event.content.messages];
               expect(change.endIndex).toBe(transcript.length);
             }
+            if (change.type === 'part-restored' && event.type === 'session.restored') {
+              expect(change.data.first_index).toBe(transcript.length);
+              transcript.push(...event.content.messages);
+            }
+            if (change.type === 'note-added') {
+              expect(change.index).toBe(transcript.length);
+              transcript.push(user(''));
+            }
+            if (change.type === 'tools-called') {
+              const before = rounds.get(change.turnId) ?? 0;
+              rounds.set(change.turnId, before + 1 + change.data.calls.length);
+            }
             if (change.type === 'turn-ended') {
-              if (event.type === 'turn.completed') transcript.push(...event.content.messages);
+              const { messages = [] } = event.type === 'turn.completed' ? event.content : {};
+              const called = messages.length === 0 ? 0 : (rounds.get(change.turnId) ?? 0);
+              transcript.push(...Array.from({ length: called }, () => user('')), ...messages);
               expect(change.endIndex).toBe(transcript.length);
             }
           }
@@ -301,7 +376,7 @@ describe('the fold of any log', () => {
     );
   });
 
-  it('pokes only who holds the session’s surface, or a turn that waits, before or after', () => {
+  it('pokes only who holds its surface, its turn, one that waits, or waits for a call', () => {
     fc.assert(
       fc.property(log, (events) => {
         const all = states(events);
@@ -310,7 +385,9 @@ describe('the fold of any log', () => {
             state?.phase === 'open'
               ? [
                   ...(state.surface.type === 'attached' ? [state.surface.attachment.gateway] : []),
+                  ...(state.turn === null ? [] : [state.turn.runner]),
                   ...state.waiting.map(({ holder }) => holder),
+                  ...state.calls.flatMap(({ by }) => (by.type === 'client' ? [by.caller] : [])),
                 ]
               : [],
           );

@@ -1,4 +1,4 @@
-import type { ProcessAddress, SurfaceContext } from '#libs/protocol';
+import type { ProcessAddress, SessionBase, SurfaceContext, TurnPlace } from '#libs/protocol';
 
 /** A turn that has begun and not ended. */
 export interface OpenTurn {
@@ -10,8 +10,38 @@ export interface OpenTurn {
   readonly runner: ProcessAddress;
   /** How often another process took it over because its runner had died. */
   readonly adoptions: number;
+  /** How often its model has called tools of the surface. */
+  readonly rounds: number;
+  /** Whether its runner has left it on purpose, because its calls wait. */
+  readonly parked: boolean;
   readonly startedAt: string;
 }
+
+/** A call of a tool of the surface that has no outcome yet. */
+export interface OpenCall {
+  readonly callId: string;
+  readonly by: CallMaker;
+  /** As surfaces know it. */
+  readonly toolName: string;
+  readonly place: CallPlace;
+  /** When its runner gives it up, or nobody waits for an approval or a device any more. */
+  readonly deadline: string;
+  /** How long a surface may take for it, in ms. */
+  readonly timeoutMs: number;
+  /** How long it waits for a surface that has its tool, in ms; null where it does not. */
+  readonly waitMs: number | null;
+}
+
+/** The turn whose model made a call; or who waits for a call of a client of MCP. */
+export type CallMaker =
+  | { readonly type: 'turn'; readonly turnId: string }
+  | { readonly type: 'client'; readonly caller: ProcessAddress };
+
+/** Where a call is: with the attachment that is called, or waiting. */
+export type CallPlace =
+  | { readonly type: 'surface'; readonly attachId: string }
+  | { readonly type: 'approval' }
+  | { readonly type: 'device' };
 
 /** A turn that waits for those before it. */
 export interface WaitingTurn {
@@ -56,13 +86,37 @@ interface Numbered {
  */
 export interface UnopenedSession extends Numbered {
   readonly phase: 'unopened';
+  /** The parts that were copied for it so far; absent before any. */
+  readonly parts?: number;
 }
+
+/**
+ * Whether a session goes on. `suspended`: on purpose, until somebody resumes it. What has completed
+ * or failed never goes on.
+ */
+export type Life =
+  | { readonly type: 'active' }
+  | { readonly type: 'suspended'; readonly reason: 'requested' }
+  /** It goes on as this session, of this agent. */
+  | {
+      readonly type: 'suspended';
+      readonly reason: 'handoff';
+      readonly successor: string;
+      readonly agentId: string;
+    }
+  | { readonly type: 'completed' }
+  | { readonly type: 'failed' };
 
 /** What the log decides about a session, and nothing that anybody wrote. Bounded [A11]. */
 export interface OpenSession extends Numbered {
   readonly phase: 'open';
   readonly principal: string;
   readonly agentId: string;
+  readonly life: Life;
+  /** Whether anything was ever to run in it. */
+  readonly begun: boolean;
+  /** Session tokens of an earlier generation are worth nothing. */
+  readonly tokenGeneration: number;
   readonly createdAt: string;
   readonly updatedAt: string;
   /** The epoch of its opening: of two sessions the one opened at the higher epoch is the later. */
@@ -86,14 +140,32 @@ export interface OpenSession extends Numbered {
   readonly messages: number;
   /** Bytes of those messages, as JSON. */
   readonly bytes: number;
-  /** The number of the turn that brought the system messages in force; 0 for none. */
+  /**
+   * The number of the turn that brought the system messages in force; 0 where the session's base
+   * has them, or there are none.
+   */
   readonly systemTurn: number;
+  /** Where its conversation begins in another session; null where it begins here. */
+  readonly base: SessionBase | null;
+  /** How many messages of the base an edit has left. */
+  readonly baseEnd: number;
+  /** The turns that tell the model where the conversation comes from, oldest first. */
+  readonly notes: readonly TurnPlace[];
   readonly checkpoint: Checkpoint | null;
   /** The last `seq` given. The Tether is exactly `cursor < seq ≤ head`. */
   readonly head: number;
   /** The last `seq` that a surface acknowledged. */
   readonly cursor: number;
   readonly surface: SurfacePresence;
+  /** The calls of tools that have no outcome yet. */
+  readonly calls: readonly OpenCall[];
+  /** How often a call was given to a surface. */
+  readonly called: number;
+  /**
+   * The last calls that clients of MCP have made of the attached surface, newest last, so that a
+   * late copy of one is known.
+   */
+  readonly clientCalls: readonly string[];
   /** The last attachments, newest last, so that a late copy of an attach is known. */
   readonly attachIds: readonly string[];
   /** When a surface took over from an attached one: the last few, newest last. */
@@ -117,6 +189,9 @@ export const initialState: SessionState = { phase: 'unopened', epoch: 0 };
 
 /** How many attachments and unowed turns the state remembers; older ones are forgotten. */
 export const REMEMBERED = 16;
+
+/** How many calls of clients may be open in a session at once. */
+export const MAX_CLIENT_CALLS = 64;
 
 /** How many takeovers within `TAKEOVER_WINDOW_MS` make a further attach be refused for a while. */
 export const TAKEOVER_LIMIT = 5;

@@ -1,5 +1,10 @@
 import type { DynamicModule } from '@nestjs/common';
 import { Module } from '@nestjs/common';
+import { AttachedTools, CallWatch, SessionPokes } from '#libs/tools';
+import { ClientCalls } from './mcp/client-calls.js';
+import { McpEndpoint } from './mcp/mcp-endpoint.js';
+import { McpController } from './mcp/mcp.controller.js';
+import { ToolChanges } from './mcp/tool-changes.js';
 import { Sweep } from './sync/sweep.js';
 import { SurfaceEvents } from './attachment/surface-events.js';
 import { SurfaceInbox } from './attachment/surface-inbox.js';
@@ -16,24 +21,31 @@ export interface GatewayModuleOptions {
 }
 
 /**
- * The gateway service. From global modules it takes EventLog, Mailbox, SurfaceReads, SessionReads,
- * Freshness, ProcessIdentity and SessionTokens; the log and the database must outlive
- * `onModuleDestroy`. The application needs a `SurfaceWsAdapter`, and whoever holds the process's
- * mailbox passes its messages to `SurfaceInbox`.
+ * The gateway service. From global modules it takes EventLog, Mailbox, SurfaceReads, ToolReads,
+ * SessionReads, Freshness, ProcessIdentity, SessionAccess and SessionTokens; the log and the
+ * database must outlive `onModuleDestroy`. The application needs a `SurfaceWsAdapter`, and whoever
+ * holds the process's mailbox passes its messages to `SurfaceInbox`.
  */
 @Module({})
 export class GatewayModule {
   static register({ sockets, timings }: GatewayModuleOptions = {}): DynamicModule {
     return {
       module: GatewayModule,
+      controllers: [McpController],
       providers: [
         { provide: SurfaceSockets, useValue: sockets ?? new WsSurfaceSockets() },
         { provide: SurfaceTimings, useValue: timings ?? new SurfaceTimings() },
+        AttachedTools,
+        CallWatch,
+        ClientCalls,
+        McpEndpoint,
+        SessionPokes,
         SurfaceRegistry,
         SurfaceEvents,
         SurfaceGateway,
         SurfaceInbox,
         Sweep,
+        ToolChanges,
       ],
       exports: [SurfaceInbox],
     };

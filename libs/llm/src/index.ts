@@ -1,5 +1,6 @@
 export { CompletionAccumulator, parseChunk } from './completion/completion-stream.js';
 export type { AcceptedChunk, ChunkJson } from './completion/completion-stream.js';
+export type { PieceCall } from './completion/tool-call-accumulator.js';
 export { readCompletion } from './completion/completion-body.js';
 export type { Completion } from './completion/completion-body.js';
 export type { AssistantMessage, AssistantToolCall } from './completion/assistant-message.js';
@@ -14,6 +15,7 @@ export { serveDemoModel } from './demo/serve-demo-model.js';
 export { InvalidSetting } from './invalid-setting.js';
 export { OpenAiCompatibleModel } from './upstream/openai-compatible-model.js';
 export { DEFAULT_TIMEOUTS } from './upstream/upstream.js';
+export { DEFAULT_IMAGE_MODELS, isOneOf } from './completion/image-models.js';
 export { ContextTokens, parseContextTokens } from './completion/context-tokens.js';
 export { parsePrices, PriceList } from './completion/prices.js';
 export type { Price } from './completion/prices.js';

@@ -16,6 +16,7 @@ const TABLE: readonly (readonly [ErrorCode, number, string, boolean])[] = [
   ['SBP_INVALID_REQUEST', 422, 'invalid_request_error', false],
   ['SBP_SESSION_CONFLICT', 409, 'invalid_request_error', false],
   ['SBP_TURN_CANCELLED', 409, 'invalid_request_error', false],
+  ['SBP_TURN_PENDING', 409, 'invalid_request_error', false],
   ['SBP_UNAUTHORIZED', 401, 'authentication_error', false],
   ['SBP_FORBIDDEN', 403, 'permission_error', false],
   ['SBP_PAYLOAD_TOO_LARGE', 413, 'invalid_request_error', false],

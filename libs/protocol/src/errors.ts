@@ -60,6 +60,12 @@ export const ERRORS = {
     retry: false,
     advice: 'Send the turn again.',
   },
+  SBP_TURN_PENDING: {
+    status: 409,
+    type: 'invalid_request_error',
+    retry: false,
+    advice: 'Read the turn, or attach a surface, for its answer.',
+  },
   SBP_UNAUTHORIZED: {
     status: 401,
     type: 'authentication_error',

@@ -12,4 +12,6 @@ export * from './events/index.js';
 export * from './http/roaming.js';
 export * from './http/sessions.js';
 export * from './http/turns.js';
+export * from './http/approvals.js';
+export * from './http/snapshots.js';
 export * from './http/parse.js';

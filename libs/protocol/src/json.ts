@@ -10,6 +10,18 @@ export const Uuid = z.guid('is not a UUID');
 /** An ISO 8601 instant in UTC, for example `2026-05-10T15:05:00.000Z`. */
 export const Instant = z.iso.datetime();
 
+/** Whether lists and objects are nested in more than `levels` in it. */
+export function isDeeperThan(value: unknown, levels: number): boolean {
+  let layer: readonly unknown[] = [value];
+  for (let level = 0; level <= levels; level++) {
+    layer = layer.flatMap((each): readonly unknown[] =>
+      typeof each === 'object' && each !== null ? Object.values(each) : [],
+    );
+    if (layer.length === 0) return false;
+  }
+  return true;
+}
+
 /** Whether `text` is a UUID; what is none can name no session. */
 export function isUuid(text: string): boolean {
   return Uuid.safeParse(text).success;

@@ -15,6 +15,7 @@ export { rebuild } from './composition/rebuild.js';
 export { sessionReport } from './composition/session-report.js';
 export type { SessionReport } from './composition/session-report.js';
 export { sessionReportText } from './composition/session-report-text.js';
+export { keysCommand } from './settings/keys-command.js';
 export { parseLogCommand } from './settings/log-command.js';
 export type { LogCommand } from './settings/log-command.js';
 export { createService } from './composition/service.js';

@@ -32,6 +32,8 @@ export type ExecutedAndFolded =
   /** `appended`: how the append, which goes on, will end; null where it was acknowledged. */
   | { readonly type: 'late'; readonly appended: Promise<Executed> | null };
 
+/** For the log to acknowledge what a request waits for, and again for the fold, in ms. */
+const RECORD_MS = 15_000;
 /** Before an append is tried again that the log had no room for, in ms. */
 const OVERLOAD_PAUSE_MS = 200;
 
@@ -73,7 +75,7 @@ export class SessionLog {
    * As `execute`, and waits until it is folded; `withinMs` for the acknowledgement, and again for
    * the fold. @throws LogOverloaded: nothing was begun
    */
-  async executeAndFold(execution: Execution, withinMs: number): Promise<ExecutedAndFolded> {
+  async executeAndFold(execution: Execution, withinMs = RECORD_MS): Promise<ExecutedAndFolded> {
     const executing = this.execute(execution);
     const executed = await within(executing, withinMs);
     if (executed === 'late') return { type: 'late', appended: executing };

@@ -18,7 +18,14 @@ import {
   user,
 } from '#libs/domain/testing';
 import { MessagesResponse, SessionResponse } from '#libs/protocol';
-import { Freshness, ProjectionProgress, SessionReads, Transcripts } from '#libs/store';
+import {
+  Freshness,
+  ProjectionProgress,
+  SessionList,
+  SessionReads,
+  ToolReads,
+  Transcripts,
+} from '#libs/store';
 import type { TestStore } from '#libs/store/testing';
 import { openTestStore } from '#libs/store/testing';
 import { SessionsController } from './sessions.controller.js';
@@ -30,14 +37,21 @@ let controller: SessionsController;
 beforeAll(async () => {
   store = await openTestStore('sqlite');
   const reads = new SessionReads(store.database);
-  const log = { partitionOf: () => 0, end: () => Promise.resolve(0) };
+  const log = { partitions: 1, partitionOf: () => 0, end: () => Promise.resolve(0) };
   const freshness = new Freshness(
     store.database,
     log,
     new ProjectionProgress(() => Promise.resolve(new Map())),
   );
   const access = new SessionAccess(tokens, freshness, reads);
-  controller = new SessionsController(access, new Transcripts(store.database), reads);
+  const tools = new ToolReads(store.database);
+  controller = new SessionsController(
+    access,
+    new Transcripts(store.database),
+    reads,
+    tools,
+    new SessionList(store.database),
+  );
 });
 afterAll(() => store.close());
 beforeEach(() => store.clear());
@@ -63,6 +77,7 @@ describe('GET a session', () => {
       status: 'running',
       status_reason: null,
       agent_id: 'agent',
+      label: null,
       step_count: 1,
       message_count: 2,
       turn_in_flight: null,
@@ -126,7 +141,7 @@ describe('GET a session', () => {
     const others = { ...opening, data: { ...opening.data, principal: 'somebody' } };
     await store.fold(others, turnStarted(10, { session: id(2) }));
     await expect(session(id(2))).rejects.toMatchObject({ code: 'SBP_SESSION_NOT_FOUND' });
-    const { token } = await tokens.issue(id(2));
+    const { token } = await tokens.issue(id(2), 0);
     expect((await session(id(2), token)).session_id).toBe(id(2));
     await expect(session(SESSION, token)).rejects.toMatchObject({ code: 'SBP_FORBIDDEN' });
     await expect(session(SESSION, 'forged')).rejects.toMatchObject({ code: 'SBP_UNAUTHORIZED' });

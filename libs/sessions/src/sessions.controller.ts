@@ -1,8 +1,7 @@
 import { Controller, Get, Param, Query, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { SessionAccess, turnNotFound } from '#libs/access';
-import type { OpenSession } from '#libs/domain';
-import { queuedTurns, turnText } from '#libs/domain';
+import { callsOf } from '#libs/domain';
 import type {
   MessagesResponse,
   SessionResponse,
@@ -11,7 +10,8 @@ import type {
 } from '#libs/protocol';
 import { MessagesQuery, TurnsQuery, parseQuery, requireUuid } from '#libs/protocol';
 import type { TurnSummary } from '#libs/store';
-import { SessionReads, Transcripts } from '#libs/store';
+import { SessionList, SessionReads, ToolReads, Transcripts, hasEnded } from '#libs/store';
+import { sessionResponse } from './session-response.js';
 
 /** `GET /v1/sbp/sessions/{id}`, its messages and its turns. */
 @Controller('v1/sbp/sessions/:session_id')
@@ -20,6 +20,8 @@ export class SessionsController {
     private readonly access: SessionAccess,
     private readonly transcripts: Transcripts,
     private readonly reads: SessionReads,
+    private readonly tools: ToolReads,
+    private readonly list: SessionList,
   ) {}
 
   @Get()
@@ -28,7 +30,8 @@ export class SessionsController {
     @Req() request: FastifyRequest,
   ): Promise<SessionResponse> {
     const sessionId = requireUuid(id, 'session_id');
-    return sessionResponse(sessionId, await this.authorise(sessionId, request));
+    const session = await this.access.session(sessionId, request.headers);
+    return sessionResponse(sessionId, session, await this.list.labelOf(sessionId));
   }
 
   @Get('messages')
@@ -39,9 +42,9 @@ export class SessionsController {
   ): Promise<MessagesResponse> {
     const sessionId = requireUuid(id, 'session_id');
     const { after, limit } = parseQuery(query, MessagesQuery);
-    const { messages } = await this.authorise(sessionId, request);
+    const session = await this.access.session(sessionId, request.headers);
     const first = after === undefined ? 0 : after + 1;
-    const page = await this.transcripts.page(sessionId, first, limit);
+    const page = await this.transcripts.page(sessionId, session, first, limit);
     const last = page.at(-1)?.index ?? null;
     return {
       session_id: sessionId,
@@ -53,7 +56,7 @@ export class SessionsController {
         created_at: createdAt,
         turn_id: turnId,
       })),
-      next_cursor: last !== null && last + 1 < messages ? last : null,
+      next_cursor: last !== null && last + 1 < session.messages ? last : null,
     };
   }
 
@@ -65,7 +68,7 @@ export class SessionsController {
   ): Promise<TurnsResponse> {
     const sessionId = requireUuid(id, 'session_id');
     const { after, limit } = parseQuery(query, TurnsQuery);
-    const session = await this.authorise(sessionId, request);
+    const session = await this.access.session(sessionId, request.headers);
     const turns = await this.reads.turns(sessionId, after, limit);
     const last = turns.at(-1)?.number ?? after;
     const isLast = last >= session.turns;
@@ -86,19 +89,13 @@ export class SessionsController {
   ): Promise<TurnResponse> {
     const sessionId = requireUuid(id, 'session_id');
     const turnId = requireUuid(turn, 'turn_id');
-    await this.authorise(sessionId, request);
+    const session = await this.access.session(sessionId, request.headers);
     const found = await this.reads.turn(sessionId, turnId);
     if (found === null) throw turnNotFound(turnId);
-    const content = found.status === 'completed' ? turnText(found.output) : null;
-    return { ...turnOf(found), content, error: found.error };
-  }
-
-  private async authorise(sessionId: string, request: FastifyRequest): Promise<OpenSession> {
-    return this.access.authorise(
-      sessionId,
-      await this.access.authenticate(request.headers),
-      'session_id',
-    );
+    const content = found.status === 'completed' ? found.text : null;
+    const open = hasEnded(found.status) ? [] : callsOf(session, turnId);
+    const pending = await this.tools.pending(sessionId, open);
+    return { ...turnOf(found), content, error: found.error, pending_calls: [...pending] };
   }
 }
 
@@ -113,34 +110,5 @@ function turnOf(turn: TurnSummary): TurnsResponse['turns'][number] {
     snapshot_id: turn.snapshotId,
     created_at: turn.startedAt,
     ended_at: turn.endedAt,
-  };
-}
-
-function sessionResponse(sessionId: string, session: OpenSession): SessionResponse {
-  const { surface, turn, checkpoint } = session;
-  // Computed, never stored: a running session that had a surface, has none, and has no turn open.
-  const gone = surface.type === 'detached' && turn === null;
-  const running = turn === null && session.turns === 0 ? 'idle' : 'running';
-  return {
-    session_id: sessionId,
-    status: gone ? 'suspended' : running,
-    status_reason: gone ? 'surface_gone' : null,
-    agent_id: session.agentId,
-    step_count: session.steps,
-    message_count: session.messages,
-    turn_in_flight: turn?.turnId ?? null,
-    surface:
-      surface.type === 'attached'
-        ? {
-            surface_id: surface.attachment.context.surface_id ?? null,
-            device_type: surface.attachment.context.device_type ?? 'unknown',
-            attached_at: surface.attachment.attachedAt,
-          }
-        : null,
-    queued_turns: queuedTurns(session),
-    last_checkpoint: checkpoint?.at ?? null,
-    snapshot_id: checkpoint?.snapshotId ?? null,
-    created_at: session.createdAt,
-    updated_at: session.updatedAt,
   };
 }

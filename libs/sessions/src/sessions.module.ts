@@ -1,20 +1,30 @@
 import type { DynamicModule } from '@nestjs/common';
 import { Module } from '@nestjs/common';
+import { LifeController } from './life.controller.js';
 import { LostGateways } from './lost-gateways.js';
 import { ProjectorController } from './projector.controller.js';
+import { SessionListController } from './session-list.controller.js';
 import { SessionsController } from './sessions.controller.js';
+import { SnapshotsController } from './snapshots.controller.js';
 import { SessionsOptions } from './sessions-options.js';
 
 /**
  * The session API and the projector. From global modules it takes EventLog, Mailbox, Projection,
- * Processes, SessionReads and SessionAccess; the application needs an `EventLogTransport`.
+ * Processes, SessionReads, SessionList, ToolReads, Transcripts, Snapshots, SessionLog, Maintenance,
+ * SessionTokens and SessionAccess; the application needs an `EventLogTransport`.
  */
 @Module({})
 export class SessionsModule {
   static register(options: SessionsOptions): DynamicModule {
     return {
       module: SessionsModule,
-      controllers: [SessionsController, ProjectorController],
+      controllers: [
+        SessionListController,
+        SessionsController,
+        LifeController,
+        SnapshotsController,
+        ProjectorController,
+      ],
       providers: [{ provide: SessionsOptions, useValue: options }, LostGateways],
     };
   }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { id, turnCompleted, turnFailed, turnStarted } from '#libs/domain/testing';
+import { id, toolsCalled, turnCompleted, turnFailed, turnStarted } from '#libs/domain/testing';
 import type { OpenSession } from '#libs/domain';
 import type { Database } from '#libs/sql';
 import { raw, sql } from '#libs/sql';
@@ -22,21 +22,27 @@ import { Processes } from './processes/processes.js';
 import { ProjectionProgress } from './projection/projection-progress.js';
 import { Projection } from './projection/projection.js';
 import { Freshness } from './reads/freshness.js';
+import { SessionList } from './reads/session-list.js';
 import { SessionReads } from './reads/session-reads.js';
+import { Snapshots } from './reads/snapshots.js';
 import { SurfaceReads } from './reads/surface-reads.js';
+import { ToolReads } from './reads/tool-reads.js';
 import { Transcripts } from './reads/transcripts.js';
+import { TurnEnds } from './reads/turn-ends.js';
 
 /** Sessions that nobody uses, and turns of the one long session. */
 const IDLE = 20_000;
 /** Sessions that somebody claims, so that reading all live rows shows in a plan, too. */
 const BUSY = { count: 1_000, names: 'idle 1___' };
+/** Sessions whose turn is parked, for long. */
+const PARKED = { count: 1_000, names: 'idle 2___', dueAt: 9_000_000_000_000 };
 const LONG = 1;
 const LAST = IDLE + 1;
 
 /** Indexes that hold live rows only, and of which all is asked for. */
-const LIVE = ['sessions_open_turn', 'claims_unconfirmed'];
+const LIVE = ['claims_unconfirmed'];
 /** By the name or the alias that the statements give them. */
-const GROWING = ['sessions', 'claims', 'turns', 's', 'c'];
+const GROWING = ['sessions', 'claims', 'turns', 'tool_rounds', 'tool_calls', 's', 'c', 'r'];
 
 const runner = aProcess(1);
 const gateway = aProcess(2);
@@ -57,12 +63,20 @@ describe.each(DIALECTS)('beside 20,000 idle sessions and turns on %s', (dialect)
         INSERT INTO claims SELECT session_id, NULL, 10, 1, ${randomUUID()}, 5, '' FROM sessions`;
       await sql(transaction)`
         UPDATE claims SET turn_id = 'busy' WHERE session_id LIKE ${BUSY.names}`;
+      await sql(transaction)`
+        UPDATE sessions SET open_turn_id = 'parked', due_at = ${PARKED.dueAt}
+        WHERE session_id LIKE ${PARKED.names}`;
       const long = await new SessionReads(store.database).state(id(LONG));
       const messages = 2 * LAST;
       const state = JSON.stringify({ ...long, turns: LAST, messages, head: IDLE });
       await sql(transaction)`
         UPDATE sessions SET state = ${state} WHERE session_id = ${id(LONG)}`;
     });
+    const calling = { session: id(6), turn: turnOf(6).turn };
+    await store.fold(...runningSession(6), toolsCalled(10, calling), turnCompleted(10, calling));
+    const ofLong = { session_id: `'${id(LONG)}'`, turn_number: 'n.i + 1' };
+    await copy('tool_rounds', { ...ofLong, called_snapshot_id: `'called ' || n.i` });
+    await copy('tool_calls', { ...ofLong, call_id: `'call ' || n.i` });
     await store.fold(...runningSession(2, 10, runner), ...attachedSession(3, gateway));
     await store.fold(...idleSession(4), ...idleSession(5));
     await analyze();
@@ -70,7 +84,10 @@ describe.each(DIALECTS)('beside 20,000 idle sessions and turns on %s', (dialect)
   afterAll(() => store.close());
 
   /** Many copies of a table's one row, with these columns made anew of the counter `n.i`. */
-  async function copy(table: 'sessions' | 'turns', made: Record<string, string>): Promise<void> {
+  async function copy(
+    table: 'sessions' | 'turns' | 'tool_rounds' | 'tool_calls',
+    made: Record<string, string>,
+  ): Promise<void> {
     const [row = {}] = await store.rows(table);
     const columns = Object.keys(row).filter((name) => !(name in made));
     const into = [...columns, ...Object.keys(made)].map((name) => `"${name}"`).join(', ');
@@ -108,7 +125,9 @@ describe.each(DIALECTS)('beside 20,000 idle sessions and turns on %s', (dialect)
       ));
 
     it('open turns without a claim', () =>
-      readsLiveRowsOnly((database) => new Orphans(database, inUse(database)).unclaimed(128)));
+      readsLiveRowsOnly((database) =>
+        new Orphans(database, inUse(database)).unclaimed(Date.now(), 128),
+      ));
 
     it('the processes that hold surfaces', () =>
       readsLiveRowsOnly((database) => new Processes(database).gateways()));
@@ -169,7 +188,7 @@ describe.each(DIALECTS)('beside 20,000 idle sessions and turns on %s', (dialect)
 
     it('freshness', () =>
       readsLiveRowsOnly((database) => {
-        const log = { partitionOf: () => 0, end: () => Promise.resolve(0) };
+        const log = { partitions: 1, partitionOf: () => 0, end: () => Promise.resolve(0) };
         const progress = new ProjectionProgress(() => Promise.resolve(new Map([[0, 1_000]])));
         return new Freshness(database, log, progress).latest(id(LONG));
       }));
@@ -192,7 +211,12 @@ describe.each(DIALECTS)('beside 20,000 idle sessions and turns on %s', (dialect)
     it('a page, wherever it is', () =>
       readsLiveRowsOnly(async (database) => {
         for (const from of [0, IDLE, 2 * IDLE - 100]) {
-          const page = await new Transcripts(database).page(id(LONG), from, 20);
+          const page = await new Transcripts(database).page(
+            id(LONG),
+            { base: null, baseEnd: 0 },
+            from,
+            20,
+          );
           expect(page).toHaveLength(20);
         }
       }));
@@ -222,6 +246,45 @@ describe.each(DIALECTS)('beside 20,000 idle sessions and turns on %s', (dialect)
         await transcripts.system(id(LONG), { ...(state as OpenSession), systemTurn: 700 });
       }));
 
+    it('the place after a turn, and after a step', () =>
+      readsLiveRowsOnly(async (database) => {
+        const ends = new TurnEnds(database);
+        expect(await ends.after(id(LONG), 500)).toMatchObject({ number: 500 });
+        expect(await ends.atStep(id(LONG), 7, LAST)).toBeNull();
+        expect(await ends.lastSnapshot(id(LONG), 500)).toBeNull();
+      }));
+
+    it('a page of a principal’s sessions, whatever is asked for', () =>
+      readsLiveRowsOnly(async (database) => {
+        const list = new SessionList(database);
+        const all = {
+          ...{ principal: 'anonymous', agentId: null, status: null, label: null, since: null },
+        };
+        const [first] = await list.page(all, null, 20);
+        const after = { createdAt: first?.session.createdAt ?? '', sessionId: 'idle 777' };
+        expect(await list.page(all, after, 20)).toHaveLength(20);
+        expect(await list.page({ ...all, agentId: 'agent' }, after, 20)).toHaveLength(20);
+        expect(await list.page({ ...all, status: 'running' }, after, 20)).toHaveLength(20);
+        expect(await list.page({ ...all, label: 'nobody’s' }, null, 20)).toEqual([]);
+        expect(await list.page({ ...all, status: 'failed' }, null, 20)).toEqual([]);
+      }));
+
+    it('calls of tools', () =>
+      readsLiveRowsOnly(async (database) => {
+        const reads = new ToolReads(database);
+        expect(await reads.rounds(id(LONG), [500, 501])).toHaveLength(2);
+        expect(await reads.toTell(id(LONG), ['call 499'])).toHaveLength(1);
+        expect(await reads.call(id(LONG), 'call 499')).toMatchObject({ outcome: 'cancelled' });
+      }));
+
+    it('snapshots, by their ids and behind one', () =>
+      readsLiveRowsOnly(async (database) => {
+        const snapshots = new Snapshots(database, new Transcripts(database));
+        const place = await snapshots.place(id(LONG), 'called 499');
+        expect(place).toMatchObject({ kind: 'pre_action', turnNumber: 500 });
+        expect(await snapshots.list(id(LONG), place, 20)).toHaveLength(20);
+      }));
+
     it('one turn', () =>
       readsLiveRowsOnly((database) => new SessionReads(database).turn(id(LONG), 'turn 500')));
 
@@ -235,7 +298,8 @@ describe.each(DIALECTS)('beside 20,000 idle sessions and turns on %s', (dialect)
 
   it('the indexes of what is live hold no row of an idle session', async () => {
     const live = {
-      'sessions WHERE open_turn_id IS NOT NULL': 1,
+      'sessions WHERE due_at IS NOT NULL': PARKED.count + 2,
+      [`sessions WHERE due_at <= ${Date.now()}`]: 2,
       'sessions WHERE attach_id IS NOT NULL': 1,
       'claims WHERE turn_id IS NOT NULL': BUSY.count + 2,
       "claims WHERE unconfirmed <> ''": 0,

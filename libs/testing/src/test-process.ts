@@ -6,7 +6,7 @@ import { SessionTokens } from '#libs/auth';
 import { EventLog } from '#libs/event-log';
 import { Mailbox } from '#libs/mailbox';
 import type { ProcessAddress } from '#libs/protocol';
-import { SessionLog } from '#libs/session-log';
+import { Maintenance, SessionLog, SessionReleases } from '#libs/session-log';
 import {
   Claims,
   Freshness,
@@ -17,6 +17,7 @@ import {
   QueueHeads,
   SessionReads,
   SurfaceReads,
+  ToolReads,
   Transcripts,
   TurnKeys,
   UnconfirmedAnswers,
@@ -66,6 +67,7 @@ export class TestProcess {
       { provide: Freshness, useValue: backend.freshness },
       { provide: SessionReads, useValue: backend.sessions },
       { provide: SurfaceReads, useValue: backend.surfaces },
+      { provide: ToolReads, useValue: new ToolReads(backend.database) },
       { provide: Claims, useValue: claims },
       { provide: Orphans, useValue: new Orphans(backend.database, claims.inUse) },
       { provide: QueueHeads, useValue: new QueueHeads(backend.database) },
@@ -76,6 +78,8 @@ export class TestProcess {
       { provide: Heartbeat, useValue: this.heartbeat },
       SessionAccess,
       SessionLog,
+      SessionReleases,
+      Maintenance,
       ...more,
     ];
     return { module: ProcessModule, providers, exports: providers };

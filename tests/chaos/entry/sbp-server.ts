@@ -13,7 +13,7 @@ await runService(
       completionsService(settings),
       sessionsService(),
       gatewayService(settings, { sockets }),
-      roamingService(),
+      roamingService(settings),
     ]),
   undefined,
   options,

@@ -95,6 +95,10 @@ export class Agent {
     return request(`${this.url}/v1/sbp/${path}`, { headers });
   }
 
+  async delete(path: string, headers: Headings = {}): Promise<Answer> {
+    return request(`${this.url}/v1/sbp/${path}`, { method: 'DELETE', headers });
+  }
+
   async session(sessionId: string): Promise<z.infer<typeof SessionResponse>> {
     return SessionResponse.parse((await this.get(`sessions/${sessionId}`)).json);
   }
@@ -103,6 +107,17 @@ export class Agent {
     return MessagesResponse.parse(
       (await this.get(`sessions/${sessionId}/messages?limit=1000`)).json,
     ).messages;
+  }
+
+  /** Asks for what a session is to become. */
+  async patch(sessionId: string, status: unknown, headers: Headings = {}): Promise<Answer> {
+    const init = { ...this.init({ status }, headers), method: 'PATCH' };
+    return request(`${this.url}/v1/sbp/sessions/${sessionId}/status`, init);
+  }
+
+  /** Sends a body to a path below `/v1/sbp/`. */
+  async send(path: string, body?: unknown, headers: Headings = {}): Promise<Answer> {
+    return request(`${this.url}/v1/sbp/${path}`, this.init(body, headers));
   }
 
   async export(sessionId: string, body?: unknown, headers: Headings = {}): Promise<Answer> {

@@ -21,9 +21,9 @@ export class PythonClients {
     return new PythonClients(await pythonWith(requirements, say));
   }
 
-  /** The folder that stands first in PATH where the environment is active. */
-  get bin(): string {
-    return path.dirname(this.interpreter);
+  /** A line of a terminal in which the environment is active, wherever the system's Python is. */
+  line(text: string): string {
+    return text.replace(/^python3(?= )/, this.interpreter);
   }
 
   /** Runs one deed of a script for an agent; gives what it tells. */

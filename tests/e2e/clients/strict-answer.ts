@@ -4,6 +4,8 @@ import type { Message } from '#libs/protocol';
 /** A request as the strict model reads it. */
 export interface StrictRequest {
   readonly messages: readonly Message[];
+  readonly max_tokens?: number | null;
+  readonly tool_choice?: unknown;
   readonly stream?: boolean | null;
   readonly stream_options?: { readonly include_usage?: boolean } | null;
   readonly tools?: readonly { readonly function: { readonly name: string } }[];
@@ -33,7 +35,8 @@ export type StrictDeed =
  * What the last user message asks of it:
  *
  * - `call: a-1 b; c` calls the tools `a` and `b`, and when these are answered `c`. The word is the
- *   call's id; its tool's name is what stands before the `-`.
+ *   call's id; its tool's name is what stands before the `-`. `invent: a-1` does so though no such
+ *   tool is offered.
  * - `refuse: 429` answers with that status, `break: off` drops the connection, and `never: answer`
  *   keeps the caller waiting.
  * - Anything else is answered by how many messages there were, as JSON where a schema asks for it.
@@ -44,14 +47,15 @@ export function deedFor({ messages, tools, response_format }: StrictRequest): St
   if (verb === 'refuse') return { type: 'refuse', status: Number(words), message: 'As asked.' };
   if (verb === 'break' || verb === 'never') return { type: verb };
   const rounds = messages.slice(asked + 1).filter((message) => message.tool_calls).length;
-  const ids = verb === 'call' ? words.split('; ')[rounds]?.split(' ') : undefined;
+  const calls = verb === 'call' || verb === 'invent';
+  const ids = calls ? words.split('; ')[rounds]?.split(' ') : undefined;
   if (ids === undefined) {
     const schema = response_format?.json_schema?.schema;
     return { type: 'say', text: said(messages.length, schema) };
   }
   const offered = (tools ?? []).map((tool) => tool.function.name);
   const missing = ids.map(toolOf).find((name) => !offered.includes(name));
-  if (missing === undefined) return { type: 'call', ids };
+  if (missing === undefined || verb === 'invent') return { type: 'call', ids };
   return { type: 'refuse', status: 400, message: `There is no tool ${missing}.` };
 }
 

@@ -15,6 +15,8 @@ const OF_ITS_OWN = { 'x-sbp-context-turns-omitted': '99' };
 
 /** The fields of a request that the clients of these tests send. */
 const KNOWN_FIELDS = [
+  'max_completion_tokens',
+  'max_tokens',
   'messages',
   'model',
   'n',
@@ -36,6 +38,11 @@ const KNOWN_FIELDS = [
 export class StrictModel {
   /** What it was sent last, accepted or not. */
   asked: readonly Message[] = [];
+  /** The limit of tokens that came with it. */
+  limit: number | null = null;
+  /** The tools that it was offered, and what it was told of its choice. */
+  tools: readonly unknown[] = [];
+  toolChoice: unknown = null;
 
   private constructor(private readonly server: HttpServer) {}
 
@@ -61,6 +68,9 @@ export class StrictModel {
 
   private answer(request: StrictRequest, response: ServerResponse): void {
     this.asked = request.messages;
+    this.limit = request.max_tokens ?? null;
+    this.tools = request.tools ?? [];
+    this.toolChoice = request.tool_choice ?? null;
     const problem = problemWith(request) ?? problemOf(request.messages);
     if (problem !== null) {
       refuse(response, 400, problem);

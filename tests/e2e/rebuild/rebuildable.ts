@@ -1,6 +1,19 @@
 /** One row of a table, as the database gives it. */
 export type Row = Readonly<Record<string, unknown>>;
 
+/** Tables that a rebuild makes again, and nothing else writes to. */
+export const READ_MODELS = [
+  'turns',
+  'exports',
+  'live_sessions',
+  'tool_rounds',
+  'tool_calls',
+  'surface_tools',
+  'session_origins',
+  'promised_sessions',
+] as const;
+type ReadModel = (typeof READ_MODELS)[number];
+
 /** An installation that can be stopped, robbed of its read models, and rebuilt. */
 export interface Rebuildable {
   /** Starts it, on the log that it has; gives its address. */
@@ -12,6 +25,6 @@ export interface Rebuildable {
   /** Runs the rebuild command; it is stopped. */
   readonly rebuild: () => Promise<void>;
   /** All rows of a read model. */
-  readonly rows: (table: 'turns' | 'exports' | 'live_sessions') => Promise<readonly Row[]>;
+  readonly rows: (table: ReadModel) => Promise<readonly Row[]>;
   readonly remove: () => Promise<void>;
 }

@@ -11,6 +11,7 @@ import {
   conversationOf,
   toolResult,
 } from '../clients/conversations.js';
+import { MIXED, withGps } from '../clients/gps-surface.js';
 import type { GetServer } from '../topology/server.js';
 
 /** Vercel's AI SDK, which resends the whole conversation at each step, against the strict model. */
@@ -66,6 +67,18 @@ export function aiSdk(server: GetServer): void {
   };
 
   describe('§3 the unmodified AI SDK', () => {
+    // [SBP-L5-04]
+    it.for([
+      ['generateText', generated],
+      ['streamText', streamed],
+    ] as const)('runs tools beside those of the surface: %s', async ([, ask]) => {
+      const agent = new Agent(server().url);
+      const surface = await withGps(agent);
+      const messages: ModelMessage[] = [];
+      expect(await ask(compatible(agent), messages, MIXED.question)).toBe(MIXED.answer);
+      expect(surface.of('TOOL_CALL')).toHaveLength(1);
+    });
+
     // [SBP-L1-22] [SBP-L1-23]
     it.for([
       ['generateText, compatible provider', generated, compatible],

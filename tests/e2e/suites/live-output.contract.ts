@@ -15,7 +15,8 @@ export function liveOutput(server: GetServer): void {
     const { url } = server();
     const agent = new Agent(url);
     const { sbp: key } = await agent.turn('Hello.');
-    return { agent, key, surface: await Surface.attach(url, key, ACKNOWLEDGES) };
+    const context = { acknowledges: true, aliases: false };
+    return { agent, key, surface: await Surface.attach(url, key, { context }) };
   }
 
   describe('§4 §8 live output', () => {

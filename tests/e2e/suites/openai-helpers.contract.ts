@@ -10,6 +10,7 @@ import {
   conversationOf,
   toolResult,
 } from '../clients/conversations.js';
+import { MIXED, withGps } from '../clients/gps-surface.js';
 import type { GetServer } from '../topology/server.js';
 
 /** OpenAI's own client with what it does by itself, against the strict model. */
@@ -57,6 +58,24 @@ export function openaiHelpers(server: GetServer): void {
         expect(await run(TOOL_LOOP.question)).toBe(TOOL_LOOP.answer);
         expect(await run(TOOL_LOOP.thanks)).toBe(TOOL_LOOP.farewell);
         expect(await conversationOf(agent)).toEqual(STORED_TOOL_LOOP);
+      },
+    );
+
+    // [SBP-L5-04]
+    it.for([false, true])(
+      'run tools beside those of the surface, in one turn (stream: %o)',
+      async (stream) => {
+        const { agent, completions } = client();
+        const surface = await withGps(agent);
+        const params = { model: 'strict', messages: [ask(MIXED.question)], tools, sbp: {} };
+        const runner = stream
+          ? completions.runTools({ ...params, stream })
+          : completions.runTools(params);
+        expect(await runner.finalContent()).toBe(MIXED.answer);
+        expect(runner.messages.map(({ role }) => role)).toEqual([
+          ...['user', 'assistant', 'tool', 'assistant'],
+        ]);
+        expect(surface.of('TOOL_CALL')).toHaveLength(1);
       },
     );
 

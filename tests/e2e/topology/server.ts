@@ -1,5 +1,5 @@
 /** The services that a topology may run in several replicas. */
-export type ReplicatedService = 'completions' | 'gateway' | 'sessions';
+export type ReplicatedService = 'completions' | 'gateway' | 'sessions' | 'roaming';
 
 /**
  * A running installation as its users see it. The suite asks nothing else of it, so it cannot tell

@@ -32,7 +32,7 @@ export function sharedStack(dataDir: string, name: string): StackOptions {
 export async function startServices(settings: Settings = {}): Promise<Server> {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-e2e-stack-'));
   guardFolder(dataDir);
-  const replicas = { completions: 2, gateway: 2, sessions: 2 };
+  const replicas = { completions: 2, gateway: 2, sessions: 2, roaming: 2 };
   const shared = sharedStack(dataDir, `e2e-${randomUUID()}`);
   const env = { ...shared.env, ...settings };
   const stack = await startStack({ ...shared, env, replicas });

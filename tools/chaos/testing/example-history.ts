@@ -18,6 +18,7 @@ function answered(name: string, begunAt: number, stepCount: number): Call {
   const outcome = {
     type: 'answered',
     sessionId: SESSION,
+    callsWait: false,
     turnId: `turn-${name}`,
     text: `text ${name}`,
     stepCount,
@@ -36,7 +37,7 @@ export function unanswered(
 }
 
 function callOf(name: string, begunAt: number, outcome: Call['outcome']): Call {
-  const about = { reading: 'eagerly', manner: 'plain' } as const;
+  const about = { reading: 'eagerly', manner: 'plain', usesTool: false } as const;
   return { marker: `m-${name}`, begunAt, endedAt: begunAt + 50, ...about, outcome };
 }
 
@@ -128,7 +129,8 @@ export function connection(
       ? { type: 'sent', at, frame: line }
       : { type: 'received', at, frame: line };
   });
-  return { id, openedAt, events, closedAt: openedAt + 2 + events.length, closeCode };
+  const closedAt = openedAt + 2 + events.length;
+  return { id, openedAt, events, answered: [], closedAt, closeCode };
 }
 
 /**
@@ -140,6 +142,7 @@ export function allowed(): ConversationHistory {
   return {
     name: 'example',
     sessionId: SESSION,
+    callsWait: false,
     calls: [
       answered('a', 1_000, 1),
       unanswered('b', 2_000, 'broken'),

@@ -4,6 +4,7 @@ import {
   TURN,
   assistant,
   id,
+  surfaceAttached,
   turnAdopted,
   turnCompleted,
   turnStarted,
@@ -103,6 +104,20 @@ describe('a turn whose runner died', () => {
     expect(model.asked).toMatchObject([
       { messages: [...system, user('Hello'), assistant('Hi.'), user('More')] },
     ]);
+  });
+
+  // [SBP-L4-03]
+  it('is adapted to the surface that is attached when it is adopted', async () => {
+    const dead = await DeadProcess.on(stage.backend);
+    await dead.start(SESSION, TURN);
+    const context = { ui_capabilities: [], max_output_tokens: 50 };
+    await stage.backend.append(surfaceAttached(id(8), { context }));
+    const { model } = await survivor();
+    await eventually(() => expect(model.asked).toHaveLength(1));
+    await released();
+    const content = 'Answer in plain text, without Markdown.';
+    const messages = [{ role: 'system', content }, user('Hello')];
+    expect(model.asked).toMatchObject([{ messages, max_tokens: 50 }]);
   });
 
   // [SBP-L1-80]

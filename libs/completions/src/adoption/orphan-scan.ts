@@ -11,13 +11,13 @@ import {
   QueueHeads,
   Processes,
   SessionReads,
+  ToolReads,
   Transcripts,
 } from '#libs/store';
-import { SYSTEM } from '#libs/session-log';
+import { SYSTEM, SessionReleases } from '#libs/session-log';
 import { PeriodicTask } from '#libs/timing';
 import type { OnModuleInit } from '@nestjs/common';
 import { Injectable } from '@nestjs/common';
-import { SessionReleases } from '../claim/session-releases.js';
 import { CompletionsOptions } from '../completions-options.js';
 import { nobody } from '../http/turn-answer.js';
 import { TurnQueue } from '../queue/turn-queue.js';
@@ -25,6 +25,7 @@ import { WaitingTurns } from '../queue/waiting-turns.js';
 import { firstAttempt, nextAttempt } from '../turn/turn-attempt.js';
 import type { TurnAttempt } from '../turn/turn-attempt.js';
 import { TurnEvents, headOf } from '../turn/turn-events.js';
+import { ParkedTurns } from '../tools/parked-turns.js';
 import { TurnRunner } from '../turn/turn-runner.js';
 import { LostAnswers } from './lost-answers.js';
 
@@ -57,6 +58,8 @@ export class OrphanScan implements OnModuleInit {
     private readonly freshness: Freshness,
     private readonly reads: SessionReads,
     private readonly transcripts: Transcripts,
+    private readonly tools: ToolReads,
+    private readonly parked: ParkedTurns,
     private readonly events: TurnEvents,
     private readonly releases: SessionReleases,
     private readonly runner: TurnRunner,
@@ -78,6 +81,7 @@ export class OrphanScan implements OnModuleInit {
     this.heartbeat.onHeld((held, askedAt) => {
       this.live.keepOnly(new Set(held.map(attemptKey)), askedAt);
     });
+    this.parked.onPoked(() => this.task.runNow());
     this.task.start();
     // Nobody has to be watched for a while to be known dead: a process that keeps dying still
     // adopts what it finds.
@@ -104,7 +108,7 @@ export class OrphanScan implements OnModuleInit {
     if (!this.options.othersDead && !this.watch.isSteady) return;
     const dead = (await this.orphans.runners()).filter((runner) => this.isDead(runner));
     const held = await this.orphans.heldBy(dead, 2 * MAX_TAKEOVERS);
-    const unclaimed = await this.orphans.unclaimed(2 * MAX_TAKEOVERS);
+    const unclaimed = await this.orphans.unclaimed(Date.now(), 2 * MAX_TAKEOVERS);
     const left = new Set(
       signs.filter(({ hasLeft }) => hasLeft).map(({ incarnation }) => incarnation),
     );
@@ -143,7 +147,6 @@ export class OrphanScan implements OnModuleInit {
     const takeover = takeOver()
       .then((attempt) => {
         if (attempt === null) return;
-        if (attempt.adopted) this.options.onAdopted(sessionId, attempt.turnId);
         // Not awaited by anybody: it may take minutes. The next scan finds what is left.
         void this.runner.run(attempt, nobody);
       })
@@ -182,16 +185,24 @@ export class OrphanScan implements OnModuleInit {
     const { sessionId, turnId } = orphan;
     const { othersDead } = this.options;
     const judgedBy = othersDead ? null : (runner: string) => this.watch.beatOf(runner);
+    // A parked turn has no claim: whoever holds one has died.
+    const wasParked = orphan.claim === null && (await this.isParked(orphan));
     const epoch = await this.orphans.adopt(orphan, this.identity.address, judgedBy);
     if (epoch === null) return null;
     try {
-      return await this.adopt(orphan, epoch, handedOver);
+      const attempt = await this.adopt(orphan, epoch, handedOver);
+      if (attempt !== null && !wasParked) this.options.onAdopted(sessionId, turnId);
+      return attempt;
     } catch (error) {
       // The claim of a living process is nobody's orphan: it is let go, so that the next scan finds
       // the turn again.
       await this.letGo(sessionId, turnId, epoch, null);
       throw error;
     }
+  }
+
+  private async isParked({ sessionId, turnId }: Orphan): Promise<boolean> {
+    return (await this.reads.attempt(sessionId, turnId))?.status === 'parked';
   }
 
   private async adopt(
@@ -211,13 +222,16 @@ export class OrphanScan implements OnModuleInit {
       await this.letGo(sessionId, turnId, epoch, head);
       return null;
     }
-    const [record, transcript, system] = await Promise.all([
+    const [record, transcript, system, notes, rounds] = await Promise.all([
       this.reads.turn(sessionId, turnId),
       this.transcripts.load(sessionId, state),
       this.transcripts.system(sessionId, state),
+      this.transcripts.notes(state),
+      this.tools.rounds(sessionId, turn.rounds === 0 ? [] : [turn.number]),
     ]);
     if (record === null) throw new Error(`turn ${turnId} of ${sessionId} is open but not stored`);
-    const attempt = nextAttempt(sessionId, state, record, { system, transcript });
+    const stored = { system: [...system, ...notes], transcript, rounds };
+    const attempt = nextAttempt(sessionId, state, record, stored);
     if (!mustGiveUp(turn)) return attempt;
     const message = `The turn was given up: ${turn.adoptions} processes that ran it died.`;
     const failed = await this.events.fail(attempt, {

@@ -10,6 +10,8 @@ import { CompletionsOptions } from '../completions-options.js';
 /** A stored conversation, and what a request is to it. */
 export interface Conversation {
   readonly system: readonly Message[];
+  /** What the model is told of where the conversation comes from. */
+  readonly notes: readonly Message[];
   readonly transcript: Transcript;
   readonly reading: Reading;
 }
@@ -26,7 +28,7 @@ export class Conversations {
   begin({ messages, history }: AskedTurn): Conversation {
     const stored = storedTranscript(emptyTranscript, []);
     const reading = readMessages(stored, messages, { history, mayCut: true });
-    return { system: [], transcript: emptyTranscript, reading };
+    return { system: [], notes: [], transcript: emptyTranscript, reading };
   }
 
   /**
@@ -41,15 +43,17 @@ export class Conversations {
     endedBefore: number,
   ): Promise<Conversation> {
     this.mustFit(state, asked);
-    const [transcript, system] = await Promise.all([
+    const [transcript, system, notes] = await Promise.all([
       this.transcripts.load(sessionId, state),
       this.transcripts.system(sessionId, state),
+      this.transcripts.notes(state),
     ]);
     const { messages, history } = asked;
     const mayCut = startedTurns(state) <= endedBefore;
     const stored = storedTranscript(transcript, system);
     return {
       system,
+      notes,
       transcript,
       reading: readMessages(stored, messages, { history, mayCut }),
     };

@@ -1,21 +1,14 @@
 import { SessionAccess } from '#libs/access';
-import { SessionTokens } from '#libs/auth';
-import type { OpenSession } from '#libs/domain';
-import { textsOf } from '#libs/domain';
-import type { Message, SbpProbe } from '#libs/protocol';
+import type { SbpProbe } from '#libs/protocol';
 import { SbpError } from '#libs/protocol';
-import { SessionReads, Transcripts } from '#libs/store';
+import { SessionReads } from '#libs/store';
 import { Injectable } from '@nestjs/common';
 import type { TrackedRequest } from '../http/tracked-request.js';
+import { Resumption } from './resumption.js';
 import { SessionResolver } from './session-resolver.js';
 
 /** A tracked request with empty `messages`: it asks what there is to resume. */
 export type Probe = Pick<TrackedRequest, 'sbp' | 'credential' | 'agentId'>;
-
-/** Messages at a conversation's end among which the user's last one is looked for. */
-const LOOK_BACK = 50;
-/** The most code points of it that a prompt repeats. */
-const LONGEST_QUOTE = 200;
 
 /**
  * Answers probes. A probe reads, as `GET /v1/sbp/sessions/{id}` does: it opens no session, claims
@@ -27,8 +20,7 @@ export class Probes {
     private readonly resolver: SessionResolver,
     private readonly access: SessionAccess,
     private readonly reads: SessionReads,
-    private readonly transcripts: Transcripts,
-    private readonly tokens: SessionTokens,
+    private readonly resumption: Resumption,
   ) {}
 
   /**
@@ -38,17 +30,7 @@ export class Probes {
   async answer(probe: Probe): Promise<SbpProbe> {
     const sessionId = await this.find(probe);
     const session = await this.access.authorise(sessionId, probe.credential, 'sbp.session_id');
-    const { token } = await this.tokens.issue(sessionId);
-    const { checkpoint, messages, turn, steps } = session;
-    return {
-      session_id: sessionId,
-      session_token: token,
-      snapshot_id: checkpoint?.snapshotId ?? null,
-      resume_available: messages > 0 || turn !== null,
-      resume_prompt: resumePrompt(steps, await this.lastSaid(sessionId, session)),
-      last_checkpoint: checkpoint?.at ?? null,
-      step_count: steps,
-    };
+    return this.resumption.of(sessionId, session, probe.credential);
   }
 
   private async find({ sbp, credential, agentId }: Probe): Promise<string> {
@@ -60,30 +42,4 @@ export class Probes {
     const problem = 'There is no session to resume. Send a message, and one is opened.';
     throw new SbpError('SBP_SESSION_NOT_FOUND', problem, { param: 'messages' });
   }
-
-  /** What the user said last, in words; null where that was long ago, or no text. */
-  private async lastSaid(sessionId: string, { messages }: OpenSession): Promise<string | null> {
-    if (messages === 0) return null;
-    const from = Math.max(0, messages - LOOK_BACK);
-    const page = await this.transcripts.page(sessionId, from, LOOK_BACK);
-    const said = page.findLast(({ message }) => message.role === 'user');
-    return said === undefined ? null : textOf(said.message);
-  }
-}
-
-function textOf({ content }: Message): string | null {
-  const text = textsOf(content).join(' ').replaceAll(/\s+/g, ' ').trim();
-  return text === '' ? null : text;
-}
-
-/** Null where nothing was said and nothing done. */
-function resumePrompt(steps: number, said: string | null): string | null {
-  if (said === null && steps === 0) return null;
-  const begin = `Go on after ${steps} ${steps === 1 ? 'turn' : 'turns'}.`;
-  return said === null ? begin : `${begin} The user said last: “${shortened(said)}”`;
-}
-
-function shortened(text: string): string {
-  const points = Array.from(text);
-  return points.length > LONGEST_QUOTE ? `${points.slice(0, LONGEST_QUOTE).join('')}…` : text;
 }

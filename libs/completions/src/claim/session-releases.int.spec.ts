@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Release } from '#libs/store';
 import { Claims } from '#libs/store';
 import { TestBackend } from '#libs/testing';
-import { SessionReleases } from './session-releases.js';
+import { SessionReleases } from '#libs/session-log';
 
 const LONG = 60_000;
 

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it, vi } from 'vitest';
 import type { ClaimTarget } from '#libs/store';
+import { SessionReleases } from '#libs/session-log';
 import type { TestCompletions } from '../testing/test-completions.js';
 import { TestModel, answerWith, neverAnswer } from '../testing/test-model.js';
 import { trackedRequest } from '../testing/test-request.js';
 import { eventually, useStage } from '../testing/test-stage.js';
 import { WaitingTurns } from '../queue/waiting-turns.js';
-import { SessionReleases } from './session-releases.js';
 import { TurnClaimer } from './turn-claimer.js';
 
 const stage = useStage();

@@ -2,11 +2,11 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SESSION, given, sessionOpened } from '#libs/domain/testing';
 import type { ClaimOutcome, Claims, Freshness, SessionReads, Transcripts } from '#libs/store';
 import { ProcessIdentity } from '#libs/store';
+import type { SessionReleases } from '#libs/session-log';
 import type { CompletionsOptions } from '../completions-options.js';
 import { trackedRequest } from '../testing/test-request.js';
 import type { Admission } from './admission.js';
 import { Conversations } from './conversations.js';
-import type { SessionReleases } from './session-releases.js';
 import { TurnClaimer } from './turn-claimer.js';
 
 const request = trackedRequest();
@@ -111,7 +111,7 @@ describe('the live session of an agent', () => {
     }).claim({ type: 'live' }, request, () => true);
     expect(await claiming).toEqual({
       type: 'busy',
-      session: { sessionId: SESSION, endedBefore: 0 },
+      session: { sessionId: SESSION, endedBefore: 0, tokenGeneration: 0 },
     });
     expect(waits).toBe(1);
     expect(replaced).toEqual(['join']);

@@ -1,16 +1,16 @@
-import { mayUse, notFound } from '#libs/access';
+import { mustMayUse, notFound } from '#libs/access';
 import type { AskedTurn, OpenSession, SessionState, TranscriptUpdate } from '#libs/domain';
-import { endedTurns, initialState } from '#libs/domain';
+import { endedTurns, initialState, isFinished } from '#libs/domain';
 import type { Message } from '#libs/protocol';
 import { SbpError } from '#libs/protocol';
 import type { ClaimOutcome, ClaimTarget, SeenTarget, Transcript } from '#libs/store';
 import { Claims, Freshness, ProcessIdentity, SessionReads } from '#libs/store';
+import { SessionReleases } from '#libs/session-log';
 import { Injectable } from '@nestjs/common';
 import type { TrackedRequest } from '../http/tracked-request.js';
 import { Admission } from './admission.js';
 import type { Conversation } from './conversations.js';
 import { Conversations } from './conversations.js';
-import { SessionReleases } from './session-releases.js';
 import type { Target } from './session-resolver.js';
 
 /** A turn that this process holds the claim for, with what it is to be run on. */
@@ -20,6 +20,7 @@ export interface ClaimedTurn {
   readonly epoch: number;
   readonly state: SessionState;
   readonly system: readonly Message[];
+  readonly notes: readonly Message[];
   readonly transcript: Transcript;
   readonly update: TranscriptUpdate;
 }
@@ -29,10 +30,22 @@ export interface BusySession {
   readonly sessionId: string;
   /** How many of its turns had started and ended when the request arrived. */
   readonly endedBefore: number;
+  /** Of its tokens. */
+  readonly tokenGeneration: number;
 }
 
-/** What a request found: a session to run its turn in at once, or one in which it must wait. */
+/** A session that was suspended on purpose, so that nobody goes on with it by accident. */
+export interface SuspendedSession {
+  readonly sessionId: string;
+  readonly state: OpenSession;
+}
+
+/**
+ * What a request found: a session to run its turn in at once, one in which it must wait, or one
+ * that is to be named to be resumed.
+ */
 export type Place =
+  | { readonly type: 'suspended'; readonly session: SuspendedSession }
   | { readonly type: 'claimed'; readonly turn: ClaimedTurn }
   | { readonly type: 'busy'; readonly session: BusySession };
 
@@ -70,7 +83,9 @@ type ClaimTry =
   /** The agent has no live session. */
   | { readonly type: 'none' }
   /** The agent's live session has another conversation. */
-  | { readonly type: 'another' };
+  | { readonly type: 'another' }
+  /** The agent's live session has completed or failed. */
+  | { readonly type: 'finished'; readonly sessionId: string };
 
 type Won = Extract<ClaimOutcome, { type: 'claimed' }> & { readonly turnId: string };
 
@@ -90,8 +105,8 @@ export class TurnClaimer {
   /**
    * Claims the session for a new turn, or says that others are before it. Null if the caller went
    * away meanwhile: nothing was begun.
-   * @throws SbpError SBP_SESSION_NOT_FOUND; SBP_PAYLOAD_TOO_LARGE; SBP_SESSION_CONFLICT when the
-   *   session could not be read for 60 s
+   * @throws SbpError SBP_SESSION_NOT_FOUND; SBP_PAYLOAD_TOO_LARGE; SBP_SESSION_CONFLICT where the
+   *   session has finished, or could not be read for 60 s
    */
   async claim(
     target: Target,
@@ -150,9 +165,8 @@ export class TurnClaimer {
         this.admission.mustBeWritable(sessionId);
         const owner = tokenSession === null ? principal : null;
         const tried = await this.existing({ type: 'session', sessionId, principal: owner }, visit);
-        if (tried.type === 'claimed' || tried.type === 'busy' || tried.type === 'again') {
-          return tried;
-        }
+        if (isSettled(tried)) return tried;
+        if (tried.type === 'finished') throw hasFinished();
         if ((await this.freshness.presence(sessionId)) === 'absent') {
           throw notFound(sessionId, 'sbp.session_id');
         }
@@ -161,11 +175,10 @@ export class TurnClaimer {
       case 'live': {
         const { agentId } = request;
         const tried = await this.existing({ type: 'live', principal, agentId }, visit);
+        if (isSettled(tried)) return tried;
         switch (tried.type) {
-          case 'claimed':
-          case 'busy':
-          case 'again':
-            return tried;
+          case 'finished':
+            return this.open(request, { sessionId: tried.sessionId });
           case 'none':
             return this.open(request, 'join');
           case 'another':
@@ -222,11 +235,19 @@ export class TurnClaimer {
     { request, target, found }: Visit,
   ): Promise<ClaimTry> {
     if (seen?.state.phase !== 'open') return { type: 'unfolded', sessionId };
-    if (!mayUse(seen.state, request.credential)) throw notFound(sessionId, 'sbp.session_id');
+    mustMayUse(sessionId, seen.state, request.credential, 'sbp.session_id');
     const isKnown = found?.sessionId === sessionId;
-    if (isKnown && found.isItsOwn) return busy(sessionId, found.ended);
+    if (isKnown && found.isItsOwn && seen.state.life.type === 'active') {
+      return busy(sessionId, seen.state, found.ended);
+    }
     const state = await this.fresh({ sessionId, seen, head });
     if (state.phase !== 'open') return { type: 'unfolded', sessionId };
+    if (isFinished(state)) return { type: 'finished', sessionId };
+    if (state.life.type === 'suspended') {
+      // Whoever holds it resumes it, or lets it go.
+      if (isNamed(request)) return { type: 'again', sessionId, found };
+      return { type: 'suspended', session: { sessionId, state } };
+    }
     const ended = isKnown ? found.ended : endedTurns(state);
     const belongs =
       target.type !== 'live' || (await this.conversations.belongs(sessionId, state, request.asked));
@@ -234,7 +255,7 @@ export class TurnClaimer {
     if (belongs === null) {
       return { type: 'again', sessionId, found: { sessionId, ended, isItsOwn: false } };
     }
-    return busy(sessionId, ended);
+    return busy(sessionId, state, ended);
   }
 
   /** What the turn is to be run on. */
@@ -245,6 +266,15 @@ export class TurnClaimer {
       const state = await this.fresh(won);
       if (!isIdle(state) || state.waiting.length > 0) {
         other = { type: 'again', sessionId, found };
+        return null;
+      }
+      mustMayUse(sessionId, state, request.credential, 'sbp.session_id');
+      if (isFinished(state)) {
+        other = { type: 'finished', sessionId };
+        return null;
+      }
+      if (state.life.type === 'suspended' && !isNamed(request)) {
+        other = { type: 'suspended', session: { sessionId, state } };
         return null;
       }
       this.admission.mustBeWritable(sessionId);
@@ -294,14 +324,32 @@ function isIdle(state: SessionState): state is OpenSession {
   return state.phase === 'open' && state.turn === null;
 }
 
-function busy(sessionId: string, endedBefore: number): Place {
-  return { type: 'busy', session: { sessionId, endedBefore } };
+function busy(sessionId: string, { tokenGeneration }: OpenSession, endedBefore: number): Place {
+  return { type: 'busy', session: { sessionId, endedBefore, tokenGeneration } };
+}
+
+/** Whether the request names its session, and so goes on with it on purpose. */
+function isNamed({ sbp }: TrackedRequest): boolean {
+  return (sbp?.session_id ?? null) !== null;
+}
+
+function isSettled(tried: ClaimTry): tried is Settled {
+  const { type } = tried;
+  return type === 'claimed' || type === 'busy' || type === 'suspended' || type === 'again';
+}
+
+function hasFinished(): SbpError {
+  return new SbpError(
+    'SBP_SESSION_CONFLICT',
+    'The session has completed or failed, and takes no more turns. Fork it, or open a new one.',
+    { param: 'sbp.session_id' },
+  );
 }
 
 /** What a turn is run on, of a session that was read while its claim was held. */
 export function turnOf(
-  { system, transcript, reading }: Conversation,
+  { system, notes, transcript, reading }: Conversation,
   claim: Pick<ClaimedTurn, 'sessionId' | 'turnId' | 'epoch' | 'state'>,
 ): ClaimedTurn {
-  return { ...claim, system, transcript, update: reading.update };
+  return { ...claim, system, notes, transcript, update: reading.update };
 }

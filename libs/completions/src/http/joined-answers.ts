@@ -1,31 +1,22 @@
-import { turnText } from '#libs/domain';
-import type { ModelResponse } from '#libs/llm';
-import type { ErrorCode, JsonObject, SbpResponse } from '#libs/protocol';
+import { callsOf } from '#libs/domain';
+import type { ErrorCode, JsonObject, PendingCall, SbpResponse } from '#libs/protocol';
 import { ERRORS, SbpError } from '#libs/protocol';
 import type { TurnRecord } from '#libs/store';
-import { SessionReads } from '#libs/store';
+import { SessionReads, ToolReads } from '#libs/store';
 import { Injectable } from '@nestjs/common';
 import { Admission } from '../claim/admission.js';
 import type { SentText } from '../turn/sent-text.js';
 import { NOTHING_SENT } from '../turn/sent-text.js';
+import { OK, noBody } from './answer-heads.js';
 import { goesOnElsewhere, turnWasCancelled } from './answer-errors.js';
-import type { Caller, SessionHeaders } from './caller.js';
+import type { SessionHeaders } from './caller.js';
+import type { Joiner } from './joiner.js';
+import { tellParked } from './parked-answer.js';
 import type { ChunkHead } from './turn-chunks.js';
 import { lastChunks, textChunk, usageChunk, wholeCompletion } from './turn-chunks.js';
 import type { TextChunk, TurnReader } from './turn-follower.js';
 import type { Following } from './turn-followers.js';
 import { TurnFollowers } from './turn-followers.js';
-
-/** A caller who is to get the answer of a turn that is not run for him. */
-export interface Joiner {
-  readonly caller: Caller;
-  readonly session: SessionHeaders;
-  readonly turnId: string;
-  /** As his request named it. */
-  readonly model: string;
-  readonly streams: boolean;
-  readonly showUsage: boolean;
-}
 
 /**
  * Answers callers with turns that run, or have run, for somebody else or in another process [A15]:
@@ -40,6 +31,7 @@ export class JoinedAnswers {
   constructor(
     private readonly followers: TurnFollowers,
     private readonly reads: SessionReads,
+    private readonly tools: ToolReads,
     private readonly admission: Admission,
   ) {}
 
@@ -50,10 +42,11 @@ export class JoinedAnswers {
     const following = this.followers.follow(session.sessionId, turnId, reader);
     this.open.set(following, joiner);
     caller.onGone(() => following.leave());
-    reader.onBroken = () => following.leave();
+    reader.onOver = () => following.leave();
     try {
       const turn = await following.ended;
       if (reader.isBroken) await caller.fail(goesOnElsewhere('lost'), session);
+      else if (reader.isParked) await tellParked(joiner, await this.pending(joiner));
       else if (turn === null) await this.unfinished(joiner);
       else if (turn.status !== 'completed') await fail(turn, joiner);
       else if (streams) await this.finish(turn, joiner, reader);
@@ -80,9 +73,16 @@ export class JoinedAnswers {
     else await caller.fail(this.admission.closing(), null);
   }
 
+  private async pending({ session, turnId }: Joiner): Promise<readonly PendingCall[]> {
+    const { sessionId } = session;
+    const state = await this.reads.state(sessionId);
+    const calls = state.phase === 'open' ? callsOf(state, turnId) : [];
+    return this.tools.pending(sessionId, calls);
+  }
+
   private async finish(turn: TurnRecord, joiner: Joiner, reader: JoinedText): Promise<void> {
     const { caller, session, showUsage } = joiner;
-    if (!reader.endWith(turnText(turn.output))) {
+    if (!reader.endWith(turn.text)) {
       await caller.fail(goesOnElsewhere('lost'), session);
       return;
     }
@@ -134,17 +134,14 @@ function codeOf(error: TurnRecord['error']): ErrorCode {
     : 'SBP_UPSTREAM_UNAVAILABLE';
 }
 
-async function* noBody(): AsyncGenerator<Uint8Array> {
-  // What is answered has a body of its own.
-}
-
-const OK: ModelResponse = { status: 200, headers: {}, body: noBody() };
-
 /** The text of a turn as its caller gets it: what he has begins what comes, or it ends. */
 class JoinedText implements TurnReader {
   /** What was said was not the beginning of what the turn says now. */
   isBroken = false;
-  onBroken = (): void => undefined;
+  /** Nobody runs it now. */
+  isParked = false;
+  /** Nothing more is to be read. */
+  onOver = (): void => undefined;
   readonly head: ChunkHead;
   private attempt = '';
   private said = '';
@@ -156,6 +153,11 @@ class JoinedText implements TurnReader {
   ) {
     const { turnId, model } = joiner;
     this.head = { turnId, model, modelUsed: null, startedAt: new Date().toISOString() };
+  }
+
+  parked(): void {
+    this.isParked = true;
+    this.onOver();
   }
 
   chunk({ chunk_id: chunkId, delta }: TextChunk): void {
@@ -192,7 +194,7 @@ class JoinedText implements TurnReader {
     if (this.sent.startsWith(this.said)) return;
     if (!this.said.startsWith(this.sent)) {
       this.isBroken = true;
-      this.onBroken();
+      this.onOver();
       return;
     }
     const news = this.said.slice(this.sent.length);

@@ -74,7 +74,7 @@ describe('a tracked request', () => {
       agentId: 'my-agent',
       asked: { checkpointEvery: 4, options: { top_k: 3, stream: true } },
       sbp: { session_id: SESSION, force_new_session: false },
-      credential: { principal: 'anonymous', tokenSession: null },
+      credential: { principal: 'anonymous', tokenSession: null, tokenGeneration: 0 },
     });
     expect(Object.keys(request.asked.options).sort()).toEqual(['stream', 'top_k']);
   });
@@ -91,7 +91,7 @@ describe('a tracked request', () => {
   });
 
   it('may be one by its token alone, also with sbp null', async () => {
-    const { token } = await tokens.issue(SESSION);
+    const { token } = await tokens.issue(SESSION, 0);
     const headers = { 'x-session-token': token };
     expect(await tracked(plain, headers)).toMatchObject({
       sbp: null,

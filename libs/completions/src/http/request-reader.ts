@@ -9,8 +9,10 @@ import {
   HEADERS,
   JsonObject as JsonObjectSchema,
   LIMITS,
+  NO_TOOL_POLICY,
   SbpError,
   SbpRequest,
+  ToolPolicy,
   parseJsonBody,
   parseValue,
 } from '#libs/protocol';
@@ -67,6 +69,7 @@ export class RequestReader {
           model: completion.model,
           messages: completion.messages,
           options: optionsOf(json),
+          toolPolicy: parsed === null ? NO_TOOL_POLICY : ToolPolicy.parse(parsed),
           history: parsed?.history ?? 'auto',
           checkpointEvery: parsed?.checkpoint_every ?? 1,
           bytes: body.length,

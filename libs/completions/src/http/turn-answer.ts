@@ -3,10 +3,12 @@ import { ProcessIdentity, SessionReads, UnconfirmedAnswers } from '#libs/store';
 import { Injectable } from '@nestjs/common';
 import type { TurnAttempt } from '../turn/turn-attempt.js';
 import { TurnEvents } from '../turn/turn-events.js';
-import type { RunReader, TurnOutcome } from '../turn/turn-runner.js';
+import type { RunReader, TurnOutcome } from '../turn/turn-outcome.js';
+import { ACCEPTED } from './answer-heads.js';
 import { goesOnElsewhere, turnWasCancelled } from './answer-errors.js';
 import { JoinedAnswers } from './joined-answers.js';
-import type { Joiner } from './joined-answers.js';
+import type { Joiner } from './joiner.js';
+import { tellParked } from './parked-answer.js';
 import { sbpAnswer, withSbp } from './sbp-answer.js';
 
 /** The HTTP caller who asked for a turn. */
@@ -68,7 +70,7 @@ export class TurnAnswer {
       turn_id: turnId,
       resume_available: false,
     };
-    await caller.answer({ ...ACCEPTED, body: noBody() }, session, { sbp });
+    await caller.answer(ACCEPTED, session, { sbp });
   }
 
   /**
@@ -95,6 +97,9 @@ export class TurnAnswer {
         if (outcome.why === 'lost' && outcome.sent.isPlain) {
           await this.joins.give(audience, outcome.sent);
         } else await caller.fail(goesOnElsewhere(outcome.why), session);
+        return;
+      case 'parked':
+        await tellParked(audience, outcome.calls);
         return;
       case 'completed':
         await this.account(attempt, outcome.caller, await complete(attempt, outcome, audience));
@@ -133,10 +138,4 @@ async function complete(
   if (answer.type === 'json') return caller.answer(head, session, { ...answer.body, sbp });
   for (const data of withSbp(answer.held, sbp)) caller.chunk(data, place);
   return caller.done();
-}
-
-const ACCEPTED = { status: 202, headers: {} };
-
-async function* noBody(): AsyncGenerator<Uint8Array> {
-  // What is answered has a body of its own.
 }

@@ -1,4 +1,3 @@
-import { turnText } from '#libs/domain';
 import type { JsonObject, Message, SbpResponse } from '#libs/protocol';
 import type { TurnRecord } from '#libs/store';
 
@@ -72,6 +71,6 @@ function answerOf({ output }: TurnRecord): Message | undefined {
 }
 
 function contentOf(turn: TurnRecord): string | null {
-  const text = turnText(turn.output);
+  const { text } = turn;
   return text === '' ? (answerOf(turn)?.content === '' ? '' : null) : text;
 }

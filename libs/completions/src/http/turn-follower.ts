@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { turnText } from '#libs/domain';
 import { FollowedTurn, completion } from '#libs/live';
 import type { Mailbox, MailboxMessage } from '#libs/mailbox';
 import type { ProcessAddress, ServerFrame } from '#libs/protocol';
 import type { SessionReads, TurnGlance, TurnRecord } from '#libs/store';
+import { hasEnded } from '#libs/store';
 
 /** How often the read models are asked what became of the turn, in ms; at first more often. */
 const LOOK_MS = 250;
@@ -17,6 +17,8 @@ export type TextChunk = Extract<ServerFrame, { type: 'TURN_CHUNK' }>;
 export interface TurnReader {
   /** Text of an attempt; of each attempt all text comes, from its beginning. */
   chunk(chunk: TextChunk): void;
+  /** Nobody runs it now, because its calls wait; told again and again while that is so. */
+  parked(): void;
 }
 
 export interface FollowerParts {
@@ -51,7 +53,8 @@ export class TurnFollower {
     for (let lookMs = FIRST_LOOK_MS; !this.isGone; lookMs = Math.min(2 * lookMs, LOOK_MS)) {
       const glance = await reads.attempt(this.sessionId, this.turnId);
       if (glance === null) return null;
-      if (glance.status !== 'open' && glance.status !== 'queued') return this.end();
+      if (hasEnded(glance.status)) return this.end();
+      if (glance.status === 'parked') this.reader.parked();
       if (glance.status === 'open') this.follow(glance);
       await this.textFor(lookMs);
     }
@@ -102,8 +105,8 @@ export class TurnFollower {
     const turn = await this.parts.reads.turn(this.sessionId, this.turnId);
     if (turn === null || this.isGone) return null;
     const { turnId, status, epoch, error } = turn;
-    if (status === 'open' || status === 'queued') return null;
-    const text = status === 'completed' ? turnText(turn.output) : '';
+    if (!hasEnded(status)) return null;
+    const text = status === 'completed' ? turn.text : '';
     const ended = { turnId, epoch, seq: 0, status, text, error };
     for (const frame of completion(this.followed?.shown ?? null, ended)) this.pass(frame);
     return turn;

@@ -52,6 +52,10 @@ export class TurnStream implements TurnReader {
     if (ended !== null) await this.end(ended);
   }
 
+  parked(): void {
+    // Its reader waits until it goes on.
+  }
+
   /** Of a chunk, what lies behind the place that the reader has. */
   chunk({ chunk_id: chunkId, offset, delta }: TextChunk): void {
     if (this.at?.chunkId !== chunkId) {

@@ -26,7 +26,8 @@ function fitted(parts: readonly Part[], messages: readonly Message[], tokens = 1
   });
   const transcript = emptyTranscript.extended(turns, turns.length);
   if (transcript === null) throw new Error('it does not follow');
-  const prompt = { system: [], transcript, keeps: transcript.count, messages };
+  const isStored = messages.length === 0;
+  const prompt = { system: [], transcript, keeps: transcript.count, messages, isStored };
   const window = new ContextWindow(new ContextTokens([['m', tokens]]));
   const { from, omitted } = window.fit('m', prompt, {});
   const sent = transcript.sent(transcript.count, messages, from).map(String).join(',');

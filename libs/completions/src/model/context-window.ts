@@ -40,13 +40,12 @@ export class ContextWindow {
   fit(model: string, prompt: Prompt, options: JsonObject): FittedPrompt {
     const tokens = this.limits.of(model);
     if (tokens === null) return WHOLE;
-    const { system, transcript, keeps, messages } = prompt;
+    const { system, transcript, keeps, messages, isStored } = prompt;
     const parts = transcript.partsUpTo(keeps);
     const own = sumOfSizes([options, ...system, ...messages].map(sizeOfJson));
     const from = firstSent((index) => this.turnAt(model, parts[index]), {
       count: parts.length,
-      // An adopted turn's own messages are the last that are stored.
-      own: messages.length === 0 ? 1 : 0,
+      own: isStored ? 1 : 0,
       answersCall: firstIsAnswer(messages),
       room: tokens - this.sizes.tokensOf(model, own),
     });

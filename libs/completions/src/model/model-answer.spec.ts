@@ -3,6 +3,7 @@ import type { ModelResponse } from '#libs/llm';
 import { ChatModel, DEFAULT_DEMO_OPTIONS, DemoModel, PriceList, UpstreamBroken } from '#libs/llm';
 import type { ModelAnswer } from './model-answer.js';
 import { ModelAnswerReader } from './model-answer.js';
+import { ShownChunks } from './shown-chunks.js';
 
 /** The reader calls no model; it only asks which kind it is. */
 class OtherModel extends ChatModel {
@@ -52,6 +53,7 @@ async function read(parts: readonly string[], reading: Reading = {}): Promise<Mo
   const head = { status, headers, body: body() };
   return reader.read(head, reading.asked ?? 'gpt-4o', performance.now(), {
     showUsage: reading.showUsage ?? false,
+    chunks: new ShownChunks(() => false, null),
     begin: () => void told.push('begin'),
     chunk: (data) => void told.push(`chunk ${data}`),
     delta: (text) => {
@@ -112,6 +114,7 @@ describe('a streamed answer', () => {
     const answer = await read(sse(text('Hi'), finish(), chunk(null, { usage }), '[DONE]'));
     expect(expectStream(answer).output).toEqual({
       messages: [{ role: 'assistant', content: 'Hi' }],
+      before: null,
       finishReason: 'stop',
       modelUsed: 'gpt-4o',
       usage,
@@ -216,7 +219,9 @@ describe('a whole answer', () => {
     expect(answer).toEqual({
       type: 'json',
       body,
+      head: { id: 'c1' },
       output: {
+        before: null,
         messages: [{ role: 'assistant', content: 'Hi' }],
         modelUsed: 'gpt-4o-2024',
         usage,

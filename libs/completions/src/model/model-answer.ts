@@ -13,6 +13,7 @@ import {
 import type { JsonObject, Message, Usage } from '#libs/protocol';
 import { LIMITS } from '#libs/protocol';
 import { isPlainChunk } from '../turn/sent-text.js';
+import type { AnswerHead, ShownChunks } from './shown-chunks.js';
 
 /** What the model said, read to its end. */
 export type ModelAnswer =
@@ -20,7 +21,12 @@ export type ModelAnswer =
   | { readonly type: 'refused'; readonly body: Buffer; readonly message: string }
   /** It broke off, or made no sense. */
   | { readonly type: 'broken'; readonly cause: unknown }
-  | { readonly type: 'json'; readonly body: JsonObject; readonly output: TurnOutput }
+  | {
+      readonly type: 'json';
+      readonly body: JsonObject;
+      readonly head: AnswerHead;
+      readonly output: TurnOutput;
+    }
   | {
       readonly type: 'stream';
       /**
@@ -28,6 +34,9 @@ export type ModelAnswer =
        * committed [A2].
        */
       readonly held: readonly string[];
+      /** The text in what is held. */
+      readonly heldText: string;
+      readonly head: AnswerHead;
       readonly output: TurnOutput;
     };
 
@@ -38,6 +47,7 @@ export interface AnswerListener {
    * it.
    */
   readonly showUsage: boolean;
+  readonly chunks: ShownChunks;
   /** The answer is a stream, and begins. */
   begin(): void;
   /** A chunk that may be sent on at once, as JSON, with the text of choice 0 that it adds. */
@@ -92,6 +102,7 @@ export class ModelAnswerReader {
     return {
       type: 'json',
       body: body as JsonObject,
+      head: headOf(body as JsonObject),
       output: this.output(completion, asked, timesOf(calledAt, null)),
     };
   }
@@ -106,22 +117,26 @@ export class ModelAnswerReader {
     const answer = new CompletionAccumulator();
     const held: string[] = [];
     let finished = false;
+    let heldText = '';
+    let answerHead: AnswerHead | null = null;
     let firstTextAt: number | null = null;
     for await (const event of readSseEvents(head.body)) {
       if (event.data === '[DONE]') break;
       const chunk = parseChunk(event.data);
+      answerHead ??= headOf(chunk);
       const accepted = answer.accept(chunk);
       if (accepted.delta !== '') firstTextAt ??= performance.now();
       listener.delta(accepted.delta);
       if (answer.usage !== null) listener.usage(answer.usage);
       finished ||= accepted.finished;
+      if (finished) heldText += accepted.delta;
       if (accepted.usageOnly && !listener.showUsage) continue;
-      const data =
-        listener.showUsage || !('usage' in chunk)
-          ? event.data
-          : JSON.stringify({ ...chunk, usage: undefined });
+      const shown = listener.chunks.shown(chunk, accepted.calls);
+      if (shown === null) continue;
+      const isAsItCame = shown === chunk && (listener.showUsage || !('usage' in chunk));
+      const data = isAsItCame ? event.data : asShown(shown, listener.showUsage);
       if (finished) held.push(data);
-      else listener.chunk(data, accepted.delta, isPlainChunk(chunk));
+      else listener.chunk(data, accepted.delta, isPlainChunk(shown));
     }
     if (!finished)
       return {
@@ -132,7 +147,8 @@ export class ModelAnswerReader {
     const said = { message: answer.message(), alternatives: answer.alternatives() };
     const completion = { ...said, usage, model, id, finishReason };
     const output = this.output(completion, asked, timesOf(calledAt, firstTextAt));
-    return { type: 'stream', held, output };
+    const heads = answerHead ?? headOf({});
+    return { type: 'stream', held, heldText, head: heads, output };
   }
 
   private output(
@@ -144,6 +160,7 @@ export class ModelAnswerReader {
     const priced = this.model instanceof DemoModel ? 'demo' : modelUsed;
     return {
       messages: [storedMessage(message)],
+      before: null,
       alternatives: alternatives.map(storedMessage),
       finishReason,
       modelUsed,
@@ -152,6 +169,14 @@ export class ModelAnswerReader {
       ...times,
     };
   }
+}
+
+function headOf({ id, created }: JsonObject): AnswerHead {
+  return { id, created };
+}
+
+function asShown(chunk: JsonObject, showUsage: boolean): string {
+  return JSON.stringify(showUsage ? chunk : { ...chunk, usage: undefined });
 }
 
 /** An answer that came whole has its first text with its end. */

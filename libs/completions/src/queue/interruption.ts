@@ -2,9 +2,9 @@ import type { AskedTurn, OpenSession } from '#libs/domain';
 import { endedTurns } from '#libs/domain';
 import type { Actor, ProcessAddress } from '#libs/protocol';
 import { Claims, Freshness, ProcessIdentity, SessionReads } from '#libs/store';
+import { SessionReleases } from '#libs/session-log';
 import { Injectable } from '@nestjs/common';
 import { Conversations } from '../claim/conversations.js';
-import { SessionReleases } from '../claim/session-releases.js';
 import type { ClaimedTurn } from '../claim/turn-claimer.js';
 import { turnOf } from '../claim/turn-claimer.js';
 import { RunStops } from '../turn/run-stops.js';
@@ -41,16 +41,23 @@ export class Interruption {
     private readonly identity: ProcessIdentity,
   ) {}
 
-  /** @throws SbpError SBP_PAYLOAD_TOO_LARGE */
-  async take(sessionId: string, { turnId, asked, by }: Interrupting): Promise<ClaimedTurn> {
+  /**
+   * Null where the session does not go on any more, so that the request is to look again.
+   * @throws SbpError SBP_PAYLOAD_TOO_LARGE
+   */
+  async take(sessionId: string, { turnId, asked, by }: Interrupting): Promise<ClaimedTurn | null> {
     const { epoch, over } = await this.seize(sessionId, turnId);
     try {
       await this.freshness.presence(sessionId);
-      const seen = await this.open(sessionId);
+      const seen = await this.reads.open(sessionId);
       const running = over ?? seen.turn;
       if (running !== null) await this.end(sessionId, running, { epoch: epoch - 1, by, seen });
       // What it reads was there when it took the session: all of it may be edited.
-      const state = running === null ? seen : await this.open(sessionId);
+      const state = running === null ? seen : await this.reads.open(sessionId);
+      if (state.life.type !== 'active') {
+        await this.letGo(sessionId, turnId, epoch);
+        return null;
+      }
       const conversation = await this.conversations.goOn(
         sessionId,
         state,
@@ -59,10 +66,14 @@ export class Interruption {
       );
       return turnOf(conversation, { sessionId, turnId, epoch, state });
     } catch (error) {
-      const answeredBy = null;
-      await this.releases.release({ sessionId, turnId, epoch, head: null, answeredBy });
+      await this.letGo(sessionId, turnId, epoch);
       throw error;
     }
+  }
+
+  private async letGo(sessionId: string, turnId: string, epoch: number): Promise<void> {
+    const answeredBy = null;
+    await this.releases.release({ sessionId, turnId, epoch, head: null, answeredBy });
   }
 
   private async seize(
@@ -103,11 +114,5 @@ export class Interruption {
     );
     const head = headOf(cancelled);
     if (head !== null) await this.freshness.untilFolded(this.freshness.positionOf(sessionId, head));
-  }
-
-  private async open(sessionId: string): Promise<OpenSession> {
-    const state = await this.reads.state(sessionId);
-    if (state.phase === 'open') return state;
-    throw new Error(`session ${sessionId} was taken over, and is not open`);
   }
 }

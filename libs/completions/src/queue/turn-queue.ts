@@ -49,11 +49,13 @@ export class TurnQueue {
   ) {}
 
   /**
-   * Gives the turn's id once it is in the queue.
+   * The turn once it is in the queue; null where the session does not go on any more, so that the
+   * request is to look again.
    * @throws SbpError SBP_RATE_LIMITED where too many wait; SBP_PAYLOAD_TOO_LARGE;
    *   SBP_UPSTREAM_UNAVAILABLE where the log or the fold does not answer
    */
-  async enter({ session, turnId, asked, by, background }: QueueRequest): Promise<QueuedTurn> {
+  async enter(request: QueueRequest): Promise<QueuedTurn | null> {
+    const { session, turnId, asked, by, background } = request;
     const { sessionId, endedBefore } = session;
     const queueing = settled(
       this.events.queue({ sessionId, turnId, by }, { ...asked, endedBefore }, background),
@@ -68,7 +70,9 @@ export class TurnQueue {
       this.withdrawLate(sessionId, turnId);
       throw logSilent();
     }
-    if (await this.isIn(sessionId, turnId)) return { session, turnId, asked };
+    const found = await this.look(sessionId, turnId);
+    if (found === 'there') return { session, turnId, asked };
+    if (found === 'not active') return null;
     throw new SbpError(
       'SBP_RATE_LIMITED',
       `${MAX_WAITING} turns wait in the session already. Try later.`,
@@ -144,9 +148,10 @@ export class TurnQueue {
       });
   }
 
-  private async isIn(sessionId: string, turnId: string): Promise<boolean> {
+  private async look(sessionId: string, turnId: string): Promise<'there' | 'not active' | 'full'> {
     const state = await this.reads.state(sessionId);
-    if (state.phase === 'open' && wasQueued(state, turnId)) return true;
-    return (await this.reads.attempt(sessionId, turnId)) !== null;
+    if (state.phase === 'open' && wasQueued(state, turnId)) return 'there';
+    if ((await this.reads.attempt(sessionId, turnId)) !== null) return 'there';
+    return state.phase === 'open' && state.life.type !== 'active' ? 'not active' : 'full';
   }
 }

@@ -1,8 +1,8 @@
 import type { SessionState } from '#libs/domain';
 import type { MailboxMessage } from '#libs/mailbox';
 import { SessionReads } from '#libs/store';
+import { SessionReleases } from '#libs/session-log';
 import { Injectable } from '@nestjs/common';
-import { SessionReleases } from '../claim/session-releases.js';
 
 /**
  * What has come of a turn that waits. `next`: nothing runs, and it is the head of the queue;

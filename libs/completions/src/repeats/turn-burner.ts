@@ -1,7 +1,7 @@
 import type { Actor } from '#libs/protocol';
 import { Claims, Freshness, ProcessIdentity, SessionReads } from '#libs/store';
+import { SessionReleases } from '#libs/session-log';
 import { Injectable } from '@nestjs/common';
-import { SessionReleases } from '../claim/session-releases.js';
 import { TurnEvents, headOf, turnCancelled } from '../turn/turn-events.js';
 
 /** How long the fold may take, in ms. */

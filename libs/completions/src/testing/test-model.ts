@@ -34,6 +34,16 @@ export function answerWith(...texts: readonly string[]): Promise<ModelResponse> 
   return json(200, { model: 'm-1', choices });
 }
 
+/** An answer that calls these functions, each with nothing. */
+export function callWith(...names: readonly string[]): Promise<ModelResponse> {
+  const tool_calls = names.map((name, at) => {
+    return { id: `m-${at}`, type: 'function', function: { name, arguments: '{}' } };
+  });
+  const message = { role: 'assistant', content: 'Let me see. ', tool_calls };
+  const choices = [{ index: 0, message, finish_reason: 'tool_calls' }];
+  return json(200, { model: 'm-1', choices });
+}
+
 /** An error of the provider. */
 export function refuseWith(status: number): Promise<ModelResponse> {
   return json(status, { error: { message: 'no' } });

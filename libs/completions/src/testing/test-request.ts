@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Message } from '#libs/protocol';
-import { SbpRequest } from '#libs/protocol';
+import { SbpRequest, ToolPolicy } from '#libs/protocol';
 import type { Credential } from '#libs/access';
 import type { Repeat, TrackedRequest } from '../http/tracked-request.js';
 
@@ -26,7 +26,7 @@ export function trackedRequest(details: RequestDetails = {}): TrackedRequest {
   const { messages = [{ role: 'user', content: text }] } = details;
   const parsed = sbp === null ? null : SbpRequest.parse(sbp);
   return {
-    credential: { principal: 'anonymous', tokenSession: null, ...credential },
+    credential: { principal: 'anonymous', tokenSession: null, tokenGeneration: 0, ...credential },
     by: { principal: 'anonymous', via: 'http' },
     agentId,
     sbp: parsed,
@@ -37,6 +37,7 @@ export function trackedRequest(details: RequestDetails = {}): TrackedRequest {
       model: 'm',
       messages,
       options: { stream },
+      toolPolicy: ToolPolicy.parse(parsed ?? {}),
       history: parsed?.history ?? 'auto',
       checkpointEvery: 1,
       bytes,

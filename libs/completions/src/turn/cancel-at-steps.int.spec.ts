@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import type { LogEventType } from '#libs/protocol';
 import { SbpError } from '#libs/protocol';
 import { Claims } from '#libs/store';
-import { SessionReleases } from '../claim/session-releases.js';
+import { SessionReleases } from '#libs/session-log';
 import { TestModel, neverAnswer } from '../testing/test-model.js';
 import { eventually, useStage } from '../testing/test-stage.js';
 import { Cancellation } from './cancellation.js';

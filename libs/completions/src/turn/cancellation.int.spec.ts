@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { OpenSession } from '#libs/domain';
 import { DEFAULT_DEMO_OPTIONS, DemoModel } from '#libs/llm';
 import type { LogEventOf } from '#libs/protocol';
-import { SessionReleases } from '../claim/session-releases.js';
+import { SessionReleases } from '#libs/session-log';
 import { TestCaller } from '../testing/test-caller.js';
 import type { TestCompletions } from '../testing/test-completions.js';
 import { TestModel, neverAnswer } from '../testing/test-model.js';
@@ -191,6 +191,8 @@ describe('of a turn’s end and its cancellation', () => {
         epoch: 1,
         runner: other.process.address,
         adoptions: 0,
+        rounds: 0,
+        parked: false,
         startedAt: '2026-05-10T15:05:00.000Z',
       },
     };

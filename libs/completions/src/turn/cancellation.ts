@@ -1,9 +1,9 @@
 import type { OpenSession } from '#libs/domain';
 import type { Actor, TurnStatus } from '#libs/protocol';
 import { SbpError } from '#libs/protocol';
-import { Claims, Freshness, ProcessIdentity, SessionReads } from '#libs/store';
+import { Claims, Freshness, ProcessIdentity, SessionReads, hasEnded } from '#libs/store';
+import { SessionReleases } from '#libs/session-log';
 import { Injectable } from '@nestjs/common';
-import { SessionReleases } from '../claim/session-releases.js';
 import { TurnQueue } from '../queue/turn-queue.js';
 import type { StoppableRun } from './run-stops.js';
 import { RunStops } from './run-stops.js';
@@ -104,7 +104,7 @@ export class Cancellation {
 
   private async fate(sessionId: string, turnId: string): Promise<TurnStatus> {
     const turn = await this.reads.attempt(sessionId, turnId);
-    if (turn !== null && turn.status !== 'open' && turn.status !== 'queued') return turn.status;
+    if (turn !== null && hasEnded(turn.status)) return turn.status;
     throw new SbpError(
       'SBP_UPSTREAM_UNAVAILABLE',
       'What has become of the turn is not readable yet. Read the turn, or cancel it again.',

@@ -8,7 +8,7 @@ import type {
 } from '#libs/domain';
 import type { Actor, Message } from '#libs/protocol';
 import { SYSTEM } from '#libs/session-log';
-import type { Transcript, TurnRecord } from '#libs/store';
+import type { StoredRound, Transcript, TurnRecord } from '#libs/store';
 import type { ClaimedTurn } from '../claim/turn-claimer.js';
 
 /** What the model is sent: system messages, what is kept of the transcript, what is new. */
@@ -18,6 +18,8 @@ export interface Prompt {
   /** How many messages of the transcript come first. */
   readonly keeps: number;
   readonly messages: readonly Message[];
+  /** Whether the turn's own messages are the last ones of the transcript. */
+  readonly isStored: boolean;
 }
 
 /** One attempt at a turn, for which this process holds the claim at `epoch`. */
@@ -43,6 +45,8 @@ export interface TurnAttempt {
   readonly isConfirmed: boolean;
   /** Whether the log has the turn's start already: an adopter goes on with it. */
   readonly adopted: boolean;
+  /** What its model has called before: of an adopted turn. */
+  readonly rounds: readonly StoredRound[];
 }
 
 /** A turn that is to begin. */
@@ -59,8 +63,8 @@ export function firstAttempt(
   claimed: ClaimedTurn,
   { asked, by, opener, entry, isBackground }: Beginning,
 ): TurnAttempt {
-  const { model, options, checkpointEvery, bodyHash, idempotencyKey } = asked;
-  const { sessionId, turnId, epoch, state, system, transcript, update } = claimed;
+  const { model, options, toolPolicy, checkpointEvery, bodyHash, idempotencyKey } = asked;
+  const { sessionId, turnId, epoch, state, system, notes, transcript, update } = claimed;
   return {
     sessionId,
     turnId,
@@ -68,16 +72,18 @@ export function firstAttempt(
     by,
     state,
     opener,
-    request: { update, model, options, checkpointEvery, bodyHash, idempotencyKey },
+    request: { update, model, options, toolPolicy, checkpointEvery, bodyHash, idempotencyKey },
     prompt: {
-      system: update.system ?? system,
+      system: [...(update.system ?? system), ...notes],
       transcript,
       keeps: update.keeps,
       messages: update.messages,
+      isStored: false,
     },
     entry,
     isConfirmed: entry === 'queued' || isBackground,
     adopted: false,
+    rounds: [],
   };
 }
 
@@ -86,9 +92,10 @@ export function nextAttempt(
   sessionId: string,
   session: OpenSession,
   turn: TurnRecord,
-  stored: { readonly system: readonly Message[]; readonly transcript: Transcript },
+  stored: Pick<Prompt, 'system' | 'transcript'> & Pick<TurnAttempt, 'rounds'>,
 ): TurnAttempt {
-  const { turnId, epoch, model, options, checkpointEvery, messages, firstIndex } = turn;
+  const { turnId, epoch, model, options, toolPolicy, messages, firstIndex } = turn;
+  const { system, transcript, rounds } = stored;
   return {
     sessionId,
     turnId,
@@ -100,14 +107,16 @@ export function nextAttempt(
       update: { keeps: firstIndex, keptBytes: 0, messages, system: null },
       model,
       options,
-      checkpointEvery,
+      toolPolicy,
+      checkpointEvery: turn.checkpointEvery,
       bodyHash: null,
       idempotencyKey: null,
     },
     // The stored transcript ends with the turn's own messages.
-    prompt: { ...stored, keeps: stored.transcript.count, messages: [] },
+    prompt: { system, transcript, keeps: transcript.count, messages: [], isStored: true },
     entry: 'at-once',
     isConfirmed: false,
     adopted: true,
+    rounds,
   };
 }

@@ -1,4 +1,10 @@
-import type { PlainCommand, TurnOutput, UpstreamAnswer, WaitingRequest } from '#libs/domain';
+import type {
+  MadeRound,
+  PlainCommand,
+  TurnOutput,
+  UpstreamAnswer,
+  WaitingRequest,
+} from '#libs/domain';
 import { initialState } from '#libs/domain';
 import type { Actor, CallerPresence, LogEventOf, TurnError } from '#libs/protocol';
 import type { Executed } from '#libs/session-log';
@@ -114,6 +120,16 @@ export class TurnEvents {
     const [event] = appended.events;
     if (event.type !== 'turn.completed') throw new Error(`CompleteTurn became ${event.type}`);
     return { type: 'appended', offset: appended.position.offset, event };
+  }
+
+  /** The model has called tools of the surface; nothing is sent before it is acknowledged [A18]. */
+  async callTools(attempt: TurnAttempt, made: MadeRound): Promise<TurnAppend> {
+    return this.insist(attempt, { type: 'CallTools', claim: attempt, made });
+  }
+
+  /** All calls of the round wait; the claim is to be released behind it [A19]. */
+  async park(attempt: TurnAttempt): Promise<TurnAppend> {
+    return this.insist(attempt, { type: 'ParkTurn', claim: attempt });
   }
 
   async fail(attempt: TurnAttempt, failure: Failure): Promise<TurnAppend> {

@@ -3,7 +3,7 @@ import { DEFAULT_DEMO_OPTIONS, DemoModel } from '#libs/llm';
 import type { DemoOptions } from '#libs/llm';
 import type { Release } from '#libs/store';
 import type { TestBackend } from '#libs/testing';
-import { SessionReleases } from '../claim/session-releases.js';
+import { SessionReleases } from '#libs/session-log';
 import { TestCaller } from '../testing/test-caller.js';
 import { eventually, useStage } from '../testing/test-stage.js';
 

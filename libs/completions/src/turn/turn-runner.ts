@@ -1,30 +1,39 @@
-import type { UpstreamAnswer } from '#libs/domain';
+import type { MadeRound, SessionState, UpstreamAnswer } from '#libs/domain';
 import type { ModelResponse } from '#libs/llm';
 import { ChatModel } from '#libs/llm';
 import type { LiveTurn } from '#libs/live';
 import { AttemptPlace, LiveTurns } from '#libs/live';
-import type { CallerPresence } from '#libs/protocol';
+import type { Message, PendingCall } from '#libs/protocol';
 import { HEADERS, SbpError } from '#libs/protocol';
 import { Claims } from '#libs/store';
 import { within } from '#libs/timing';
+import { SessionReleases } from '#libs/session-log';
 import { Injectable } from '@nestjs/common';
-import { SessionReleases } from '../claim/session-releases.js';
 import { CompletionsOptions } from '../completions-options.js';
+import { adaptedRequest } from '../model/adapted-request.js';
 import type { FittedPrompt } from '../model/context-window.js';
 import { ContextWindow } from '../model/context-window.js';
 import type { ModelAnswer } from '../model/model-answer.js';
 import { ModelAnswerReader } from '../model/model-answer.js';
+import { ShownChunks, chunkOf } from '../model/shown-chunks.js';
 import { modelUnavailable, mayHaveReached } from '../model/model-unavailable.js';
 import { upstreamRequest } from '../model/upstream-request.js';
+import { madeCalls, partedAnswer } from '../tools/made-round.js';
+import type { Offer } from '../tools/offer.js';
+import { ParkedTurns } from '../tools/parked-turns.js';
+import { RoundsSoFar } from '../tools/rounds-so-far.js';
+import type { WholeAnswer } from '../tools/rounds-so-far.js';
+import { ToolOffers } from '../tools/tool-offers.js';
+import { ToolRounds } from '../tools/tool-rounds.js';
 import { CallerLeft, ClaimLost, HandedOver, RunningTurns, TurnStopped } from './running-turns.js';
 import type { Settled } from './settled.js';
 import { settled } from './settled.js';
 import { logRefusal, logSilent } from './log-refusal.js';
-import type { SentText } from './sent-text.js';
 import { SentSoFar } from './sent-text.js';
 import { SpentTokens } from './spent-tokens.js';
 import type { TurnAttempt } from './turn-attempt.js';
-import type { Completed, Failure, TurnAppend } from './turn-events.js';
+import type { RunReader, TurnOutcome } from './turn-outcome.js';
+import type { Failure, TurnAppend } from './turn-events.js';
 import { TurnEvents, headOf, turnCancelled } from './turn-events.js';
 import { Verdict } from './verdict.js';
 
@@ -32,12 +41,14 @@ import { Verdict } from './verdict.js';
  * Running a turn, from a won claim to its release. The runner feeds a live turn and commits; it
  * knows no caller, and nobody who reads the answer can hold it up [A15].
  *
- * | phase   | does                                                | ends in                    |
- * | ------- | --------------------------------------------------- | -------------------------- |
- * | start   | appends `turn.started`, and calls the model beside  | read, or `unstarted`       |
- * | read    | reads the answer, feeds surfaces and the reader     | commit, `lost`, `handed-over` |
- * | commit  | appends the turn's end and waits for the log [A2]   | verdict                    |
- * | verdict | releases the claim: whether the end counted [A3]    | `completed`, …, `lost`     |
+ * | phase   | does                                              | ends in                      |
+ * | ------- | ------------------------------------------------- | ---------------------------- |
+ * | start   | appends `turn.started`, and asks the model beside | read, or `unstarted`         |
+ * | read    | reads the answer, feeds surfaces and the reader   | round, commit, `elsewhere`   |
+ * | round   | calls tools of the surface, and asks again [A18]  | read, commit, park           |
+ * | park    | leaves a turn whose calls all wait [A19]          | `parked`, or `elsewhere`     |
+ * | commit  | appends the turn's end and waits for the log [A2] | verdict                      |
+ * | verdict | releases the claim: whether the end counted [A3]  | `completed`, …, `elsewhere`  |
  *
  * Whatever happens, the turn ends in the log, or is left to an adopter [A6]: a run that throws
  * leaves its claim to the heartbeat, which lets it go. Only `start` may be given up while its
@@ -47,59 +58,6 @@ import { Verdict } from './verdict.js';
 /** How long the log may take for a turn's start, in ms; then the caller is told to try later. */
 const START_TIMEOUT_MS = 10_000;
 
-/** Who reads a run while it goes on. */
-export interface RunReader {
-  /** Whether the HTTP caller is there, at the turn's commit. */
-  presence(): CallerPresence;
-  /** Calls back when the caller has left, and wants the turn to end with that. */
-  onLeft(listener: () => void): void;
-  /** Whether a stream's client asked for usage. */
-  readonly showUsage: boolean;
-  /** The turn has started, and is folded as open; told only where nothing may be told before. */
-  started(): void;
-  /** The answer is a stream, and begins; its start is acknowledged [A2]. */
-  begin(head: ModelResponse): void;
-  /** A chunk that may be sent on at once, as JSON; `id`: the place in the text behind it. */
-  chunk(data: string, id: string): void;
-}
-
-/** What came of a run. `caller`: whether the turn's end says that the caller was there. */
-export type TurnOutcome =
-  /** Nothing has begun. */
-  | { readonly type: 'unstarted'; readonly error: SbpError }
-  | {
-      readonly type: 'completed';
-      readonly caller: CallerPresence;
-      readonly head: ModelResponse;
-      readonly answer: Extract<ModelAnswer, { type: 'json' | 'stream' }>;
-      readonly event: Completed;
-      /** Where its text ended, as `RunReader.chunk` tells it. */
-      readonly place: string;
-    }
-  /** The model answered with an error, to be passed on as it is. */
-  | {
-      readonly type: 'refused';
-      readonly caller: CallerPresence;
-      readonly head: ModelResponse;
-      readonly body: Buffer;
-    }
-  | { readonly type: 'failed'; readonly caller: CallerPresence; readonly error: SbpError }
-  /**
-   * Somebody stopped it, and its end may say that the caller was there; or its caller left and
-   * wanted it to end then.
-   */
-  | { readonly type: 'cancelled'; readonly caller: CallerPresence }
-  /**
-   * Another process has the turn, or will have it: it won the claim, or this process ends, or
-   * failed to go on.
-   */
-  | {
-      readonly type: 'elsewhere';
-      readonly why: 'lost' | 'handed-over' | 'failed';
-      /** What the reader has got. */
-      readonly sent: SentText;
-    };
-
 interface Run {
   readonly attempt: TurnAttempt;
   readonly reader: RunReader;
@@ -107,8 +65,25 @@ interface Run {
   readonly spent: SpentTokens;
   readonly place: AttemptPlace;
   readonly sent: SentSoFar;
+  readonly rounds: RoundsSoFar;
   readonly signal: AbortSignal;
 }
+
+/** One call of the model that is under way. */
+interface Asked {
+  readonly offer: Offer;
+  readonly fitted: FittedPrompt;
+  /** In ms of a clock that only rises. */
+  readonly calledAt: number;
+  readonly calling: Promise<Settled<ModelResponse>>;
+}
+
+type Ended = { readonly type: 'ended'; readonly outcome: TurnOutcome };
+type Heard = {
+  readonly type: 'heard';
+  readonly head: ModelResponse;
+  readonly answer: WholeAnswer;
+};
 
 @Injectable()
 export class TurnRunner {
@@ -122,6 +97,9 @@ export class TurnRunner {
     private readonly window: ContextWindow,
     private readonly live: LiveTurns,
     private readonly running: RunningTurns,
+    private readonly offers: ToolOffers,
+    private readonly tools: ToolRounds,
+    private readonly parked: ParkedTurns,
     private readonly options: CompletionsOptions,
   ) {}
 
@@ -138,7 +116,8 @@ export class TurnRunner {
     try {
       const place = new AttemptPlace(turnId, epoch);
       const { signal } = running;
-      return await this.start({ attempt, reader, live, spent, place, sent, signal });
+      const rounds = new RoundsSoFar([]);
+      return await this.start({ attempt, reader, live, spent, place, sent, rounds, signal });
     } catch (error) {
       this.claims.inUse.end(turnId);
       this.options.onProblem(`turn ${turnId} of session ${sessionId} was not finished`, error);
@@ -152,12 +131,8 @@ export class TurnRunner {
   private async start(run: Run): Promise<TurnOutcome> {
     const { attempt, signal } = run;
     if (signal.reason instanceof TurnStopped) return this.broken(run, signal.reason);
-    const { model, options } = attempt.request;
-    const fitted = this.window.fit(model, attempt.prompt, options);
-    const body = upstreamRequest(model, attempt.prompt, options, fitted.from);
-    run.spent.asked(body);
-    const calledAt = performance.now();
-    const calling = settled(this.model.complete({ body, signal }));
+    if (attempt.rounds.length > 0) return this.resume(run);
+    const asking = settled(this.ask(run, attempt.state));
     if (!attempt.adopted) {
       const started = await this.appendStart(attempt);
       if (started.type === 'unstarted') return started;
@@ -166,12 +141,112 @@ export class TurnRunner {
         run.reader.started();
       }
     }
-    const called = await calling;
-    const outcome = await this.read(run, telling(called, fitted), calledAt);
-    if (outcome.type === 'completed') {
-      this.window.learn(model, fitted, outcome.answer.output.usage);
+    const asked = await asking;
+    if (asked.type === 'rejected') throw asked.error;
+    return this.converse(run, asked.value);
+  }
+
+  /** An adopted turn goes on behind the rounds of it that are over [A18]. */
+  private async resume(run: Run): Promise<TurnOutcome> {
+    const { rounds, sent } = run;
+    const waited = await settled(this.tools.outcome(run.attempt, run.signal));
+    if (waited.type === 'rejected') return this.broken(run, waited.error);
+    if (waited.value.type === 'waiting') return this.park(run, waited.value.calls);
+    if (waited.value.type !== 'returned') return this.lost(run);
+    rounds.take(waited.value.rounds);
+    this.say(run, rounds.said);
+    sent.add(rounds.said, true);
+    return this.converse(run, await this.ask(run, waited.value.state));
+  }
+
+  /** Calls the model with what it has been told so far. `state`: the session as it is now. */
+  private async ask(run: Run, state: SessionState): Promise<Asked> {
+    const { attempt, rounds, signal } = run;
+    const { model } = attempt.request;
+    const offer = await this.offers.of(attempt, rounds.count + 1, state);
+    const adapted = adaptedRequest(attempt, offer.options, this.options.maxTokensField);
+    const messages = [...adapted.prompt.messages, ...rounds.messages];
+    const prompt = { ...adapted.prompt, messages };
+    const fitted = this.window.fit(model, prompt, adapted.options);
+    const body = upstreamRequest(model, prompt, adapted.options, fitted.from);
+    run.spent.asked(body);
+    const calledAt = performance.now();
+    return { offer, fitted, calledAt, calling: settled(this.model.complete({ body, signal })) };
+  }
+
+  /** From the model's first answer to the turn's end, round by round. */
+  private async converse(run: Run, first: Asked): Promise<TurnOutcome> {
+    const { attempt, rounds } = run;
+    for (let asked = first; ;) {
+      const heard = await this.read(run, asked);
+      if (heard.type === 'ended') return heard.outcome;
+      const { head, answer } = heard;
+      this.window.learn(attempt.request.model, asked.fitted, answer.output.usage);
+      const [message] = answer.output.messages;
+      const { surfaces, own } = partedAnswer(message ?? NOTHING_SAID, asked.offer);
+      if (surfaces === null) return this.complete(run, head, rounds.whole(answer, own));
+      if (rounds.count >= this.options.maxToolRounds) return this.calledTooOften(run, head);
+      rounds.heard(answer);
+      const made = this.roundOf(run, asked.offer, surfaces, answer);
+      const called = await settled(this.tools.call(attempt, made, run.signal));
+      if (called.type === 'rejected') return this.broken(run, called.error);
+      const { value: outcome } = called;
+      if (outcome.type === 'lost') return this.lost(run);
+      if (outcome.type === 'waiting') return this.park(run, outcome.calls);
+      if (outcome.type === 'rejected') return this.notTaken(run, head, outcome.detail);
+      rounds.take(outcome.rounds);
+      if (own !== null) return this.complete(run, head, rounds.mixed(answer, own));
+      this.passHeldText(run, answer);
+      asked = await this.ask(run, outcome.state);
     }
-    return outcome;
+  }
+
+  /** Leaves the turn to whoever finds that one of its calls waits no more [A19]. */
+  private async park(run: Run, calls: readonly PendingCall[]): Promise<TurnOutcome> {
+    const { sessionId, turnId, epoch } = run.attempt;
+    const head = headOf(await this.events.park(run.attempt));
+    this.parked.add(sessionId);
+    const release = { sessionId, turnId, epoch, head, answeredBy: null };
+    const isParked = await this.releases.release(release);
+    return isParked ? { type: 'parked', calls } : this.lost(run);
+  }
+
+  private roundOf(
+    { attempt, rounds }: Run,
+    offer: Offer,
+    message: Message,
+    { output }: WholeAnswer,
+  ): MadeRound {
+    const { toolPolicy, model } = attempt.request;
+    const calls = madeCalls(message, offer, new Set(toolPolicy.approve));
+    const { usage, costUsd } = output;
+    return {
+      round: rounds.count + 1,
+      message,
+      calls,
+      onSurfaceLost: toolPolicy.on_surface_lost,
+      waitMs: toolPolicy.wait_seconds * 1_000,
+      showsImages: this.options.takesImages(model),
+      usage,
+      costUsd,
+    };
+  }
+
+  /** Text that came with the end of a round, which no caller is told. */
+  private passHeldText(run: Run, answer: WholeAnswer): void {
+    const { reader, rounds, sent, place } = run;
+    if (answer.type !== 'stream' || answer.heldText === '') return;
+    const { heldText: text, head } = answer;
+    const { modelUsed } = answer.output;
+    sent.add(text, true);
+    const chunk = chunkOf(rounds.before?.head ?? head, modelUsed, text);
+    reader.chunk(JSON.stringify(chunk), place.id);
+  }
+
+  private say({ live, spent, place }: Run, text: string): void {
+    live.append(text);
+    spent.said(text);
+    place.append(text);
   }
 
   private async appendStart(
@@ -218,57 +293,63 @@ export class TurnRunner {
 
   private async read(
     run: Run,
-    called: Settled<ModelResponse>,
-    calledAt: number,
-  ): Promise<TurnOutcome> {
-    if (called.type === 'rejected') return this.broken(run, called.error);
-    const { reader, live, spent, place, attempt } = run;
+    { calling, calledAt, fitted, offer }: Asked,
+  ): Promise<Ended | Heard> {
+    const called = telling(await calling, fitted);
+    if (called.type === 'rejected') return ended(await this.broken(run, called.error));
+    const { reader, spent, place, attempt, rounds } = run;
     const head = called.value;
     spent.answered();
     const answer = await this.answers.read(head, attempt.request.model, calledAt, {
       showUsage: reader.showUsage,
-      begin: () => reader.begin(head),
+      chunks: new ShownChunks((name) => offer.isSurfaces(name), rounds.before),
+      begin: () => {
+        if (rounds.before === null) reader.begin(head);
+      },
       chunk: (data, text, isPlain) => {
         run.sent.add(text, isPlain);
         reader.chunk(data, place.id);
       },
-      delta: (text) => {
-        live.append(text);
-        spent.said(text);
-        place.append(text);
-      },
+      delta: (text) => this.say(run, text),
       usage: (usage) => spent.counted(usage),
     });
     switch (answer.type) {
       case 'broken':
-        return this.broken(run, answer.cause);
+        return ended(await this.broken(run, answer.cause));
       case 'refused':
-        return this.refused(run, head, answer);
+        return ended(await this.refused(run, head, answer));
       case 'json':
       case 'stream':
-        return this.complete(run, head, answer);
+        return { type: 'heard', head, answer };
     }
   }
 
-  private async complete(
-    run: Run,
-    head: ModelResponse,
-    answer: Extract<ModelAnswer, { type: 'json' | 'stream' }>,
-  ): Promise<TurnOutcome> {
+  private async complete(run: Run, head: ModelResponse, answer: WholeAnswer): Promise<TurnOutcome> {
     const { attempt, reader } = run;
     const caller = reader.presence();
     const appended = await this.events.complete(attempt, answer.output, caller);
-    if (appended.type === 'rejected') {
-      const problem = `The log does not take the model's answer: ${appended.detail}`;
-      return this.fail(run, new SbpError('SBP_PAYLOAD_TOO_LARGE', problem, { begun: true }), {
-        reachedModel: true,
-        upstreamStatus: head.status,
-      });
-    }
+    if (appended.type === 'rejected') return this.notTaken(run, head, appended.detail);
     const end = { status: 'completed', head: appended.offset, caller } as const;
     if (!(await this.verdict.counted(attempt, end))) return this.lost(run);
     const { event } = appended;
     return { type: 'completed', caller, head, answer, event, place: run.place.id };
+  }
+
+  /** The log will never take what the model said. */
+  private notTaken(run: Run, { status }: ModelResponse, detail: string): Promise<TurnOutcome> {
+    const problem = `The log does not take the model's answer: ${detail}`;
+    return this.fail(run, new SbpError('SBP_PAYLOAD_TOO_LARGE', problem, { begun: true }), {
+      reachedModel: true,
+      upstreamStatus: status,
+    });
+  }
+
+  private calledTooOften(run: Run, { status }: ModelResponse): Promise<TurnOutcome> {
+    const problem = `The model called tools again after ${this.options.maxToolRounds} rounds.`;
+    return this.fail(run, new SbpError('SBP_UPSTREAM_UNAVAILABLE', problem, { begun: true }), {
+      reachedModel: true,
+      upstreamStatus: status,
+    });
   }
 
   private async refused(
@@ -359,6 +440,12 @@ export class TurnRunner {
   ): Promise<void> {
     await this.releases.release({ sessionId, turnId, epoch, head, answeredBy: null });
   }
+}
+
+const NOTHING_SAID: Message = { role: 'assistant', content: '' };
+
+function ended(outcome: TurnOutcome): Ended {
+  return { type: 'ended', outcome };
 }
 
 /** The head of an answer says how many turns the model was not sent; no model says it. */

@@ -1,14 +1,18 @@
+import { mustMayUse, requireToken } from '#libs/access';
 import { SessionTokens } from '#libs/auth';
-import type { TurnEntry } from '#libs/domain';
+import type { SessionState, TurnEntry } from '#libs/domain';
 import { SbpError } from '#libs/protocol';
+import { SessionReads } from '#libs/store';
 import { pause } from '#libs/timing';
+import { SessionReleases } from '#libs/session-log';
 import { Injectable } from '@nestjs/common';
 import { Admission } from '../claim/admission.js';
 import type { Place } from '../claim/admission.js';
-import { SessionReleases } from '../claim/session-releases.js';
+import { Resumption } from '../claim/resumption.js';
 import { SessionResolver } from '../claim/session-resolver.js';
-import type { BusySession, ClaimedTurn } from '../claim/turn-claimer.js';
+import type { BusySession, ClaimedTurn, SuspendedSession } from '../claim/turn-claimer.js';
 import { TurnClaimer } from '../claim/turn-claimer.js';
+import { ACCEPTED } from '../http/answer-heads.js';
 import type { Caller } from '../http/caller.js';
 import type { TrackedRequest } from '../http/tracked-request.js';
 import { endsWithCaller, isBackground } from '../http/tracked-request.js';
@@ -22,7 +26,7 @@ import type { JoinedTurn } from '../repeats/repeats.js';
 import { Repeats } from '../repeats/repeats.js';
 import { firstAttempt } from './turn-attempt.js';
 import type { TurnAttempt } from './turn-attempt.js';
-import type { TurnOutcome } from './turn-runner.js';
+import type { TurnOutcome } from './turn-outcome.js';
 import { TurnRunner } from './turn-runner.js';
 
 /** After how long a turn that nobody waits for is tried again that the log did not take, in ms. */
@@ -58,6 +62,8 @@ export class TurnService {
     private readonly answer: TurnAnswer,
     private readonly joins: JoinedAnswers,
     private readonly repeats: Repeats,
+    private readonly resumption: Resumption,
+    private readonly reads: SessionReads,
     private readonly tokens: SessionTokens,
   ) {}
 
@@ -82,7 +88,13 @@ export class TurnService {
     request: TrackedRequest,
     caller: Caller,
   ): Promise<void> {
-    const audience = await this.audience(sessionId, turnId, { request, caller });
+    const state = await this.reads.state(sessionId);
+    if (state.phase === 'open') {
+      requireToken(sessionId, request.credential, 'X-Session-Token');
+      mustMayUse(sessionId, state, request.credential, 'X-Session-Token');
+    }
+    const generation = generationOf(state);
+    const audience = await this.audience(sessionId, turnId, generation, { request, caller });
     if (audience.isBackground) await this.answer.accept(audience);
     else await this.joins.give(audience);
   }
@@ -107,6 +119,7 @@ export class TurnService {
     const found = await this.claimer.claim(target, request, () => caller.connected);
     if (found === null) return 'nothing';
     if (found.type === 'busy') return this.serveBusy(found.session, served);
+    if (found.type === 'suspended') return this.tellSuspended(found.session, served);
     return cameOf(await this.serve(found.turn, 'at-once', served));
   }
 
@@ -121,15 +134,27 @@ export class TurnService {
         );
       case 'interrupt': {
         const turn = await this.interruption.take(session.sessionId, { turnId, asked, by });
+        if (turn === null) return this.begin(served);
         return cameOf(await this.serve(turn, 'interrupt', served));
       }
       case 'queue': {
         await this.bind(request, session.sessionId);
         const background = isBackground(request);
         const queued = await this.queue.enter({ session, turnId, asked, by, background });
+        if (queued === null) return this.begin(served);
         return this.waitAndServe(queued, served);
       }
     }
+  }
+
+  /** The session was suspended on purpose, and the request does not name it: nothing begins. */
+  private async tellSuspended(
+    { sessionId, state }: SuspendedSession,
+    { request, caller }: Served,
+  ): Promise<Came> {
+    const sbp = await this.resumption.of(sessionId, state, request.credential);
+    await caller.answer(ACCEPTED, { sessionId, sessionToken: sbp.session_token }, { sbp });
+    return 'nothing';
   }
 
   /** @throws SbpError SBP_UPSTREAM_UNAVAILABLE where another request has its key by now */
@@ -142,7 +167,8 @@ export class TurnService {
   /** A turn that waits runs also where its caller goes away meanwhile. */
   private async waitAndServe(queued: QueuedTurn, served: Served): Promise<Came> {
     const { request, caller } = served;
-    const audience = await this.audience(queued.session.sessionId, queued.turnId, served);
+    const { sessionId, tokenGeneration } = queued.session;
+    const audience = await this.audience(sessionId, queued.turnId, tokenGeneration, served);
     if (audience.isBackground) await this.answer.accept(audience);
     if (endsWithCaller(request)) {
       caller.onGone(() => this.queue.leave(queued));
@@ -226,7 +252,8 @@ export class TurnService {
     const { sessionId, turnId, epoch } = attempt;
     try {
       served.place.grow(attempt.prompt.transcript.bytes);
-      const audience = known ?? (await this.audience(sessionId, turnId, served));
+      const generation = generationOf(attempt.state);
+      const audience = known ?? (await this.audience(sessionId, turnId, generation, served));
       if (known === undefined) await this.bind(served.request, sessionId);
       // Last: a turn that begins after the process was asked to stop would be left to another one.
       this.admission.mustBeOpen();
@@ -242,9 +269,10 @@ export class TurnService {
   private async audience(
     sessionId: string,
     turnId: string,
+    generation: number,
     { caller, request }: Pick<Served, 'caller' | 'request'>,
   ): Promise<Audience> {
-    const { token } = await this.tokens.issue(sessionId);
+    const { token } = await this.tokens.issue(sessionId, generation);
     return {
       caller,
       session: { sessionId, sessionToken: token },
@@ -261,6 +289,11 @@ export class TurnService {
 function cameOf({ type }: TurnOutcome): Came {
   if (type === 'unstarted') return 'nothing';
   return type === 'cancelled' ? 'cancelled' : 'a turn';
+}
+
+/** Of the session's tokens. */
+function generationOf(state: SessionState): number {
+  return state.phase === 'open' ? state.tokenGeneration : 0;
 }
 
 /** Whether somebody is there who has not been answered. */

@@ -1,9 +1,9 @@
 import type { CallerPresence, TurnStatus } from '#libs/protocol';
-import { Freshness, ProcessIdentity, SessionReads } from '#libs/store';
+import { Freshness, ProcessIdentity, SessionReads, hasEnded } from '#libs/store';
 import type { LogPosition } from '#libs/event-log';
 import { backOff } from '#libs/timing';
+import { SessionReleases } from '#libs/session-log';
 import { Injectable } from '@nestjs/common';
-import { SessionReleases } from '../claim/session-releases.js';
 import type { TurnAttempt } from './turn-attempt.js';
 
 /** The end of a turn, as an attempt has stated it. */
@@ -80,7 +80,7 @@ export class Verdict {
         if ((await this.reads.attempt(sessionId, turnId)) === null) return 'never-started';
         continue;
       }
-      if (turn.status !== 'open' || turn.epoch > epoch) return 'elsewhere';
+      if (hasEnded(turn.status) || turn.epoch > epoch) return 'elsewhere';
       await backOff(looks, undefined, LOOKS);
     }
     return 'elsewhere';

@@ -26,8 +26,12 @@ export function decideSurface(command: Issued & SurfaceCommand, state: SessionSt
         return { type: 'refused', reason: 'too-many-takeovers' };
       }
       const { gateway, context } = command;
-      const data = { attach_id, gateway, context };
-      return decided({ ...envelope(command), type: 'surface.attached', data });
+      // What a surface says of its tools is carried; their names decide what is offered [A10].
+      const { mcp_tool_schemas: tool_schemas, ...known } = context;
+      const data = { attach_id, gateway, context: known };
+      const isSaid = tool_schemas !== undefined && tool_schemas !== null;
+      const content = isSaid ? { content: { tool_schemas } } : {};
+      return decided({ ...envelope(command), type: 'surface.attached', data, ...content });
     }
     case 'DetachSurface': {
       const data = { attach_id, reason: command.reason };

@@ -90,8 +90,10 @@ describe('what is owed to surfaces', () => {
         refused: false,
         superseded: false,
         unreached: false,
+        rounds: 0,
         steps: 1,
         sessionCostUsd: 0.25,
+        sessionBytes: expect.any(Number) as unknown,
       },
     ]);
     expect(given(...opened).whenLogged(turnFailed(10)).changes).toEqual([

@@ -1,8 +1,11 @@
-import type { FoldedEventOf, ProcessAddress } from '#libs/protocol';
-import type { Evolution } from '../changes.js';
+import type { FoldedEventOf } from '#libs/protocol';
+import type { Change, Evolution } from '../changes.js';
 import type { OpenSession } from '../session-state.js';
 import { TAKEOVER_LIMIT, remember } from '../session-state.js';
-import { acknowledge } from './tether.js';
+import { isFinished } from '../session/life.js';
+import { lostSurface, seatWaiting } from '../tools/evolve-tools.js';
+import { holderOf, isCurrent } from './holder.js';
+import { acknowledge, queuedTurns } from './tether.js';
 
 export function attached(
   session: OpenSession,
@@ -10,30 +13,41 @@ export function attached(
 ): Evolution<OpenSession> | null {
   const { attach_id: attachId, gateway, context } = event.data;
   if (session.attachIds.includes(attachId)) return null;
-  const takesOver = session.surface.type === 'attached';
-  return {
-    state: {
-      ...session,
-      surface: {
-        type: 'attached',
-        attachment: { attachId, gateway, context: context ?? {}, attachedAt: event.occurred_at },
-      },
-      attachIds: remember(session.attachIds, attachId),
-      takeovers: takesOver
-        ? remember(session.takeovers, event.occurred_at, TAKEOVER_LIMIT)
-        : session.takeovers,
+  const { surface } = session;
+  const takesOver = surface.type === 'attached';
+  const lost = takesOver ? lostSurface(session, surface.attachment.attachId, event) : null;
+  const declared: Change = { type: 'surface-attached', attachId };
+  const here: OpenSession = {
+    ...(lost?.state ?? session),
+    surface: {
+      type: 'attached',
+      attachment: { attachId, gateway, context: context ?? {}, attachedAt: event.occurred_at },
     },
-    changes: [],
-    poke: [...holderOf(session), gateway],
+    attachIds: remember(session.attachIds, attachId),
+    clientCalls: [],
+    takeovers: takesOver
+      ? remember(session.takeovers, event.occurred_at, TAKEOVER_LIMIT)
+      : session.takeovers,
+  };
+  const seated = seatWaiting(here, event);
+  return {
+    state: seated.state,
+    changes: [...(lost?.changes ?? []), declared, ...seated.changes],
+    poke: [...(lost?.poke ?? []), ...holderOf(session), gateway, ...seated.poke],
   };
 }
 
-export function detached(session: OpenSession, attachId: string): Evolution<OpenSession> | null {
+export function detached(
+  session: OpenSession,
+  event: FoldedEventOf<'surface.detached'>,
+): Evolution<OpenSession> | null {
+  const { attach_id: attachId } = event.data;
   if (!isCurrent(session, attachId)) return null;
+  const lost = lostSurface(session, attachId, event);
   return {
-    state: { ...session, surface: { type: 'detached' } },
-    changes: [],
-    poke: holderOf(session),
+    state: { ...lost.state, surface: { type: 'detached' } },
+    changes: lost.changes,
+    poke: [...lost.poke, ...holderOf(session)],
   };
 }
 
@@ -42,14 +56,8 @@ export function acknowledged(
   { attach_id: attachId, seq }: FoldedEventOf<'surface.acknowledged'>['data'],
 ): Evolution<OpenSession> | null {
   if (!isCurrent(session, attachId)) return null;
-  return { state: acknowledge(session, seq), changes: [], poke: [] };
-}
-
-/** The gateway of the attached surface, if there is one. */
-export function holderOf({ surface }: OpenSession): readonly ProcessAddress[] {
-  return surface.type === 'attached' ? [surface.attachment.gateway] : [];
-}
-
-function isCurrent({ surface }: OpenSession, attachId: string): boolean {
-  return surface.type === 'attached' && surface.attachment.attachId === attachId;
+  const state = acknowledge(session, seq);
+  // A surface of a finished session goes when it has read everything.
+  const isLast = isFinished(session) && queuedTurns(state) === 0 && state !== session;
+  return { state, changes: [], poke: isLast ? holderOf(session) : [] };
 }

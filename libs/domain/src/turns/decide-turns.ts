@@ -4,6 +4,7 @@ import type {
   JsonObject,
   Message,
   ProcessAddress,
+  ToolPolicy,
   TurnError,
   Usage,
 } from '#libs/protocol';
@@ -29,6 +30,7 @@ interface Asked {
   /** The body's other fields. */
   readonly options: JsonObject;
   readonly checkpointEvery: number;
+  readonly toolPolicy: ToolPolicy;
   /** SHA-256 of the body, in hex; null where there was none. */
   readonly bodyHash: string | null;
   readonly idempotencyKey: string | null;
@@ -68,7 +70,10 @@ export interface Opener {
 }
 
 export interface TurnOutput {
+  /** What the model said last. */
   readonly messages: readonly Message[];
+  /** What came before that in rounds of the turn; null where it had none. */
+  readonly before: EarlierRounds | null;
   /** Other choices of the model: they are kept, and no part of the conversation. */
   readonly alternatives: readonly Message[];
   /** Why the model ended, as it said it. */
@@ -80,6 +85,16 @@ export interface TurnOutput {
   readonly firstTokenMs: number | null;
   /** From the call of the model to the end of its answer, in ms. */
   readonly modelMs: number;
+}
+
+/** What the rounds of a turn have brought that its last answer stands behind. */
+export interface EarlierRounds {
+  /** How many messages of the conversation they are. */
+  readonly messageCount: number;
+  /** Bytes of those, as JSON. */
+  readonly bytes: number;
+  /** What the model said to the human in them, joined. */
+  readonly said: string;
 }
 
 export type TurnCommand =
@@ -113,6 +128,7 @@ export type TurnCommand =
       /** Whether its last runner ended on purpose; else it died. */
       readonly handedOver: boolean;
     }
+  | { readonly type: 'ParkTurn'; readonly claim: TurnClaim }
   | {
       readonly type: 'CompleteTurn';
       readonly claim: TurnClaim;
@@ -158,6 +174,8 @@ export function decideTurn(command: Issued & TurnCommand, state: SessionState): 
       const data = { runner: command.runner, handed_over: command.handedOver };
       return decided({ ...ofTurn(command), type: 'turn.adopted', data });
     }
+    case 'ParkTurn':
+      return decided({ ...ofTurn(command), type: 'turn.parked', data: {} });
     case 'CompleteTurn':
       return complete(command, state);
     case 'FailTurn': {
@@ -208,7 +226,11 @@ function queue(command: Issued & Extract<TurnCommand, { type: 'QueueTurn' }>): D
       body_hash: bodyHash,
       idempotency_key: idempotencyKey,
     },
-    content: { messages: [...request.messages], options: { ...request.options } },
+    content: {
+      messages: [...request.messages],
+      options: { ...request.options },
+      ...policyOf(request),
+    },
   });
 }
 
@@ -247,9 +269,20 @@ function start(
       messages: [...update.messages],
       ...(update.system === null ? {} : { system: [...update.system] }),
       options: { ...options },
+      ...policyOf(request),
     },
   };
-  return state.phase === 'open' ? decided(starting) : decided(opening, starting);
+  if (state.phase !== 'open') return decided(opening, starting);
+  if (state.life.type !== 'suspended') return decided(starting);
+  // Its writer read the session under its claim: whoever names it goes on with it.
+  const resuming = { ...envelope(command), type: 'session.resumed' as const };
+  return decided({ ...resuming, epoch: claim.epoch, data: {} }, starting);
+}
+
+/** As it is stored: absent where the request said nothing of it. */
+function policyOf({ toolPolicy }: Asked): { tool_policy?: ToolPolicy } {
+  const { on_surface_lost: onLost, approve } = toolPolicy;
+  return onLost === 'fail' && approve.length === 0 ? {} : { tool_policy: toolPolicy };
 }
 
 function complete(
@@ -257,13 +290,14 @@ function complete(
   state: SessionState,
 ): Decision {
   const { output, checkpointEvery, caller } = command;
+  const { before } = output;
   const steps = state.phase === 'open' ? state.steps + 1 : 1;
   return decided({
     ...ofTurn(command),
     type: 'turn.completed',
     data: {
-      message_count: output.messages.length,
-      bytes: messageBytes(output.messages),
+      message_count: (before?.messageCount ?? 0) + output.messages.length,
+      bytes: (before?.bytes ?? 0) + messageBytes(output.messages),
       model_used: output.modelUsed,
       usage: output.usage,
       cost_usd: output.costUsd,
@@ -274,6 +308,7 @@ function complete(
     },
     content: {
       messages: [...output.messages],
+      ...((before?.said ?? '') === '' ? {} : { said: before?.said }),
       ...(output.alternatives.length === 0 ? {} : { alternatives: [...output.alternatives] }),
       ...(output.finishReason === null ? {} : { finish_reason: output.finishReason }),
     },

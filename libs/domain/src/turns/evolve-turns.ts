@@ -2,10 +2,12 @@ import type { CallerPresence, FoldedEventOf, Usage } from '#libs/protocol';
 import type { Change, Evolution } from '../changes.js';
 import type { OpenSession, OpenTurn } from '../session-state.js';
 import { remember } from '../session-state.js';
-import { holderOf } from '../surfaces/evolve-surfaces.js';
+import { holderOf } from '../surfaces/holder.js';
 import { isOwed } from '../surfaces/tether.js';
+import { withoutCallsOf } from '../tools/evolve-tools.js';
+import { isOfAttempt } from './attempt.js';
 import { isRefusal } from '../transcript/stored-transcript.js';
-import { interrupted, startedTurns, wasQueued } from './queue.js';
+import { startedTurns, wasQueued, withoutWaiting } from './queue.js';
 
 /** Its epoch is above the session's. */
 export function started(
@@ -22,7 +24,7 @@ export function started(
   // A start of a higher epoch ends the turn that was open; no writer has to say so.
   const cut = session.turn === null ? null : close(session, session.turn, superseded(event));
   const closed = cut?.state ?? session;
-  const ends = data.interrupt ? interrupted(closed, event) : null;
+  const ends = data.interrupt ? withoutWaiting(closed, event, event.turn_id) : null;
   const base = ends?.state ?? closed;
   const number = base.turns + 1;
   // A writer that has not seen the last turn must not cut it out of the transcript.
@@ -57,12 +59,16 @@ export function started(
         epoch,
         runner,
         adoptions: 0,
+        rounds: 0,
+        parked: false,
         startedAt: event.occurred_at,
       },
+      begun: true,
       turns: number,
       waiting:
         place === null ? base.waiting : base.waiting.filter((turn) => turn.turnId !== turnId),
       messages: endIndex,
+      baseEnd: Math.min(base.baseEnd, firstIndex),
       bytes: (firstIndex < base.messages ? data.kept_bytes : base.bytes) + data.bytes,
       systemTurn,
     },
@@ -84,12 +90,27 @@ export function adopted(
     return { state: { ...session, epoch }, changes: [], poke: [] };
   }
   const { runner, handed_over: handedOver } = event.data;
-  // A runner that ended on purpose says nothing about the turn, however often that happens.
-  const adoptions = turn.adoptions + (handedOver ? 0 : 1);
+  // A runner that left it on purpose says nothing about the turn, however often that happens.
+  const adoptions = turn.adoptions + (handedOver || turn.parked ? 0 : 1);
   return {
-    state: { ...session, epoch, turn: { ...turn, epoch, runner, adoptions } },
+    state: { ...session, epoch, turn: { ...turn, epoch, runner, adoptions, parked: false } },
     changes: [{ type: 'turn-adopted', turnId: turn.turnId, number: turn.number, epoch, runner }],
     poke: holderOf(session),
+  };
+}
+
+/** Null unless it is of the attempt that is open, the first time. */
+export function parked(
+  session: OpenSession,
+  event: FoldedEventOf<'turn.parked'>,
+): Evolution<OpenSession> | null {
+  const { turn } = session;
+  if (!isOfAttempt(session, event) || turn === null || turn.parked) return null;
+  const { turnId, number } = turn;
+  return {
+    state: { ...session, turn: { ...turn, parked: true } },
+    changes: [{ type: 'turn-parked', turnId, number }],
+    poke: [],
   };
 }
 
@@ -98,8 +119,7 @@ type End = FoldedEventOf<'turn.completed' | 'turn.failed' | 'turn.cancelled'>;
 /** Null unless it is of the attempt that is open: the first end of a turn wins. */
 export function ended(session: OpenSession, event: End): Evolution<OpenSession> | null {
   const { turn } = session;
-  const isOfAttempt = turn?.turnId === event.turn_id && turn.epoch === event.epoch;
-  if (!isOfAttempt || session.epoch !== event.epoch) return null;
+  if (!isOfAttempt(session, event) || turn === null) return null;
   return close(session, turn, endingOf(event));
 }
 
@@ -201,15 +221,19 @@ function close(session: OpenSession, turn: OpenTurn, ending: Ending): Evolution<
     costUsd: output?.cost_usd ?? null,
     snapshotId,
     errorCode: ending.status === 'completed' ? null : ending.errorCode,
-    refused: ending.status !== 'completed' && ending.refused,
+    // Behind a round the model was sent more than the turn's own messages.
+    refused: ending.status !== 'completed' && ending.refused && turn.rounds === 0,
     unreached: ending.status !== 'completed' && ending.unreached,
     superseded: ending.status !== 'completed' && ending.superseded,
     steps,
     sessionCostUsd: costUsd,
+    sessionBytes: session.bytes + (output?.bytes ?? 0),
+    rounds: turn.rounds,
   };
+  const closed = withoutCallsOf(session, turnId, ending.at);
   return {
     state: {
-      ...session,
+      ...closed.state,
       turn: null,
       head: seq ?? session.head,
       unowed: owed ? session.unowed : remember(session.unowed, { turnId, number }),
@@ -220,7 +244,7 @@ function close(session: OpenSession, turn: OpenTurn, ending: Ending): Evolution<
       checkpoint:
         snapshotId === null ? session.checkpoint : { snapshotId, at: ending.at, step: steps },
     },
-    changes: [change],
+    changes: [...closed.changes, change],
     poke: holderOf(session),
   };
 }

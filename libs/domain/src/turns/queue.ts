@@ -1,8 +1,14 @@
-import type { CallerPresence, FoldedEventOf, ProcessAddress, TurnStatus } from '#libs/protocol';
+import type {
+  CallerPresence,
+  FoldedEvent,
+  FoldedEventOf,
+  ProcessAddress,
+  TurnStatus,
+} from '#libs/protocol';
 import type { Change, Evolution } from '../changes.js';
 import type { OpenSession, WaitingTurn } from '../session-state.js';
 import { remember } from '../session-state.js';
-import { holderOf } from '../surfaces/evolve-surfaces.js';
+import { holderOf } from '../surfaces/holder.js';
 import { isOwed } from '../surfaces/tether.js';
 
 /*
@@ -35,14 +41,17 @@ export function wasQueued({ queuedIds }: OpenSession, turnId: string): boolean {
   return queuedIds.includes(turnId);
 }
 
-/** Null where it counts already, was ended before it came, or is one too many. */
+/**
+ * Null where it counts already, was ended before it came, or is one too many; and where the session
+ * does not go on now, so that nothing waits in it.
+ */
 export function queued(
   session: OpenSession,
   event: FoldedEventOf<'turn.queued'>,
 ): Evolution<OpenSession> | null {
   const { turn_id: turnId, data, occurred_at: queuedAt } = event;
   if (wasQueued(session, turnId) || session.turn?.turnId === turnId) return null;
-  if (session.waiting.length >= MAX_WAITING) return null;
+  if (session.waiting.length >= MAX_WAITING || session.life.type !== 'active') return null;
   const place = session.queued + 1;
   const turn: WaitingTurn = { turnId, place, holder: data.holder };
   return {
@@ -75,15 +84,16 @@ export function withdrawn(
   return { state: { ...session, queuedIds }, changes: [], poke: [] };
 }
 
-/** The start of a turn that interrupts ends all others that wait. */
-export function interrupted(
+/** An event ends all turns that wait, but for the one that it starts. */
+export function withoutWaiting(
   session: OpenSession,
-  event: FoldedEventOf<'turn.started'>,
+  event: Pick<FoldedEvent, 'occurred_at'>,
+  started: string | null,
 ): Evolution<OpenSession> {
   let state = session;
   const changes: Change[] = [];
   for (const turn of session.waiting) {
-    if (turn.turnId === event.turn_id) continue;
+    if (turn.turnId === started) continue;
     const how = { code: CANCELLED, caller: 'unknown', superseded: true } as const;
     const ended = withdraw(state, turn, { ...how, at: event.occurred_at });
     state = ended.state;
@@ -139,7 +149,7 @@ function withdraw(
   const seq = owed ? session.head + 1 : null;
   const number = session.turns + 1;
   const { turnId, place } = turn;
-  const { messages: index, steps, costUsd: sessionCostUsd } = session;
+  const { messages: index, steps, costUsd: sessionCostUsd, bytes: sessionBytes } = session;
   return {
     state: {
       ...session,
@@ -153,7 +163,7 @@ function withdraw(
       {
         type: 'turn-withdrawn',
         ...{ turnId, number, place, status, seq, endedAt, errorCode, superseded },
-        ...{ index, steps, sessionCostUsd },
+        ...{ index, steps, sessionCostUsd, sessionBytes },
       },
     ],
     poke: holderOf(session),

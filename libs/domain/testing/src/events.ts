@@ -1,12 +1,13 @@
 import type {
   Actor,
   CallerPresence,
+  LogEvent,
   LogEventOf,
   Message,
   ProcessAddress,
   SurfaceContext,
 } from '#libs/protocol';
-import type { TurnEntry } from '../../src/index.js';
+import type { LifeChange, TurnEntry } from '../../src/index.js';
 import { messageBytes } from '../../src/index.js';
 
 /** Builders of events for tests: what a test does not care about has a plain value. */
@@ -38,12 +39,12 @@ export const ACTOR: Actor = { principal: 'anonymous', via: 'http' };
 
 let made = 0;
 
-interface Told {
+export interface Told {
   readonly at?: string;
   readonly session?: string;
 }
 
-function envelope({ at = instant(0), session = SESSION }: Told) {
+export function envelope({ at = instant(0), session = SESSION }: Told) {
   made += 1;
   return {
     id: id(0xfac0000000 + made),
@@ -69,6 +70,117 @@ export function sessionOpened(epoch: number, told: Told = {}): LogEventOf<'sessi
     epoch,
     data: { principal: 'anonymous', agent_id: 'agent' },
   };
+}
+
+const LIVED = {
+  running: 'session.resumed',
+  suspended: 'session.suspended',
+  completed: 'session.completed',
+  failed: 'session.failed',
+} as const;
+
+/** How a session goes on. */
+export function sessionLived(to: LifeChange, epoch: number, told: Told = {}): LogEvent {
+  return { ...envelope(told), type: LIVED[to], epoch, data: {} };
+}
+
+export function tokensRevoked(
+  generation: number,
+  told: Told = {},
+): LogEventOf<'session.tokens_revoked'> {
+  return { ...envelope(told), type: 'session.tokens_revoked', data: { generation } };
+}
+
+/** What was copied before a session is opened with `restored`. */
+export function sessionRestored(
+  part: number,
+  epoch: number,
+  details: Told & { readonly messages: readonly Message[]; readonly first: number },
+): LogEventOf<'session.restored'> {
+  const { messages, first } = details;
+  return {
+    ...envelope(details),
+    type: 'session.restored',
+    epoch,
+    data: {
+      ...{ part, first_index: first, message_count: messages.length },
+      ...{ step_count: 2, cost_usd: 0.5, has_system: true },
+    },
+    content: {
+      messages: [...messages],
+      about: messages.map(() => ({ model_used: 'm', cost_usd: 0.1, created_at: instant(0) })),
+      ...(part === 1 ? { system: [{ role: 'system' as const, content: 'As before.' }] } : {}),
+    },
+  };
+}
+
+/** Of an import of so many messages in these parts. */
+export function importOpened(
+  epoch: number,
+  details: Told & { readonly parts: number; readonly messages: number; readonly note?: string },
+): LogEventOf<'session.opened'> {
+  const { parts, messages, note } = details;
+  return {
+    ...envelope(details),
+    type: 'session.opened',
+    epoch,
+    data: {
+      ...{ principal: 'anonymous', agent_id: 'agent' },
+      origin: {
+        ...{ type: 'import', session_id: id(0x50), export_id: id(0x51), server: null },
+        ...{ agent_id: 'agent', body_hash: null, message_count: messages },
+      },
+      restored: {
+        ...{ parts, message_count: messages, bytes: 10 * messages, step_count: 2, cost_usd: 0.5 },
+        has_system: true,
+      },
+      ...(note === undefined
+        ? {}
+        : { note_bytes: messageBytes([{ role: 'system', content: note }]) }),
+    },
+    content: { label: 'copied', ...(note === undefined ? {} : { note }) },
+  };
+}
+
+export function sessionHandedOff(
+  epoch: number,
+  details: Told & { readonly successor: string },
+): LogEventOf<'session.handed_off'> {
+  const { successor, session = SESSION } = details;
+  return {
+    ...envelope(details),
+    type: 'session.handed_off',
+    epoch,
+    data: {
+      ...{ successor, opened_epoch: epoch, agent_id: 'other', body_hash: null },
+      ...{ export_id: id(0x52), maker: processAt(4) },
+      base: {
+        ...{ session_id: session, turn_number: 0, message_count: 0, bytes: 0, step_count: 0 },
+        ...{ cost_usd: 0, system: null, notes: [], depth: 1 },
+      },
+    },
+    content: { message: 'Take over.', reason: null },
+  };
+}
+
+export function exportConsumed(
+  exportId: string,
+  details: Told & { readonly successor: string },
+): LogEventOf<'export.consumed'> {
+  const { successor } = details;
+  return {
+    ...envelope(details),
+    type: 'export.consumed',
+    data: {
+      ...{ export_id: exportId, import_id: successor, successor, opened_epoch: 1 },
+      ...{ agent_id: 'agent', principal: 'anonymous', body_hash: null, server: null },
+      maker: processAt(4),
+    },
+  };
+}
+
+export function exportRevoked(exportId: string, told: Told = {}): LogEventOf<'export.revoked'> {
+  return { ...envelope(told), type: 'export.revoked', data: { export_id: exportId } };
 }
 
 export function turnQueued(
@@ -172,12 +284,22 @@ export function turnAdopted(
   return { ...envelope(details), type: 'turn.adopted', turn_id: turn, epoch, data };
 }
 
+export function turnParked(
+  epoch: number,
+  details: Told & { readonly turn?: string } = {},
+): LogEventOf<'turn.parked'> {
+  const { turn = TURN } = details;
+  return { ...envelope(details), type: 'turn.parked', turn_id: turn, epoch, data: {} };
+}
+
 export interface EndedDetails extends Told {
   readonly turn?: string;
   readonly caller?: CallerPresence;
   readonly messages?: readonly Message[];
   readonly snapshot?: string | null;
   readonly model?: string;
+  /** Messages of the turn's rounds. */
+  readonly added?: number;
 }
 
 export function turnCompleted(
@@ -190,6 +312,7 @@ export function turnCompleted(
     messages = [assistant('Hi.')],
     snapshot = null,
     model = 'demo-1',
+    added = 0,
   } = details;
   return {
     ...envelope(details),
@@ -197,7 +320,7 @@ export function turnCompleted(
     turn_id: turn,
     epoch,
     data: {
-      message_count: messages.length,
+      message_count: added + messages.length,
       bytes: messageBytes(messages),
       model_used: model,
       usage: { prompt_tokens: 3, completion_tokens: 2 },
@@ -296,6 +419,7 @@ export function sessionExported(
     type: 'session.exported',
     data: {
       export_id: exportId,
+      exported_at: instant(0),
       expires_at: instant(86_400_000),
       turn_number: 1,
       message_count: 2,

@@ -1,7 +1,8 @@
 import type { CallerPresence, LogEvent } from '#libs/protocol';
-import type { SessionState, TurnEntry } from '../../src/index.js';
+import type { LifeChange, SessionState, TurnEntry } from '../../src/index.js';
 import { evolve, initialState, startedTurns } from '../../src/index.js';
 import * as event from './events.js';
+import { toolCalled, toolDecided, toolReturned, toolsCalled } from './tool-events.js';
 
 /** One step of a made-up history. Numbers choose among what there is; they may be any. */
 export type Move =
@@ -36,10 +37,29 @@ export type Move =
   /** Whoever took the claim to stop a turn states its end. */
   | { readonly type: 'stop'; readonly stale: boolean; readonly attempt: number }
   | { readonly type: 'undelivered'; readonly turn: number }
-  | { readonly type: 'attach'; readonly gateway: number }
+  /** `tools`: whether it has the tool that models call. */
+  | { readonly type: 'attach'; readonly gateway: number; readonly tools: boolean }
   | { readonly type: 'detach'; readonly attach: number }
   | { readonly type: 'acknowledge'; readonly attach: number; readonly seq: number }
+  /** A model calls tools; `how`: what becomes of the calls. */
+  | {
+      readonly type: 'call';
+      readonly attempt: number;
+      readonly calls: number;
+      readonly how: 'refused' | 'fail' | 'wait' | 'approval';
+    }
+  | { readonly type: 'client-call'; readonly attach: number }
+  | { readonly type: 'return'; readonly call: number }
+  | { readonly type: 'decide'; readonly call: number; readonly approved: boolean }
+  | { readonly type: 'park'; readonly attempt: number }
+  /** Whoever took a claim for it says how the session goes on. */
+  | { readonly type: 'live'; readonly to: LifeChange; readonly stale: boolean }
+  | { readonly type: 'revoke'; readonly generation: number }
   | { readonly type: 'export' }
+  | { readonly type: 'consume'; readonly export: number; readonly revoked: boolean }
+  | { readonly type: 'hand-off'; readonly stale: boolean }
+  /** Before it is opened: it is opened with parts that were copied. */
+  | { readonly type: 'restore'; readonly parts: number; readonly note: boolean }
   /** An event that stood before comes once more. */
   | { readonly type: 'copy'; readonly event: number };
 
@@ -61,8 +81,12 @@ class History {
   private ids = 0;
   private readonly attempts: { readonly turn: string; readonly epoch: number }[] = [];
   private readonly queued: string[] = [];
+  private readonly exported: string[] = [];
   private readonly attaches: string[] = [];
   private readonly ended: string[] = [];
+  private readonly calls: string[] = [];
+  /** By turn, the messages that its rounds have added. */
+  private readonly added = new Map<string, number>();
 
   constructor(private readonly number: number) {}
 
@@ -125,7 +149,9 @@ class History {
         if (attempt === undefined) return;
         const snapshot = move.snapshot ? this.newId() : null;
         const messages = [event.assistant(`Answer ${this.ids}.`)];
-        const details = { ...told, turn: attempt.turn, caller: move.caller, snapshot, messages };
+        const added = this.added.get(attempt.turn) ?? 0;
+        const caused = { caller: move.caller, snapshot, messages, added };
+        const details = { ...told, turn: attempt.turn, ...caused };
         this.append(endings[move.how](attempt.epoch, details));
         return;
       }
@@ -145,7 +171,11 @@ class History {
         const attachId = this.newId();
         this.attaches.push(attachId);
         this.append(
-          event.surfaceAttached(attachId, { ...told, gateway: event.processAt(10 + move.gateway) }),
+          event.surfaceAttached(attachId, {
+            ...told,
+            gateway: event.processAt(10 + move.gateway),
+            context: move.tools ? { mcp_tools: ['gps'] } : {},
+          }),
         );
         return;
       }
@@ -162,14 +192,115 @@ class History {
         }
         return;
       }
+      case 'call': {
+        const attempt = fromEnd(this.attempts, move.attempt);
+        if (attempt !== undefined) this.call(attempt, move.calls, move.how);
+        return;
+      }
+      case 'client-call': {
+        const attachId = fromEnd(this.attaches, move.attach);
+        if (attachId === undefined) return;
+        const call = this.newId();
+        this.calls.push(call);
+        this.append(toolCalled(call, { ...told, attachId }));
+        return;
+      }
+      case 'return': {
+        const call = fromEnd(this.calls, move.call);
+        if (call !== undefined) this.append(toolReturned(call, { ...told, result: this.ids }));
+        return;
+      }
+      case 'decide': {
+        const call = fromEnd(this.calls, move.call);
+        if (call !== undefined) this.append(toolDecided(call, move.approved, told));
+        return;
+      }
+      case 'park': {
+        const attempt = fromEnd(this.attempts, move.attempt);
+        if (attempt !== undefined) {
+          this.append(event.turnParked(attempt.epoch, { ...told, turn: attempt.turn }));
+        }
+        return;
+      }
+      case 'live':
+        if (this.state.phase === 'open') {
+          this.append(event.sessionLived(move.to, this.claim(move.stale), told));
+        }
+        return;
+      case 'revoke':
+        if (this.state.phase === 'open') {
+          this.append(event.tokensRevoked(1 + move.generation, told));
+        }
+        return;
       case 'export':
-        if (this.state.phase === 'open') this.append(event.sessionExported(this.newId(), told));
+        if (this.state.phase === 'open') {
+          const exported = this.newId();
+          this.exported.push(exported);
+          this.append(event.sessionExported(exported, told));
+        }
+        return;
+      case 'consume': {
+        const exported = fromEnd(this.exported, move.export);
+        if (exported === undefined) return;
+        const successor = this.newId();
+        this.append(
+          move.revoked
+            ? event.exportRevoked(exported, told)
+            : event.exportConsumed(exported, { ...told, successor }),
+        );
+        return;
+      }
+      case 'hand-off':
+        if (this.state.phase === 'unopened') return;
+        this.append(
+          event.sessionHandedOff(this.claim(move.stale), { ...told, successor: this.newId() }),
+        );
+        return;
+      case 'restore':
+        this.restore(move.parts, move.note);
         return;
       case 'copy': {
         const event = fromEnd(this.log, move.event);
         if (event !== undefined) this.append(event);
       }
     }
+  }
+
+  private restore(parts: number, note: boolean): void {
+    if (this.state.phase !== 'unopened') return;
+    let first = 0;
+    const epoch = this.claim(false);
+    for (let part = 1; part <= parts; part++) {
+      const messages = [event.user(`Before ${part}.`), event.assistant(`Then ${part}.`)];
+      this.append(event.sessionRestored(part, epoch, { ...this.told(), messages, first }));
+      first += messages.length;
+    }
+    const told = { ...this.told(), parts, messages: first };
+    const opened = note ? { ...told, note: 'It was copied.' } : told;
+    this.append(event.importOpened(epoch, opened));
+  }
+
+  private call(
+    { turn, epoch }: { readonly turn: string; readonly epoch: number },
+    count: number,
+    how: Extract<Move, { type: 'call' }>['how'],
+  ): void {
+    if (this.state.phase === 'unopened') return;
+    const { turn: open } = this.state;
+    const refused = how === 'refused';
+    const calls = Array.from({ length: count }, () => this.newId());
+    if (!refused) this.calls.push(...calls);
+    const round = (open?.turnId === turn ? open.rounds : 0) + 1;
+    const onSurfaceLost = how === 'wait' ? ('wait' as const) : ('fail' as const);
+    const called = {
+      turn,
+      round,
+      calls,
+      refused,
+      needsApproval: how === 'approval',
+      onSurfaceLost,
+    };
+    this.append(toolsCalled(epoch, { ...this.told(), ...called }));
   }
 
   /** A turn that waits, or one that has. */
@@ -182,7 +313,12 @@ class History {
     this.log.push(event);
     const { state, changes } = evolve(this.state, event);
     this.state = state;
-    for (const change of changes) if (change.type === 'turn-ended') this.ended.push(change.turnId);
+    for (const change of changes) {
+      if (change.type === 'turn-ended') this.ended.push(change.turnId);
+      if (change.type !== 'tools-called') continue;
+      const { turnId, data } = change;
+      this.added.set(turnId, (this.added.get(turnId) ?? 0) + 1 + data.calls.length);
+    }
   }
 
   /** A claim's epoch; `stale`: one that was won before the last one, and is used only now. */

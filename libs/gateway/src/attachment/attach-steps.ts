@@ -52,8 +52,9 @@ export class AttachSteps {
     if (admission === 'not-found')
       return refused('SESSION_NOT_FOUND', `No session with ID ${sessionId}`);
     if (admission === 'forbidden') return refused('FORBIDDEN', 'session_token invalid or expired');
-    const renewed = await events.renewToken(sessionId);
-    const state = await events.state(sessionId);
+    const state = admission;
+    const generation = state.phase === 'open' ? state.tokenGeneration : 0;
+    const renewed = await events.renewToken(sessionId, generation);
     if (state.phase === 'open') {
       this.id = { ...this.id, by: { ...this.id.by, principal: state.principal } };
     }
@@ -70,6 +71,7 @@ export class AttachSteps {
         ...this.id,
         context,
         token: renewed,
+        generation,
         // It may have risen since.
         cursor: state.phase === 'open' ? state.cursor : 0,
       },

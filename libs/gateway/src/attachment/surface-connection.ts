@@ -11,6 +11,7 @@ import type { SurfaceTimings } from '../surface-timings.js';
 import type { SyncEnd, SyncEvents, SyncParts, SyncSurface } from '../sync/sync.js';
 import { SurfaceSync } from '../sync/sync.js';
 import type { AttachRequest } from './attach-steps.js';
+import { callEnd } from './call-end.js';
 import { AttachSteps } from './attach-steps.js';
 import type { AttachmentId, DetachReason, SurfaceEvents } from './surface-events.js';
 
@@ -86,7 +87,7 @@ export class SurfaceConnection {
     private readonly parts: ConnectionParts,
   ) {
     const { timings } = parts;
-    this.output = new SurfaceOutput(socket, timings, () => {
+    this.output = new SurfaceOutput(sessionId, socket, timings, () => {
       this.unresponsive();
     });
     this.acknowledger = new Acknowledger(this.output, timings, {
@@ -198,6 +199,12 @@ export class SurfaceConnection {
       case 'PONG':
         this.acknowledger.pong();
         return;
+      case 'TOOL_RESULT':
+        // One outcome of each call that this surface was told of; all else is nobody's.
+        if (sync.answers(frame.call_id)) {
+          this.parts.events.returned(sync.surface, frame.call_id, callEnd(frame));
+        }
+        return;
       case 'DETACH':
         void this.detachByClient();
         return;
@@ -216,6 +223,7 @@ export class SurfaceConnection {
     // Nothing of the earlier attachment is written after this; what it was owed the new one's drain
     // brings.
     replacing?.stop();
+    this.output.aliases = request.context.aliases !== false;
     const steps = new AttachSteps(this.sessionId, this.address, this.parts.events);
     const deadline = setTimeout(() => {
       this.failAttach(new Error('it did not end in time'));
@@ -277,6 +285,12 @@ export class SurfaceConnection {
         return;
       case 'detached':
         this.close(CLOSE.GOING_AWAY, null);
+        return;
+      case 'revoked':
+        this.refuse('FORBIDDEN', 'session_token was revoked');
+        return;
+      case 'finished':
+        this.close(CLOSE.NORMAL, 'finished');
         return;
       case 'failed':
         this.parts.watcher.problem(`drain of session ${this.sessionId}`, end.error);

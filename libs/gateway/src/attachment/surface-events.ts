@@ -1,5 +1,5 @@
 import { SessionTokens } from '#libs/auth';
-import type { SessionState } from '#libs/domain';
+import type { CallEnd, SessionState } from '#libs/domain';
 import { initialState } from '#libs/domain';
 import { LogOverloaded } from '#libs/event-log';
 import type { Actor, LogEventOf, SurfaceContext } from '#libs/protocol';
@@ -8,8 +8,10 @@ import { SessionLog } from '#libs/session-log';
 import { Freshness, ProcessIdentity, SessionReads } from '#libs/store';
 import { Injectable, Logger } from '@nestjs/common';
 import { SurfaceTimings } from '../surface-timings.js';
+import { TOO_LARGE } from './call-end.js';
 
-export type Admission = 'admitted' | 'not-found' | 'forbidden';
+/** The session, where it may be attached to. */
+export type Admission = SessionState | 'not-found' | 'forbidden';
 
 export type DetachReason = LogEventOf<'surface.detached'>['data']['reason'];
 
@@ -51,12 +53,10 @@ export class SurfaceEvents {
     if (!isUuid(sessionId) || (await this.freshness.presence(sessionId)) === 'absent')
       return 'not-found';
     const verdict = token === null ? null : await this.tokens.verify(token);
-    return verdict?.type === 'valid' && verdict.sessionId === sessionId ? 'admitted' : 'forbidden';
-  }
-
-  /** What an attach is decided on. */
-  async state(sessionId: string): Promise<SessionState> {
-    return this.sessions.state(sessionId);
+    if (verdict?.type !== 'valid' || verdict.sessionId !== sessionId) return 'forbidden';
+    const state = await this.sessions.state(sessionId);
+    const isRevoked = state.phase === 'open' && verdict.generation < state.tokenGeneration;
+    return isRevoked ? 'forbidden' : state;
   }
 
   /**
@@ -104,6 +104,18 @@ export class SurfaceEvents {
   }
 
   /**
+   * What a surface has made of a call. If this process dies before the log has it, the call is
+   * cancelled with the attachment.
+   */
+  returned(id: AttachmentId, callId: string, end: CallEnd): void {
+    this.returnTool(id, callId, end).catch((error: unknown) => {
+      this.logger.error(
+        `the outcome of call ${callId} of session ${id.sessionId} not appended: ${String(error)}`,
+      );
+    });
+  }
+
+  /**
    * Resolves when the log has acknowledged that the surface left, after everything said of it
    * before. While the log is overloaded it is tried again; if this process dies first, the sessions
    * service says it in its place.
@@ -117,7 +129,20 @@ export class SurfaceEvents {
     }
   }
 
-  async renewToken(sessionId: string): Promise<string> {
-    return (await this.tokens.issue(sessionId)).token;
+  private async returnTool(
+    { sessionId, by }: AttachmentId,
+    callId: string,
+    end: CallEnd,
+  ): Promise<void> {
+    const command = { type: 'ReturnTool', callId, end } as const;
+    const execution = { sessionId, state: initialState, by, command };
+    const executed = await this.sessionLog.insist(execution);
+    if (executed.type === 'rejected') {
+      await this.sessionLog.insist({ ...execution, command: { ...command, end: TOO_LARGE } });
+    }
+  }
+
+  async renewToken(sessionId: string, generation: number): Promise<string> {
+    return (await this.tokens.issue(sessionId, generation)).token;
   }
 }

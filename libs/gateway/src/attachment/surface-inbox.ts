@@ -1,4 +1,5 @@
 import type { MailboxMessage } from '#libs/mailbox';
+import { SessionPokes } from '#libs/tools';
 import { Injectable } from '@nestjs/common';
 import { SurfaceRegistry } from './surface-registry.js';
 
@@ -8,10 +9,14 @@ import { SurfaceRegistry } from './surface-registry.js';
  */
 @Injectable()
 export class SurfaceInbox {
-  constructor(private readonly registry: SurfaceRegistry) {}
+  constructor(
+    private readonly registry: SurfaceRegistry,
+    private readonly pokes: SessionPokes,
+  ) {}
 
   /** Returns at once; messages for others are passed over. */
   accept(message: MailboxMessage): void {
+    this.pokes.accept(message);
     switch (message.type) {
       case 'poke':
         for (const sync of this.registry.ofSession(message.session_id)) sync.ask();

@@ -111,15 +111,15 @@ describe('a later frame', () => {
     ['of an unknown type', { type: 'WAVE' }],
     ['without a type', { pong: true }],
     ['of a type that is no string', { type: { name: 'PONG' } }],
-    ['a tool result, which nothing waits for yet', { type: 'TOOL_RESULT', call_id: 5 }],
   ])('is passed over when it is %s', (_, frame) => {
     expect(readLaterFrame(json(frame))).toEqual({ type: 'unknown' });
   });
 
-  it('is told apart when its type is known and its fields are bad', () => {
-    expect(readLaterFrame(json({ type: 'ATTACH_SESSION', session_id: 5 }))).toEqual({
-      type: 'bad-fields',
-    });
+  it.each([
+    { type: 'ATTACH_SESSION', session_id: 5 },
+    { type: 'TOOL_RESULT', call_id: 5 },
+  ])('is told apart when its type is known and its fields are bad: $type', (frame) => {
+    expect(readLaterFrame(json(frame))).toEqual({ type: 'bad-fields' });
   });
 
   it.each([{ type: 'PONG' }, { type: 'DETACH' }])('is taken for what it is: $type', (frame) => {

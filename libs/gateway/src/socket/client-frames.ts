@@ -58,8 +58,7 @@ export function readLaterFrame(incoming: IncomingFrame): LaterFrame {
   const frame = ClientFrameSchema.safeParse(object.fields);
   if (frame.success) return { type: 'frame', frame: frame.data };
   const { type } = object.fields;
-  const known =
-    typeof type === 'string' && type !== 'TOOL_RESULT' && CLIENT_FRAME_TYPES.includes(type);
+  const known = typeof type === 'string' && CLIENT_FRAME_TYPES.includes(type);
   return { type: known ? 'bad-fields' : 'unknown' };
 }
 

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { clientAddress } from '#libs/auth';
 import { Mailbox } from '#libs/mailbox';
 import { LIMITS } from '#libs/protocol';
-import { ProcessIdentity, SurfaceReads } from '#libs/store';
+import { ProcessIdentity, SurfaceReads, ToolReads } from '#libs/store';
 import { within } from '#libs/timing';
 import type { OnModuleDestroy } from '@nestjs/common';
 import { Logger } from '@nestjs/common';
@@ -32,6 +32,7 @@ export class SurfaceGateway implements OnGatewayConnection, OnModuleDestroy {
     private readonly timings: SurfaceTimings,
     events: SurfaceEvents,
     reads: SurfaceReads,
+    tools: ToolReads,
     mailbox: Mailbox,
     identity: ProcessIdentity,
   ) {
@@ -39,6 +40,7 @@ export class SurfaceGateway implements OnGatewayConnection, OnModuleDestroy {
       events,
       timings,
       reads,
+      tools,
       mailbox,
       gateway: identity.address,
       watcher: this.watcher(),

@@ -1,6 +1,6 @@
 import type { OpenSession, OpenTurn } from '#libs/domain';
 import type { MailboxMessageOf } from '#libs/mailbox';
-import type { ServerFrame } from '#libs/protocol';
+import type { ServerFrame, SurfaceContext } from '#libs/protocol';
 import type { OwedTurn, SurfaceView } from '#libs/store';
 import type { Arbitrary } from 'fast-check';
 import {
@@ -71,9 +71,9 @@ class World {
   private sent = 0;
   private owed = 0;
 
-  constructor() {
+  constructor(context: SurfaceContext = CONTEXT) {
     const timings = new SurfaceTimings();
-    const output = new SurfaceOutput(this.socket, timings, () => {
+    const output = new SurfaceOutput(SESSION, this.socket, timings, () => {
       throw new Error('stalled');
     });
     const acknowledger = new Acknowledger(output, timings, {
@@ -90,8 +90,9 @@ class World {
         sessionId: SESSION,
         attachId: SESSION,
         by: { principal: 'anonymous', via: 'surface' },
-        context: CONTEXT,
+        context,
         token: 'token',
+        generation: 0,
         cursor: 0,
       },
       {
@@ -101,6 +102,7 @@ class World {
           view: (_, written) => Promise.resolve(this.view(written)),
           owed: (_, after, upTo) => Promise.resolve(this.page(after, upTo)),
         },
+        tools: { toTell: () => Promise.resolve([]) },
         mailbox: {
           send: (_, message) => {
             if (message.type === 'watch') this.watched(message);
@@ -135,6 +137,8 @@ class World {
       epoch: ++this.epoch,
       runner: RUNNER,
       adoptions: 0,
+      rounds: 0,
+      parked: false,
       startedAt: '2026-05-10T15:05:00.000Z',
     };
   }
@@ -192,6 +196,8 @@ class World {
       status: 'completed',
       text: rewritten ? `~${this.text}` : this.text,
       modelUsed: null,
+      costUsd: null,
+      toolCalls: [],
       error: null,
       createdAt: '2026-05-10T15:05:00.000Z',
     });
@@ -258,6 +264,9 @@ function session(turn: OpenTurn | null, head: number): OpenSession {
     epoch: 1,
     principal: 'anonymous',
     agentId: 'anonymous',
+    life: { type: 'active' },
+    begun: true,
+    tokenGeneration: 0,
     createdAt: '2026-05-10T15:05:00.000Z',
     updatedAt: '2026-05-10T15:05:00.000Z',
     openedEpoch: 1,
@@ -272,6 +281,9 @@ function session(turn: OpenTurn | null, head: number): OpenSession {
     messages: 0,
     bytes: 0,
     systemTurn: 0,
+    base: null,
+    baseEnd: 0,
+    notes: [],
     checkpoint: null,
     head,
     cursor: 0,
@@ -284,6 +296,9 @@ function session(turn: OpenTurn | null, head: number): OpenSession {
         attachedAt: '2026-05-10T15:05:00.000Z',
       },
     },
+    calls: [],
+    called: 0,
+    clientCalls: [],
     attachIds: [SESSION],
     takeovers: [],
     unowed: [],
@@ -400,6 +415,34 @@ describe('sync', () => {
         },
       ),
       { numRuns: 300 },
+    );
+  });
+
+  // [SBP-L4-07]
+  it('brings a surface that does not stream every turn as one frame, numbered from the drain on', async () => {
+    await assert(
+      asyncProperty(
+        array(step, { maxLength: 10 }),
+        array(step, { maxLength: 30 }),
+        async (...all) => {
+          const [before, after] = all;
+          const world = new World({ ui_capabilities: ['markdown'] });
+          for (const next of before) if (next.type !== 'poke') await take(world, next);
+          const begun = world.sync.begin();
+          await world.settle();
+          await begun;
+          for (const next of after) await take(world, next);
+          await world.finish();
+          world.stop();
+          const frames = world.socket.frames.filter(({ type }) => type !== 'PING').slice(1);
+          expect(frames).toMatchObject(
+            world.committed.map(({ turnId, text }, turn_index) => {
+              return { type: 'TETHER_TURN', turn_id: turnId, content: text, turn_index };
+            }),
+          );
+        },
+      ),
+      { numRuns: 100 },
     );
   });
 

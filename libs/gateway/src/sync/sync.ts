@@ -1,19 +1,28 @@
 import type { SessionState } from '#libs/domain';
-import { queuedTurns } from '#libs/domain';
+import { isFinished, queuedTurns, streams } from '#libs/domain';
 import type { ShownAttempt } from '#libs/live';
 import { FollowedTurn, completion } from '#libs/live';
 import type { Mailbox, MailboxMessageOf } from '#libs/mailbox';
 import type { ProcessAddress, ServerFrame, SurfaceContext } from '#libs/protocol';
 import { SBP_LEVEL, SBP_VERSION } from '#libs/protocol';
-import type { Glance, OwedTurn, SurfaceReads, SurfaceView } from '#libs/store';
+import type {
+  CallToTell,
+  Glance,
+  OwedTurn,
+  SurfaceReads,
+  SurfaceView,
+  ToolReads,
+} from '#libs/store';
 import { deadline } from '#libs/timing';
 import type { Acknowledger } from '../acknowledgement/acknowledger.js';
 import type { AttachmentId } from '../attachment/surface-events.js';
+import type { FrameTurn } from '../socket/aliases.js';
 import type { SurfaceOutput } from '../socket/surface-output.js';
 import type { SurfaceTimings } from '../surface-timings.js';
 
 export interface SyncParts {
   readonly reads: Pick<SurfaceReads, 'view' | 'owed'>;
+  readonly tools: Pick<ToolReads, 'toTell'>;
   readonly mailbox: Pick<Mailbox, 'send'>;
   readonly gateway: ProcessAddress;
   readonly timings: Pick<SurfaceTimings, 'read'>;
@@ -23,6 +32,8 @@ export interface SyncSurface extends AttachmentId {
   readonly context: SurfaceContext;
   /** The session's token, renewed. */
   readonly token: string;
+  /** Of the session's tokens then. */
+  readonly generation: number;
   /** Everything up to it was acknowledged before the attach. */
   readonly cursor: number;
 }
@@ -33,6 +44,10 @@ export type SyncEnd =
   | { readonly type: 'replaced' }
   /** None is: this gateway was believed dead. */
   | { readonly type: 'detached' }
+  /** The tokens that it attached with were revoked. */
+  | { readonly type: 'revoked' }
+  /** The session has finished, and everything was read. */
+  | { readonly type: 'finished' }
   /** What it is owed could not be read in the middle of the drain. */
   | { readonly type: 'failed'; readonly error: unknown };
 
@@ -51,7 +66,7 @@ export interface SyncEvents {
  * 2. After it a run follows whenever somebody asks: a poke, the sweep, a gap in the live text. A
  *    run reads once and writes the end of every turn that this read shows and the socket lacks.
  * 3. Between runs live text goes out as it comes; all that came while the socket was busy is one
- *    chunk.
+ *    chunk. A surface that does not stream follows no turn: it gets each as one frame at its end.
  * `stop` is for ever: the connection calls it, or a write finds the socket gone.
  *
  * Who owns what: this class owns `written`, the last `seq` whose end was written, and `live`, the
@@ -64,6 +79,8 @@ export interface SyncEvents {
  * - [A8] Pokes, watches and live text may be lost, doubled or late. They decide nothing: they say
  *   that something may be missing, or bring text that is placed by its offset and confirmed by the
  *   committed turn.
+ * - [A18] A call is told once to one connection; where that breaks before the surface has read it,
+ *   the call is cancelled with the attachment, or waits for the next.
  * - [A9] `written` rises by one, and only after the turn's frames were handed over: in order,
  *   without gaps, and after a failure again from the turn that failed.
  * - A read that hangs ends as a failure, because the worker would wait for it for ever.
@@ -72,6 +89,14 @@ export class SurfaceSync {
   /** The last `seq` whose end was written. */
   private written: number;
   private live: FollowedTurn | null = null;
+  /** The number of the turn that is `live`. */
+  private step = 0;
+  /** The `turn_index` of the next TETHER_TURN. */
+  private index = 0;
+  /** The open calls of tools that the socket was told of; whether it has answered. */
+  private readonly calls = new Map<string, 'told' | 'answered'>();
+  /** How often calls had been given to a surface when it was last looked. */
+  private called = 0;
   private asked = false;
   private working = false;
   private stopped = false;
@@ -115,19 +140,29 @@ export class SurfaceSync {
     if (heard === 'text') void this.work();
   }
 
+  /** Whether a call is one that this socket was told of and has not answered; it has now. */
+  answers(callId: string): boolean {
+    const isTold = this.calls.get(callId) === 'told';
+    if (isTold) this.calls.set(callId, 'answered');
+    return isTold;
+  }
+
   /** Whether the read models show something that this socket does not have. */
   differsFrom(glance: Glance | undefined): boolean {
     if (
       glance === undefined ||
       glance.attachId !== this.surface.attachId ||
-      glance.head > this.written
+      glance.head > this.written ||
+      glance.called > this.called
     )
       return true;
     const { openTurn } = glance;
+    if (!streams(this.surface.context)) return false;
     if (openTurn === null) return this.live !== null;
     if (this.live === null) return true;
     const { shown, answering } = this.live;
-    return shown.turnId !== openTurn.turnId || shown.epoch !== openTurn.epoch || !answering;
+    const isAnother = shown.turnId !== openTurn.turnId || shown.epoch !== openTurn.epoch;
+    return isAnother || !(answering || openTurn.waits);
   }
 
   stop(): void {
@@ -155,11 +190,12 @@ export class SurfaceSync {
   }
 
   private async drain(open: OpenSession, firstPage: readonly OwedTurn[]): Promise<void> {
-    let index = 0;
     await this.eachOwed(open, firstPage, async (turn) => {
-      await this.write(tetherTurn(turn, index++));
+      await this.write(tetherTurn(turn, this.index++), turn);
     });
+    await this.tell(open);
     this.follow(open);
+    this.endIfOver(open);
   }
 
   private async run(): Promise<void> {
@@ -169,9 +205,11 @@ export class SurfaceSync {
       const open = this.mine(session);
       if (open === null) return;
       await this.eachOwed(open, owed, async (turn) => {
-        for (const frame of completion(this.takeShown(turn.turnId), turn)) await this.write(frame);
+        for (const frame of this.endOf(turn)) await this.write(frame, turn);
       });
+      await this.tell(open);
       this.follow(open);
+      this.endIfOver(open);
       if (!this.stopped) this.acknowledger.outputEnded();
     } catch (error) {
       this.events.failed(error);
@@ -204,6 +242,28 @@ export class SurfaceSync {
     }
   }
 
+  /** Tells of the calls that the read shows to be open, and the socket was not told of. */
+  private async tell({ calls, called }: OpenSession): Promise<void> {
+    const { sessionId, attachId } = this.surface;
+    const mine = calls
+      .filter(({ place }) => place.type === 'surface' && place.attachId === attachId)
+      .map(({ callId }) => callId);
+    for (const callId of this.calls.keys()) {
+      if (!mine.includes(callId)) this.calls.delete(callId);
+    }
+    const news = mine.filter((callId) => !this.calls.has(callId));
+    if (news.length > 0) {
+      const { tools, timings } = this.parts;
+      const reading = tools.toTell(sessionId, news);
+      const what = `the read of calls of session ${sessionId}`;
+      for (const call of await deadline(what, reading, timings.read)) {
+        this.calls.set(call.callId, 'told');
+        await this.write(toolCall(call));
+      }
+    }
+    this.called = called;
+  }
+
   private view(): Promise<SurfaceView> {
     const { reads, timings } = this.parts;
     const { sessionId } = this.surface;
@@ -216,6 +276,12 @@ export class SurfaceSync {
     const { sessionId } = this.surface;
     const page = reads.owed(sessionId, this.written, upTo);
     return deadline(`the read of what session ${sessionId} owes`, page, timings.read);
+  }
+
+  /** A surface that does not stream gets a turn as one frame. */
+  private endOf(turn: OwedTurn): readonly ServerFrame[] {
+    if (!streams(this.surface.context)) return [tetherTurn(turn, this.index++)];
+    return completion(this.takeShown(turn.turnId), turn);
   }
 
   /** What this connection has seen of a turn that has ended: it is not live any more. */
@@ -231,14 +297,15 @@ export class SurfaceSync {
    * answering.
    */
   private follow({ turn }: OpenSession): void {
-    if (this.stopped) return;
+    if (this.stopped || !streams(this.surface.context)) return;
     if (turn === null) {
       this.live = null;
       return;
     }
     const live = FollowedTurn.follow(turn.turnId, turn.epoch, this.live);
     this.live = live;
-    if (live.answering) return;
+    this.step = turn.number;
+    if (live.answering || turn.parked) return;
     const { sessionId, attachId } = this.surface;
     const { mailbox, gateway: replyTo } = this.parts;
     // Losing it is harmless: the sweep asks again while nothing comes [A8].
@@ -248,15 +315,25 @@ export class SurfaceSync {
   /** Everything that came while the socket was busy goes out as one chunk. */
   private async writeWaiting(): Promise<void> {
     const frame = this.live?.takeChunk() ?? null;
-    if (frame !== null) await this.write(frame);
+    const turn = { number: this.step, modelUsed: null, costUsd: null };
+    if (frame !== null) await this.write(frame, turn);
   }
 
   private mine(session: SessionState): OpenSession | null {
     const surface = session.phase === 'open' ? session.surface : null;
     const current = surface?.type === 'attached' ? surface.attachment.attachId : null;
-    if (session.phase === 'open' && current === this.surface.attachId) return session;
+    if (session.phase === 'open' && current === this.surface.attachId) {
+      if (session.tokenGeneration <= this.surface.generation) return session;
+      this.end({ type: 'revoked' });
+      return null;
+    }
     this.end({ type: current === null ? 'detached' : 'replaced' });
     return null;
+  }
+
+  /** Nothing more will come in a session that has finished, once everything was read. */
+  private endIfOver(open: OpenSession): void {
+    if (isFinished(open) && queuedTurns(open) === 0) this.end({ type: 'finished' });
   }
 
   private end(end: SyncEnd): void {
@@ -265,9 +342,9 @@ export class SurfaceSync {
     this.events.ended(end);
   }
 
-  private async write(frame: ServerFrame): Promise<void> {
+  private async write(frame: ServerFrame, turn: FrameTurn | null = null): Promise<void> {
     // Once the socket is gone nothing more needs to be read for it; its close is on the way.
-    if (!this.stopped && (await this.output.write(frame)) === 'gone') this.stopped = true;
+    if (!this.stopped && (await this.output.write(frame, turn)) === 'gone') this.stopped = true;
   }
 }
 
@@ -290,6 +367,10 @@ function attachedFrame(
   };
 }
 
+function toolCall({ callId, toolName, toolInput }: CallToTell): ServerFrame {
+  return { type: 'TOOL_CALL', call_id: callId, tool_name: toolName, tool_input: toolInput };
+}
+
 function tetherTurn(turn: OwedTurn, index: number): ServerFrame {
   return {
     type: 'TETHER_TURN',
@@ -302,5 +383,6 @@ function tetherTurn(turn: OwedTurn, index: number): ServerFrame {
     seq: turn.seq,
     status: turn.status,
     ...(turn.error === null ? {} : { error: turn.error }),
+    ...(turn.toolCalls.length === 0 ? {} : { tool_calls: [...turn.toolCalls] }),
   };
 }

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import type { PlainCommand } from '#libs/domain';
+import type { OpenSession, PlainCommand } from '#libs/domain';
 import type { MailboxMessageOf } from '#libs/mailbox';
-import type { CallerPresence, LogEvent, ProcessAddress } from '#libs/protocol';
+import type { CallerPresence, LogEvent, OnSurfaceLost, ProcessAddress } from '#libs/protocol';
+import { NO_TOOL_POLICY } from '#libs/protocol';
 import { SYSTEM } from '#libs/session-log';
 import type { TestBackend } from '#libs/testing';
 
@@ -10,6 +11,12 @@ export interface AgentTurn {
   readonly turnId: string;
   readonly epoch: number;
   readonly runner: ProcessAddress;
+}
+
+/** What may become of calls besides being made at once. */
+interface CallOptions {
+  readonly needsApproval?: boolean;
+  readonly onSurfaceLost?: OnSurfaceLost;
 }
 
 /**
@@ -33,7 +40,7 @@ export class TestAgent {
   }
 
   token(): Promise<string> {
-    return this.backend.tokens.issue(this.sessionId).then(({ token }) => token);
+    return this.backend.tokens.issue(this.sessionId, 0).then(({ token }) => token);
   }
 
   async start(): Promise<AgentTurn> {
@@ -57,6 +64,7 @@ export class TestAgent {
         },
         model: 'test-model',
         options: {},
+        toolPolicy: NO_TOOL_POLICY,
         checkpointEvery: 1,
         bodyHash: null,
         idempotencyKey: null,
@@ -80,6 +88,7 @@ export class TestAgent {
       claim: attempt,
       output: {
         messages: [{ role: 'assistant', content: text }],
+        before: null,
         modelUsed: 'test-model-1',
         usage: null,
         costUsd: null,
@@ -91,6 +100,51 @@ export class TestAgent {
       checkpointEvery: 1,
       caller,
     });
+  }
+
+  /** The model calls the surface's tool, so often at once. */
+  async call(
+    attempt: AgentTurn,
+    round: number,
+    count = 1,
+    { needsApproval = false, onSurfaceLost = 'fail' }: CallOptions = {},
+  ): Promise<void> {
+    await this.state({
+      type: 'CallTools',
+      claim: attempt,
+      made: {
+        round,
+        message: { role: 'assistant', content: null },
+        calls: Array.from({ length: count }, (_, at) => ({
+          toolName: 'gps',
+          toolInput: { at },
+          sent: { type: 'to-surface', timeoutMs: 600_000, needsApproval },
+        })),
+        onSurfaceLost,
+        waitMs: 60_000,
+        showsImages: false,
+        usage: null,
+        costUsd: null,
+      },
+    });
+  }
+
+  /** Its runner leaves a turn whose calls all wait. */
+  async park(attempt: AgentTurn): Promise<void> {
+    await this.state({ type: 'ParkTurn', claim: attempt });
+  }
+
+  /** A human allows the call that waits for that. */
+  async approve(): Promise<void> {
+    const [call] = (await this.session()).calls;
+    const { callId = '' } = call ?? {};
+    await this.state({ type: 'DecideCall', callId, approved: true, reason: null });
+  }
+
+  async session(): Promise<OpenSession> {
+    const state = await this.backend.sessions.state(this.sessionId);
+    if (state.phase !== 'open') throw new Error('it is not open');
+    return state;
   }
 
   async fail(attempt: AgentTurn): Promise<void> {

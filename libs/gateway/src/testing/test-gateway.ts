@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
+import { SessionAccess } from '#libs/access';
 import { SessionTokens } from '#libs/auth';
 import { EventLog } from '#libs/event-log';
 import { SessionLog } from '#libs/session-log';
 import { Mailbox } from '#libs/mailbox';
 import type { ProcessAddress } from '#libs/protocol';
-import { Freshness, ProcessIdentity, SessionReads, SurfaceReads } from '#libs/store';
+import { Freshness, ProcessIdentity, SessionReads, SurfaceReads, ToolReads } from '#libs/store';
 import type { TestBackend } from '#libs/testing';
 import type { DynamicModule } from '@nestjs/common';
 import { Controller, Get, Global, Module, Post } from '@nestjs/common';
@@ -44,12 +45,14 @@ class BackendModule {
       { provide: SessionLog, useValue: backend.sessionLog },
       { provide: Mailbox, useValue: backend.mailbox },
       { provide: SurfaceReads, useValue: backend.surfaces },
+      { provide: ToolReads, useValue: new ToolReads(backend.database) },
       { provide: SessionReads, useValue: backend.sessions },
       { provide: Freshness, useValue: backend.freshness },
       { provide: SessionTokens, useValue: backend.tokens },
       { provide: ProcessIdentity, useValue: new ProcessIdentity(address) },
+      SessionAccess,
     ];
-    return { module: BackendModule, providers, exports: providers.map(({ provide }) => provide) };
+    return { module: BackendModule, providers, exports: providers };
   }
 }
 

@@ -19,18 +19,21 @@ describe('a streamed completion', () => {
       delta: '',
       finished: false,
       usageOnly: false,
+      calls: [],
     });
     expect(answer.accept({ ...head, choices: [choice({ content: 'Hel' })] }).delta).toBe('Hel');
     expect(answer.accept({ ...head, choices: [choice({ content: 'lo' }, 'stop')] })).toEqual({
       delta: 'lo',
       finished: true,
       usageOnly: false,
+      calls: [],
     });
     const usage = { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 };
     expect(answer.accept({ ...head, choices: [], usage })).toEqual({
       delta: '',
       finished: false,
       usageOnly: true,
+      calls: [],
     });
     expect(answer.message()).toEqual({ role: 'assistant', content: 'Hello' });
     expect(answer).toMatchObject({
@@ -50,7 +53,7 @@ describe('a streamed completion', () => {
         choice({ content: 'a' }),
       ],
     });
-    expect(accepted).toEqual({ delta: 'a', finished: true, usageOnly: false });
+    expect(accepted).toEqual({ delta: 'a', finished: true, usageOnly: false, calls: [] });
     expect(answer.finishReason).toBeNull();
     answer.accept({ choices: [{ index: 2, delta: { content: 'c' } }] });
     answer.accept({ choices: [{ index: 1, delta: { content: 'b' } }] });
@@ -190,7 +193,7 @@ describe('a streamed completion', () => {
 
   it('tolerates what providers leave out', () => {
     const answer = new CompletionAccumulator();
-    const nothing = { delta: '', finished: false, usageOnly: false };
+    const nothing = { delta: '', finished: false, usageOnly: false, calls: [] };
     for (const chunk of [
       {},
       { choices: null },

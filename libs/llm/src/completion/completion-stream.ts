@@ -2,6 +2,7 @@ import type { AssistantMessage } from './assistant-message.js';
 import { assistantMessage, providerError, textOf } from './assistant-message.js';
 import type { JsonObject } from '../json.js';
 import { isJsonObject, objectsOf } from '../json.js';
+import type { PieceCall } from './tool-call-accumulator.js';
 import { ToolCallAccumulator } from './tool-call-accumulator.js';
 import { UpstreamBroken } from '../upstream/upstream-errors.js';
 import type { Usage } from './usage.js';
@@ -18,6 +19,8 @@ export interface AcceptedChunk {
   readonly finished: boolean;
   /** It carries no choice, only usage. */
   readonly usageOnly: boolean;
+  /** The pieces of tool calls that it adds to choice 0. */
+  readonly calls: readonly PieceCall[];
 }
 
 /** An answer longer than this, in characters, could not be stored as one event of the log. */
@@ -68,6 +71,7 @@ export class CompletionAccumulator {
     const choices = objectsOf(chunk['choices']);
     let delta = '';
     let finished = false;
+    const calls: PieceCall[] = [];
     for (const choice of choices) {
       const reason = choice['finish_reason'];
       if (isName(reason)) finished = true;
@@ -76,11 +80,12 @@ export class CompletionAccumulator {
       if (!isFirst(choice)) continue;
       if (isName(reason)) this.lastFinishReason = reason;
       delta += added.text;
+      calls.push(...added.calls);
     }
     if (this.length > MAX_ANSWER_LENGTH) {
       throw new UpstreamBroken(`the model's answer is longer than ${MAX_ANSWER_LENGTH} characters`);
     }
-    return { delta, finished, usageOnly: choices.length === 0 && usage !== null };
+    return { delta, finished, usageOnly: choices.length === 0 && usage !== null, calls };
   }
 
   /** The answer as far as it has come. */
@@ -134,16 +139,19 @@ class ChoiceAccumulator {
   private refusal = '';
   private readonly toolCalls = new ToolCallAccumulator();
 
-  /** The text that a delta adds, and the characters in all. */
-  add(delta: unknown): { readonly text: string; readonly length: number } {
-    if (!isJsonObject(delta)) return { text: '', length: 0 };
+  /** What a delta adds, and the characters in all. */
+  add(delta: unknown): {
+    readonly text: string;
+    readonly calls: readonly PieceCall[];
+    readonly length: number;
+  } {
+    if (!isJsonObject(delta)) return { text: '', calls: [], length: 0 };
     const text = textOf(delta['content']);
     this.text += text;
     const refusal = typeof delta['refusal'] === 'string' ? delta['refusal'] : '';
     this.refusal += refusal;
-    const calls = delta['tool_calls'];
-    const callLength = calls === undefined ? 0 : this.toolCalls.accept(calls);
-    return { text, length: text.length + refusal.length + callLength };
+    const added = this.toolCalls.accept(delta['tool_calls']);
+    return { text, calls: added.calls, length: text.length + refusal.length + added.length };
   }
 
   message(): AssistantMessage {

@@ -10,6 +10,15 @@ interface GrowingCall {
   arguments: string;
 }
 
+/** A piece of a tool call. */
+export interface PieceCall {
+  readonly piece: JsonObject;
+  /** The call that it belongs to, in the order in which the calls began. */
+  readonly call: number;
+  /** Of the function that is called; empty while it is not known. */
+  readonly name: string;
+}
+
 /**
  * Puts tool calls together from their pieces. A piece names its call by `index`; where a provider
  * sends none, by `id`.
@@ -17,11 +26,20 @@ interface GrowingCall {
 export class ToolCallAccumulator {
   private readonly growing: GrowingCall[] = [];
 
-  /** Takes the `tool_calls` of a delta or message; returns how many characters were added. */
-  accept(pieces: unknown): number {
-    let added = 0;
-    for (const piece of objectsOf(pieces)) added += this.merge(this.find(piece), piece);
-    return added;
+  /** Takes the `tool_calls` of a delta or message. */
+  accept(pieces: unknown): {
+    /** Characters that were added. */
+    readonly length: number;
+    /** The call of each piece. */
+    readonly calls: readonly PieceCall[];
+  } {
+    let length = 0;
+    const calls = objectsOf(pieces).map((piece) => {
+      const call = this.find(piece);
+      length += this.merge(call, piece);
+      return { piece, call: this.growing.indexOf(call), name: call.name };
+    });
+    return { length, calls };
   }
 
   calls(): readonly AssistantToolCall[] {

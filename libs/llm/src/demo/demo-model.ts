@@ -3,7 +3,7 @@ import type { ModelRequest, ModelResponse } from '../chat-model.js';
 import { ChatModel } from '../chat-model.js';
 import type { ApiRequest, ModelApi } from '../model-api.js';
 import { UpstreamBroken, UpstreamUnavailable } from '../upstream/upstream-errors.js';
-import type { DemoAnswer } from './demo-encoding.js';
+import type { DemoAnswer, DemoChoice } from './demo-encoding.js';
 import {
   DEMO_MODEL,
   demoBody,
@@ -19,14 +19,14 @@ import { readDemoRequest } from './demo-request.js';
 import { demoWords } from './demo-text.js';
 import { Pacer } from './pacer.js';
 
-/** Words sent without a pause before other work of the process gets its turn. */
-const WORDS_PER_BREATH = 256;
+/** Pieces sent without a pause before other work of the process gets its turn. */
+const PIECES_PER_BREATH = 256;
 const RETRY_AFTER_SECONDS = 1;
 
 /**
  * A stand-in for a model that needs no key and no network: it says what it is, quotes what it was
- * asked, and streams at a chosen pace. Its failures are `DemoFailure`. `@N` counts the calls of
- * this instance.
+ * asked, and streams at a chosen pace. Where a message tells it to, it calls tools. Its failures
+ * are `DemoFailure`. `@N` counts the requests of this instance.
  */
 export class DemoModel extends ChatModel implements ModelApi {
   override readonly description = 'built-in demo model (not a real LLM)';
@@ -68,7 +68,7 @@ export class DemoModel extends ChatModel implements ModelApi {
           body: this.stream(answer, begun, breaksAfter, signal),
         };
       }
-      await pacer.until(begun + (answer.words[0]?.length ?? 0) * intervalMs);
+      await pacer.until(begun + new DemoChunks(answer).pieces * intervalMs);
       const whole = demoBody(answer);
       return breaksAfter === null ? json(200, whole) : { ...json(200, whole), body: half(whole) };
     } finally {
@@ -94,10 +94,9 @@ export class DemoModel extends ChatModel implements ModelApi {
       id: `chatcmpl-demo-${randomUUID()}`,
       created: Math.floor(Date.now() / 1000),
       request,
-      words: Array.from({ length: request.choices }, (_, choice) =>
-        demoWords(request, choice, random),
+      choices: Array.from({ length: request.choices }, (_, choice) =>
+        choiceOf(request, choice, random),
       ),
-      finishReason: request.cap < request.options.tokens ? 'length' : 'stop',
     };
   }
 
@@ -107,23 +106,23 @@ export class DemoModel extends ChatModel implements ModelApi {
     breaksAfter: number | null,
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    const { words, request } = answer;
+    const { choices, request } = answer;
     const { intervalMs } = request.options;
     const chunks = new DemoChunks(answer);
-    const count = words[0]?.length ?? 0;
+    const count = chunks.pieces;
     const pacer = this.pace(signal);
     try {
-      for (const choice of words.keys()) yield chunks.role(choice);
+      for (const choice of choices.keys()) yield chunks.role(choice);
       for (let at = 0; at < count && at !== breaksAfter; at++) {
         pacer.check();
         if (intervalMs > 0) await pacer.until(begun + at * intervalMs);
-        else if (at % WORDS_PER_BREATH === WORDS_PER_BREATH - 1) await pacer.breathe();
-        for (const [choice, said] of words.entries()) yield chunks.word(choice, said[at] ?? '');
+        else if (at % PIECES_PER_BREATH === PIECES_PER_BREATH - 1) await pacer.breathe();
+        for (const choice of choices.keys()) yield chunks.piece(choice, at);
       }
       pacer.check();
       if (breaksAfter !== null)
         throw new UpstreamBroken('the demo model broke off, as it was told to');
-      for (const choice of words.keys()) yield chunks.finish(choice);
+      for (const choice of choices.keys()) yield chunks.finish(choice);
       if (request.includeUsage) yield chunks.usage();
       yield DONE;
     } finally {
@@ -141,6 +140,19 @@ export class DemoModel extends ChatModel implements ModelApi {
     pacer.end();
     this.live.delete(pacer);
   }
+}
+
+/** A text that the cap cuts ends there, and nothing is called. */
+function choiceOf(request: DemoRequest, choice: number, random: (() => number) | null): DemoChoice {
+  const { words, cut } = demoWords(request, choice, random);
+  if (cut) return { words, calls: [], finishReason: 'length' };
+  if (request.calls.length === 0) return { words, calls: [], finishReason: 'stop' };
+  const calls = request.calls.map(({ tool, input }) => ({
+    id: `call_demo_${randomUUID()}`,
+    type: 'function' as const,
+    function: { name: tool, arguments: input },
+  }));
+  return { words, calls, finishReason: 'tool_calls' };
 }
 
 const STREAM_HEADERS = {

@@ -1,7 +1,9 @@
 import { textOf } from '../completion/assistant-message.js';
 import { InvalidSetting } from '../invalid-setting.js';
 import type { JsonObject } from '../json.js';
-import { isJsonObject } from '../json.js';
+import { isJsonObject, objectsOf } from '../json.js';
+import type { DemoCall } from './demo-calls.js';
+import { planCalls } from './demo-calls.js';
 import type { DemoOptions } from './demo-options.js';
 import { steer } from './demo-steering.js';
 
@@ -14,6 +16,12 @@ export interface DemoRequest {
   readonly choices: number;
   /** Most words that it may answer with. */
   readonly cap: number;
+  /** Words that it answers with, if the cap allows: more where its notes are longer. */
+  readonly tokens: number;
+  /** To be made in this answer. */
+  readonly calls: readonly DemoCall[];
+  /** What the answer has to say of tools; it says it before all else. */
+  readonly notes: string;
   readonly messages: number;
   /** The last user message without its steering lines. */
   readonly lastUserText: string;
@@ -63,8 +71,9 @@ export function readDemoRequest(
     cap = Math.min(cap, limit);
   }
   try {
-    const last = messages.findLast((message) => message['role'] === 'user');
-    const steered = steer(textOf(last?.['content']), base);
+    const last = messages.findLastIndex((message, at) => isAsked(message, messages[at - 1]));
+    const steered = steer(textOf(messages[last]?.['content']), base);
+    const { calls, notes } = planCalls(steered.asked, body, messages.slice(last + 1));
     return {
       type: 'accepted',
       model,
@@ -72,6 +81,9 @@ export function readDemoRequest(
       includeUsage: asksUsage(body),
       choices: isAbsent(n) ? 1 : n,
       cap,
+      tokens: calls.length === 0 || steered.hasLength ? steered.options.tokens : 0,
+      calls,
+      notes,
       messages: messages.length,
       lastUserText: steered.text,
       promptTokens: messages.reduce(
@@ -85,6 +97,13 @@ export function readDemoRequest(
     if (fault instanceof InvalidSetting) return refuse(fault.message, 'messages');
     throw fault;
   }
+}
+
+/** Whether a user says it: images of tools come as a user's message behind the tool's. */
+function isAsked(message: JsonObject, before: JsonObject | undefined): boolean {
+  if (message['role'] !== 'user') return false;
+  const hasImages = objectsOf(message['content']).some(({ type }) => type === 'image_url');
+  return !hasImages || before?.['role'] !== 'tool';
 }
 
 function refuse(message: string, param: string | null): RefusedDemoRequest {

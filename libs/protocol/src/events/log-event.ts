@@ -1,11 +1,27 @@
 import { z } from 'zod';
-import { SessionExported, SessionOpened } from './session-events.js';
+import {
+  ExportConsumed,
+  ExportRevoked,
+  ImportAbandoned,
+  ImportBegun,
+  SessionCompleted,
+  SessionExported,
+  SessionFailed,
+  SessionHandedOff,
+  SessionOpened,
+  SessionRestored,
+  SessionResumed,
+  SessionSuspended,
+  SessionTokensRevoked,
+} from './session-events.js';
 import { SurfaceAcknowledged, SurfaceAttached, SurfaceDetached } from './surface-events.js';
+import { ToolCalled, ToolDecided, ToolReturned, ToolsCalled } from './tool-events.js';
 import {
   TurnAdopted,
   TurnCancelled,
   TurnCompleted,
   TurnFailed,
+  TurnParked,
   TurnQueued,
   TurnStarted,
   TurnUndelivered,
@@ -14,18 +30,34 @@ import {
 
 export const LogEvent = z.discriminatedUnion('type', [
   SessionOpened,
+  SessionRestored,
+  SessionSuspended,
+  SessionResumed,
+  SessionCompleted,
+  SessionFailed,
+  SessionHandedOff,
+  SessionTokensRevoked,
   TurnQueued,
   TurnWithdrawn,
   TurnStarted,
   TurnAdopted,
+  TurnParked,
   TurnCompleted,
   TurnFailed,
   TurnCancelled,
   TurnUndelivered,
+  ToolsCalled,
+  ToolCalled,
+  ToolReturned,
+  ToolDecided,
   SurfaceAttached,
   SurfaceDetached,
   SurfaceAcknowledged,
   SessionExported,
+  ExportConsumed,
+  ExportRevoked,
+  ImportBegun,
+  ImportAbandoned,
 ]);
 /** One event of the log. */
 export type LogEvent = Readonly<z.infer<typeof LogEvent>>;

@@ -1,18 +1,31 @@
 import { z } from 'zod';
-import { SurfaceContext } from '../frames/surface-context.js';
+import { SurfaceContext, ToolSchemas } from '../frames/surface-context.js';
 import { Uuid } from '../json.js';
 import { ProcessAddress, free } from './envelope.js';
 
 export const SurfaceAttached = free(
   'surface.attached',
-  z.object({ attach_id: Uuid, gateway: ProcessAddress, context: SurfaceContext }),
-);
+  z.object({
+    attach_id: Uuid,
+    gateway: ProcessAddress,
+    /** Without what it says of its tools but for their names. */
+    context: SurfaceContext,
+  }),
+).extend({ content: z.object({ tool_schemas: ToolSchemas }).optional() });
 
 export const SurfaceDetached = free(
   'surface.detached',
   z.object({
     attach_id: Uuid,
-    reason: z.enum(['detach', 'closed', 'unresponsive', 'refused', 'shutdown', 'gateway_lost']),
+    reason: z.enum([
+      'detach',
+      'closed',
+      'unresponsive',
+      'refused',
+      'shutdown',
+      'gateway_lost',
+      'finished',
+    ]),
   }),
 );
 

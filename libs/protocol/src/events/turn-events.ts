@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { JsonObject, Uuid } from '../json.js';
 import { Message } from '../messages.js';
 import { ProcessAddress, freeTurn, ownedTurn } from './envelope.js';
+import { ToolPolicy } from './tool-policy.js';
 
 /** Tokens as the model counted them. */
 export const Usage = z.looseObject({
@@ -47,6 +48,7 @@ export const TurnQueued = freeTurn(
     /** As the request had them. */
     messages: z.array(Message),
     options: JsonObject,
+    tool_policy: ToolPolicy.optional(),
   }),
 });
 
@@ -98,6 +100,8 @@ export const TurnStarted = ownedTurn(
     system: z.array(Message).optional(),
     /** The rest of the request body, so that the turn can be run again. */
     options: JsonObject,
+    /** Absent where the request says nothing of it. */
+    tool_policy: ToolPolicy.optional(),
   }),
 });
 
@@ -110,11 +114,18 @@ export const TurnAdopted = ownedTurn(
   }),
 );
 
+/**
+ * All open calls of the turn wait for a human or a device: its runner has left it, and whoever
+ * finds that one of them waits no more adopts it [A19].
+ */
+export const TurnParked = ownedTurn('turn.parked', z.object({}));
+
 export const TurnCompleted = ownedTurn(
   'turn.completed',
   z.object({
+    /** How many messages the turn adds behind those that it began with: also of its rounds. */
     message_count: count,
-    /** Bytes of the messages, as JSON. */
+    /** Bytes of those messages, as JSON. */
     bytes: count,
     model_used: z.string(),
     usage: Usage.nullable(),
@@ -128,7 +139,10 @@ export const TurnCompleted = ownedTurn(
   }),
 ).extend({
   content: z.object({
+    /** What the model said last. */
     messages: z.array(Message),
+    /** What it had said to the human in the rounds before, joined. */
+    said: z.string().optional(),
     /** The model's other choices, with `n` above 1: each could have been the last message. */
     alternatives: z.array(Message).optional(),
     /** Why the model ended, as it said it. */

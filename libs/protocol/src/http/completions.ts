@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { LIMITS } from '../limits.js';
 import { Uuid } from '../json.js';
+import { ToolPolicy } from '../events/tool-policy.js';
 import { History } from '../events/turn-events.js';
 import { Message } from '../messages.js';
+import { PendingCall } from './approvals.js';
 
 /** The `sbp` object of a request. Unknown fields are ignored. */
 export const SbpRequest = z.object({
@@ -16,6 +18,7 @@ export const SbpRequest = z.object({
   background: z.boolean().default(false),
   /** What happens where the session has a turn in flight. */
   on_conflict: z.enum(['queue', 'reject', 'interrupt']).default('queue'),
+  ...ToolPolicy.shape,
 });
 export type SbpRequest = Readonly<z.infer<typeof SbpRequest>>;
 
@@ -55,6 +58,10 @@ export const SbpAccepted = SbpResponse.pick({
 });
 export type SbpAccepted = Readonly<z.infer<typeof SbpAccepted>>;
 
+/** The `sbp` object that answers a request whose turn is parked, with 202. */
+export const SbpParked = SbpAccepted.extend({ pending_calls: z.array(PendingCall) });
+export type SbpParked = Readonly<z.infer<typeof SbpParked>>;
+
 /** The `sbp` object that answers a probe, which is a tracked request with empty `messages`. */
 export const SbpProbe = SbpResponse.pick({
   session_id: true,
@@ -64,5 +71,8 @@ export const SbpProbe = SbpResponse.pick({
   resume_prompt: true,
   last_checkpoint: true,
   step_count: true,
+}).extend({
+  /** The session that it was handed over as; told to its principal alone. */
+  handed_off_to: z.object({ session_id: Uuid, agent_id: z.string() }).optional(),
 });
 export type SbpProbe = Readonly<z.infer<typeof SbpProbe>>;

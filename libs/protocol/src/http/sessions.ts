@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Instant, Uuid } from '../json.js';
+import { LIMITS } from '../limits.js';
 
 /**
  * What a read shows of a session's life; `suspended` with `surface_gone` is computed, never stored.
@@ -13,6 +14,8 @@ export const SessionResponse = z.object({
   status: SessionStatus,
   status_reason: z.string().nullable(),
   agent_id: z.string(),
+  /** Of a fork, or of the export that was imported. */
+  label: z.string().nullable(),
   step_count: z.int().min(0),
   message_count: z.int().min(0),
   turn_in_flight: Uuid.nullable(),
@@ -27,6 +30,40 @@ export const SessionResponse = z.object({
   updated_at: Instant,
 });
 export type SessionResponse = Readonly<z.infer<typeof SessionResponse>>;
+
+/** Query of `GET /v1/sbp/sessions`: which sessions, and behind which one. */
+export const SessionsQuery = z.object({
+  agent_id: z.string().min(1).max(LIMITS.agentId).optional(),
+  status: SessionStatus.optional(),
+  label: z.string().max(120).optional(),
+  /** Opened at or after this instant. */
+  since: Instant.optional(),
+  /** The session that the page before ended with. */
+  cursor: Uuid.optional(),
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+});
+
+/** Answer of `GET /v1/sbp/sessions`, newest first; `next_cursor` is the next `cursor`. */
+export const SessionsResponse = z.object({
+  sessions: z.array(SessionResponse),
+  next_cursor: Uuid.nullable(),
+});
+export type SessionsResponse = Readonly<z.infer<typeof SessionsResponse>>;
+
+/** Body of `PATCH /v1/sbp/sessions/{id}/status`. */
+export const StatusRequest = z.object({
+  status: z.enum(['running', 'suspended', 'completed', 'failed']),
+});
+
+/** Body of `POST /v1/sbp/sessions/{id}/token`. */
+export const TokenRequest = z.object({
+  /** Whether the session's earlier tokens are worth nothing from now on. */
+  revoke: z.boolean().default(false),
+});
+
+/** Answer of `POST /v1/sbp/sessions/{id}/token`. */
+export const TokenResponse = z.object({ session_token: z.string(), expires_at: Instant });
+export type TokenResponse = Readonly<z.infer<typeof TokenResponse>>;
 
 /** Query of `GET /v1/sbp/sessions/{id}/messages`. */
 export const MessagesQuery = z.object({
@@ -60,4 +97,6 @@ export const SessionClaims = z.object({
   iat: z.int(),
   exp: z.int(),
   use: z.literal('session'),
+  /** Generation: `POST …/token` with `revoke` raises that of the session. */
+  gen: z.int().min(0).default(0),
 });

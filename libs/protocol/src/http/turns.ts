@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { Usage } from '../events/turn-events.js';
 import { Instant, Uuid } from '../json.js';
+import { PendingCall } from './approvals.js';
 
 /** Where a turn stands, as a read shows it. */
-const TurnState = z.enum(['queued', 'running', 'completed', 'failed', 'cancelled']);
+const TurnState = z.enum(['queued', 'running', 'parked', 'completed', 'failed', 'cancelled']);
 
 const Turn = z.object({
   turn_id: Uuid,
@@ -23,6 +24,8 @@ export const TurnResponse = Turn.extend({
   /** The text of its answer; null unless it completed. */
   content: z.string().nullable(),
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  /** Its calls of tools of the surface that have no outcome yet. */
+  pending_calls: z.array(PendingCall),
 });
 export type TurnResponse = Readonly<z.infer<typeof TurnResponse>>;
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { DynamicModule, OnApplicationShutdown, Provider } from '@nestjs/common';
 import { Global, Inject, Module } from '@nestjs/common';
 import { SessionAccess } from '#libs/access';
-import { RoamingTokens, SessionTokens, loadSecret } from '#libs/auth';
+import { SessionTokens, loadSecret } from '#libs/auth';
 import { ConsumerPositions, EventLog } from '#libs/event-log';
 import {
   ChatModel,
@@ -13,22 +13,29 @@ import {
   PriceList,
 } from '#libs/llm';
 import { Mailbox } from '#libs/mailbox';
-import { SessionLog } from '#libs/session-log';
+import { Maintenance, SessionLog, SessionReleases } from '#libs/session-log';
 import { Database } from '#libs/sql';
 import {
   Claims,
+  ExportReads,
   Freshness,
   Heartbeat,
+  Lineage,
   Orphans,
   PROJECTOR,
   ProcessIdentity,
   Processes,
   Projection,
   ProjectionProgress,
+  Promises,
   QueueHeads,
+  SessionList,
   SessionReads,
+  Snapshots,
   SurfaceReads,
+  ToolReads,
   Transcripts,
+  TurnEnds,
   TurnKeys,
   UnconfirmedAnswers,
 } from '#libs/store';
@@ -55,9 +62,10 @@ export interface Components {
   readonly log: EventLog;
   readonly positions: ConsumerPositions;
   readonly progress: ProjectionProgress;
-  /** Null for a process that neither runs turns nor holds surfaces. */
-  readonly presence: Presence | null;
+  readonly presence: Presence;
   readonly logger: Logger;
+  /** That signs tokens. */
+  readonly secret: Uint8Array;
   /** All that they share, as Nest injects it. */
   readonly shared: readonly Provider[];
   close(): Promise<void>;
@@ -71,11 +79,6 @@ interface Presence {
 
 export interface ComponentsOptions {
   readonly name: string;
-  /**
-   * Whether the process runs turns or holds surfaces: then others must be able to reach it, and to
-   * see it die.
-   */
-  readonly present: boolean;
   readonly decorators?: Decorators;
 }
 
@@ -100,9 +103,10 @@ export async function openComponents(
   const positions = new ConsumerPositions(database);
   const progress = new ProjectionProgress(() => positions.loadAll(PROJECTOR));
   const processes = new Processes(database);
-  const presence = options.present ? await appear(processes, claims, answers, logger) : null;
+  const presence = await appear(processes, claims, answers, logger);
   const plainModel = openModel(settings);
   const model = decorators.model?.(plainModel) ?? plainModel;
+  const transcripts = new Transcripts(database);
   const shared: readonly Provider[] = [
     { provide: EventLog, useValue: log },
     { provide: Database, useValue: database },
@@ -116,22 +120,26 @@ export async function openComponents(
     { provide: Projection, useValue: new Projection() },
     { provide: Freshness, useValue: new Freshness(database, log, progress) },
     { provide: SessionReads, useValue: new SessionReads(database) },
+    { provide: SessionList, useValue: new SessionList(database) },
+    { provide: ExportReads, useValue: new ExportReads(database) },
+    { provide: Lineage, useValue: new Lineage(database) },
+    { provide: Promises, useValue: new Promises(database) },
+    { provide: TurnEnds, useValue: new TurnEnds(database) },
     { provide: SurfaceReads, useValue: new SurfaceReads(database) },
-    { provide: Transcripts, useValue: new Transcripts(database) },
+    { provide: ToolReads, useValue: new ToolReads(database) },
+    { provide: Transcripts, useValue: transcripts },
+    { provide: Snapshots, useValue: new Snapshots(database, transcripts) },
     { provide: SessionTokens, useValue: new SessionTokens(secret) },
-    { provide: RoamingTokens, useValue: new RoamingTokens(secret) },
     { provide: ChatModel, useValue: model },
     { provide: ModelApi, useValue: plainModel },
     { provide: PriceList, useValue: new PriceList(settings.prices) },
     { provide: ContextTokens, useValue: new ContextTokens(settings.contextTokens) },
     SessionAccess,
     SessionLog,
-    ...(presence === null
-      ? []
-      : [
-          { provide: ProcessIdentity, useValue: presence.identity },
-          { provide: Heartbeat, useValue: presence.heartbeat },
-        ]),
+    SessionReleases,
+    Maintenance,
+    { provide: ProcessIdentity, useValue: presence.identity },
+    { provide: Heartbeat, useValue: presence.heartbeat },
   ];
   return {
     storage,
@@ -140,9 +148,10 @@ export async function openComponents(
     progress,
     presence,
     logger,
+    secret,
     shared,
     close: async () => {
-      await presence?.heartbeat.leave();
+      await presence.heartbeat.leave();
       await model.close();
       await storage.close();
     },

@@ -63,7 +63,14 @@ export function startProblem(error: unknown): string {
   return listenProblem(error) ?? error.stack ?? error.message;
 }
 
-const EXPECTED = ['UnusableSecret', 'UnusableDataDirectory', 'DirectoryInUse', 'TopicMismatch'];
+const EXPECTED = [
+  'CommandProblem',
+  'UnusableKeys',
+  'UnusableSecret',
+  'UnusableDataDirectory',
+  'DirectoryInUse',
+  'TopicMismatch',
+];
 
 /** Why an address could not be listened on; null for another error. */
 function listenProblem(error: Error): string | null {

@@ -15,14 +15,12 @@ import type { Settings } from '../settings/settings.js';
 /** What one kind of server is made of. */
 export interface ServiceSpec {
   readonly name: string;
-  /** Whether it runs turns or holds surfaces. */
-  readonly present: boolean;
   readonly modules: (components: Components, address: () => string) => readonly DynamicModule[];
   /** Wires what Nest modules cannot: a WebSocket adapter. */
   readonly prepare?: (app: NestFastifyApplication) => void;
   /** Whether it reads the log (`@LogConsumer`). */
   readonly reads: boolean;
-  /** What it does with the messages of its mailbox; only for a present one. */
+  /** What it does with the messages of its mailbox. */
   readonly onMessage?: (app: NestFastifyApplication) => (message: MailboxMessage) => void;
 }
 
@@ -60,8 +58,8 @@ export async function createService(
   decorators: Decorators = {},
 ): Promise<NestFastifyApplication> {
   const logger = createLogger(spec.name, settings.logLevel);
-  const { name, present } = spec;
-  const components = await openComponents(settings, { name, present, decorators }, logger);
+  const { name } = spec;
+  const components = await openComponents(settings, { name, decorators }, logger);
   const { storage, log, positions, progress } = components;
   const checks = [
     new Works('log', () => log.check()),
@@ -113,6 +111,6 @@ async function receive(
   app: NestFastifyApplication,
 ): Promise<Inbox | null> {
   const { presence, storage } = components;
-  if (presence === null || spec.onMessage === undefined) return null;
+  if (spec.onMessage === undefined) return null;
   return storage.mailbox.receive(presence.identity.address, spec.onMessage(app));
 }

@@ -165,6 +165,6 @@ function foldOf(events: readonly ReadEvent[]): SessionState {
 function withoutContent({
   content: _content,
   ...rest
-}: LogEvent & { readonly content?: object }): Omit<LogEvent, 'content'> {
+}: LogEvent & { readonly content?: object | undefined }): Omit<LogEvent, 'content'> {
   return rest;
 }

@@ -1,5 +1,5 @@
 import { isLoopbackAddress, secretProblem } from '#libs/auth';
-import { DEFAULT_TIMEOUTS } from '#libs/llm';
+import { DEFAULT_IMAGE_MODELS, DEFAULT_TIMEOUTS } from '#libs/llm';
 import { LOG_LEVELS } from '#libs/telemetry';
 import { z } from 'zod';
 
@@ -72,6 +72,12 @@ export const SettingsSchema = z.object({
   SBP_LLM_CONNECT_TIMEOUT_MS: wholeNumber(1, 600_000, DEFAULT_TIMEOUTS.connectMs),
   SBP_LLM_HEADERS_TIMEOUT_MS: wholeNumber(1, 86_400_000, DEFAULT_TIMEOUTS.headersMs),
   SBP_LLM_IDLE_TIMEOUT_MS: wholeNumber(1, 86_400_000, DEFAULT_TIMEOUTS.bodyIdleMs),
+  SBP_MAX_TOKENS_FIELD: oneOf(['max_tokens', 'max_completion_tokens'], 'max_tokens'),
+  SBP_IMAGE_MODELS: list(
+    /^[\x21-\x2b\x2d-\x7e]{1,256}$/,
+    'must be names of models, in which * stands for anything, several parted by commas',
+  ).default([...DEFAULT_IMAGE_MODELS]),
+  SBP_MAX_TOOL_ROUNDS: wholeNumber(1, 1_000, 16),
   SBP_TRACK: oneOf(['opt-in', 'always'], 'opt-in'),
   SBP_IMPLICIT_SESSION: oneOf(['auto', 'on', 'off'], 'auto'),
   SBP_ALLOWED_ORIGINS: list(
@@ -79,6 +85,16 @@ export const SettingsSchema = z.object({
     'must be origins such as https://app.example, without a path and without *, several parted by commas',
   ).default([]),
   SBP_PUBLIC_URL: httpUrl.optional(),
+  SBP_TRUSTED_ISSUERS: z
+    .string()
+    .transform((text) => text.split(',').map((part) => part.trim().replace(/\/+$/, '')))
+    .refine(
+      (urls) => urls.every((url) => /^https?:\/\/[^\s/?#@,]+(?:\/[^\s?#,]*)?$/.test(url)),
+      'must be public URLs of other servers, such as https://sbp.example.com, several parted by commas',
+    )
+    .default([]),
+  SBP_ISSUER_NETWORKS: oneOf(['public', 'any'], 'public'),
+  SBP_KEY_FILE: z.string().min(1).optional(),
   SBP_SESSION_MAX_BYTES: wholeNumber(1_000, 256_000_000, 32_000_000),
   SBP_MAX_TURNS: wholeNumber(1, 100_000, 1_000),
   SBP_MAX_TURN_BYTES: wholeNumber(1_000_000, 999_999_999, 256_000_000),

@@ -1,4 +1,4 @@
-import { DEFAULT_DEMO_OPTIONS } from '#libs/llm';
+import { DEFAULT_DEMO_OPTIONS, DEFAULT_IMAGE_MODELS } from '#libs/llm';
 import { describe, expect, it } from 'vitest';
 import { InvalidSettings, parseDemoModelSettings, parseSettings } from './settings.js';
 
@@ -30,10 +30,16 @@ describe('settings', () => {
       demo: DEFAULT_DEMO_OPTIONS,
       prices: new Map(),
       contextTokens: new Map(),
+      maxTokensField: 'max_tokens',
+      imageModels: DEFAULT_IMAGE_MODELS,
+      maxToolRounds: 16,
       track: 'opt-in',
       implicitSession: 'auto',
       allowedOrigins: [],
       publicUrl: null,
+      trustedIssuers: [],
+      issuerNetworks: 'public',
+      keyFile: '.data/keys.json',
       logLevel: 'info',
       limits: { sessionBytes: 32_000_000, turns: 1_000, turnBytes: 256_000_000 },
     });
@@ -63,10 +69,16 @@ describe('settings', () => {
       SBP_JWT_SECRET: 'change-me-to-a-256-bit-secret',
       SBP_LLM_BASE_URL: 'https://api.openai.com/v1/',
       SBP_LLM_API_KEY: 'sk-1',
+      SBP_MAX_TOKENS_FIELD: 'max_completion_tokens',
+      SBP_IMAGE_MODELS: 'gpt-4o, my-*',
+      SBP_MAX_TOOL_ROUNDS: '3',
       SBP_TRACK: 'always',
       SBP_IMPLICIT_SESSION: 'off',
       SBP_ALLOWED_ORIGINS: 'https://App.example, http://10.0.0.1:3000',
       SBP_PUBLIC_URL: 'https://sbp.example/',
+      SBP_TRUSTED_ISSUERS: 'https://there.example/, http://10.0.0.1:8080',
+      SBP_ISSUER_NETWORKS: 'any',
+      SBP_KEY_FILE: '/keys/sbp.json',
       SBP_SESSION_MAX_BYTES: '5000',
       SBP_MAX_TURNS: '7',
       SBP_MAX_TURN_BYTES: '1000000',
@@ -105,10 +117,16 @@ describe('settings', () => {
         ['m', 4_000],
         ['*', 1_000],
       ]),
+      maxTokensField: 'max_completion_tokens',
+      imageModels: ['gpt-4o', 'my-*'],
+      maxToolRounds: 3,
       track: 'always',
       implicitSession: 'off',
       allowedOrigins: ['https://app.example', 'http://10.0.0.1:3000'],
       publicUrl: 'https://sbp.example',
+      trustedIssuers: ['https://there.example', 'http://10.0.0.1:8080'],
+      issuerNetworks: 'any',
+      keyFile: '/keys/sbp.json',
       logLevel: 'debug',
       limits: { sessionBytes: 5_000, turns: 7, turnBytes: 1_000_000 },
     });

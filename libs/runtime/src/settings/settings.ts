@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { readFileSync } from 'node:fs';
 import { InvalidSetting, parseContextTokens, parseDemoOptions, parsePrices } from '#libs/llm';
 import type { DemoOptions, Price } from '#libs/llm';
@@ -42,6 +43,12 @@ export interface Settings {
   readonly prices: ReadonlyMap<string, Price>;
   /** By model, the most tokens of prompt that it is sent; `*` for the others. */
   readonly contextTokens: ReadonlyMap<string, number>;
+  /** By which field of a request a model is told the surface's limit of tokens. */
+  readonly maxTokensField: 'max_tokens' | 'max_completion_tokens';
+  /** Names of models that take images; `*` stands for anything. */
+  readonly imageModels: readonly string[];
+  /** How often the model of one turn may call tools of the surface. */
+  readonly maxToolRounds: number;
   /** Whether requests without an `sbp` object are tracked too. */
   readonly track: 'opt-in' | 'always';
   readonly implicitSession: 'auto' | 'on' | 'off';
@@ -52,6 +59,12 @@ export interface Settings {
    * end.
    */
   readonly publicUrl: string | null;
+  /** Public URLs of the servers that exports are imported from. */
+  readonly trustedIssuers: readonly string[];
+  /** Where their names may lead. */
+  readonly issuerNetworks: 'public' | 'any';
+  /** The file of this server's key pairs; there need not be one. */
+  readonly keyFile: string;
   readonly logLevel: LogLevel;
   readonly limits: LimitSettings;
 }
@@ -149,10 +162,16 @@ export function parseSettings(environment: Environment, argv: readonly string[] 
     demo,
     prices,
     contextTokens,
+    maxTokensField: values.SBP_MAX_TOKENS_FIELD,
+    imageModels: values.SBP_IMAGE_MODELS,
+    maxToolRounds: values.SBP_MAX_TOOL_ROUNDS,
     track: values.SBP_TRACK,
     implicitSession: values.SBP_IMPLICIT_SESSION,
     allowedOrigins: values.SBP_ALLOWED_ORIGINS.map((origin) => origin.toLowerCase()),
     publicUrl: values.SBP_PUBLIC_URL ?? null,
+    trustedIssuers: values.SBP_TRUSTED_ISSUERS,
+    issuerNetworks: values.SBP_ISSUER_NETWORKS,
+    keyFile: values.SBP_KEY_FILE ?? path.join(values.SBP_DATA_DIR, 'keys.json'),
     logLevel: values.SBP_LOG_LEVEL,
     limits: {
       sessionBytes: values.SBP_SESSION_MAX_BYTES,

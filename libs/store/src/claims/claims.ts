@@ -26,6 +26,8 @@ export interface ClaimRequest {
   /** A new id: by it a claim whose answer was lost is found again. */
   readonly turnId: string;
   readonly runner: ProcessAddress;
+  /** Whether it may be claimed while turns wait in it: not to run one of them. */
+  readonly beforeWaiting?: boolean;
 }
 
 /** A session as the same statement saw it that tried to claim it. */
@@ -274,7 +276,7 @@ export class Claims {
     return { claimed: isClaimed ? { sessionId, epoch, head } : undefined, seen: row };
   }
 
-  private claimStatement({ target, turnId, runner }: ClaimRequest): SqlPart {
+  private claimStatement({ target, turnId, runner, beforeWaiting }: ClaimRequest): SqlPart {
     const mayUse =
       target.type === 'session' && target.principal === null
         ? part`1 = 1`
@@ -286,7 +288,8 @@ export class Claims {
       FROM sessions s
       WHERE s.session_id = ${targetId(target)} AND ${mayUse}
         AND ((s.open_turn_id IS NULL
-            AND (s.next_turn_id IS NULL OR s.next_turn_id = ${turnId}))
+            AND (${raw(beforeWaiting === true ? '1 = 1' : 's.next_turn_id IS NULL')}
+              OR s.next_turn_id = ${turnId}))
           OR ${isBehind})
       ON CONFLICT (session_id) DO UPDATE SET turn_id = excluded.turn_id,
         epoch = ${raw(this.greatest)}(claims.epoch + 1, excluded.epoch),

@@ -17,6 +17,9 @@ import { Claims } from './claims.js';
 import type { Judgement, Orphan } from './orphans.js';
 import { Orphans } from './orphans.js';
 
+/** In ms since 1970. */
+const NOW = 1_000;
+
 describe.each(DIALECTS)('orphans on %s', (dialect) => {
   let store: TestStore;
   let claims: Claims;
@@ -104,12 +107,12 @@ describe.each(DIALECTS)('orphans on %s', (dialect) => {
     it('that nobody holds a claim for are found, with or without a row', async () => {
       await store.fold(...runningSession(1));
       const first = { sessionId: id(1), turnId: turnOf(1).turn, claim: null };
-      expect(await orphans.unclaimed(10)).toEqual([first]);
+      expect(await orphans.unclaimed(NOW, 10)).toEqual([first]);
       const { release, epoch } = await claimed(2, runner, id(52));
       await store.fold(...nextTurn(2, { epoch, turnId: id(52) }));
-      expect(await orphans.unclaimed(10)).toEqual([first]);
+      expect(await orphans.unclaimed(NOW, 10)).toEqual([first]);
       await release(null);
-      expect(await orphans.unclaimed(10)).toContainEqual({
+      expect(await orphans.unclaimed(NOW, 10)).toContainEqual({
         sessionId: id(2),
         turnId: id(52),
         claim: null,
@@ -121,15 +124,15 @@ describe.each(DIALECTS)('orphans on %s', (dialect) => {
       await store.fold(...nextTurn(1, { epoch, turnId: id(51) }));
       await store.foldedTo(40);
       await release(40);
-      expect(await orphans.unclaimed(10)).toEqual([]);
+      expect(await orphans.unclaimed(NOW, 10)).toEqual([]);
       // The fold has passed the last event of the claim, and the turn is open still.
       await store.foldedTo(41);
-      expect(await orphans.unclaimed(10)).toHaveLength(1);
+      expect(await orphans.unclaimed(NOW, 10)).toHaveLength(1);
     });
 
     it('come no more at once than asked for', async () => {
       for (let number = 1; number <= 5; number++) await store.fold(...runningSession(number));
-      expect(await orphans.unclaimed(3)).toHaveLength(3);
+      expect(await orphans.unclaimed(NOW, 3)).toHaveLength(3);
     });
   });
 

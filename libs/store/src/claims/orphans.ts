@@ -57,17 +57,18 @@ export class Orphans {
   }
 
   /**
-   * Open turns without a claim. A turn that has just ended looks like one until it is folded, so
-   * the fold must have passed the last event that its claim's release told of.
+   * Open turns without a claim; of those that are parked the ones that wait no more at `now`, in ms
+   * since 1970. A turn that has just ended looks like one until it is folded, so the fold must have
+   * passed the last event that its claim's release told of.
    */
-  async unclaimed(limit: number): Promise<readonly Orphan[]> {
+  async unclaimed(now: number, limit: number): Promise<readonly Orphan[]> {
     const found = await this.database.read(
       (reader) => rows(reader)<{ sessionId: string; turnId: string }>`
         SELECT s.session_id AS "sessionId", s.open_turn_id AS "turnId" FROM sessions s
         LEFT JOIN claims c ON c.session_id = s.session_id
         LEFT JOIN consumer_positions p
           ON p.consumer = ${PROJECTOR} AND p."partition" = s.log_partition
-        WHERE s.open_turn_id IS NOT NULL AND c.turn_id IS NULL
+        WHERE s.due_at IS NOT NULL AND s.due_at <= ${now} AND c.turn_id IS NULL
           AND (c.session_id IS NULL OR p.next_offset > c.head_offset)
         LIMIT ${raw(integer(limit))}`,
     );

@@ -2,7 +2,7 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
 /** Read model: one export. The bundle itself is made again from the turns up to `turn_number`. */
 @Entity('exports')
-@Index('exports_session', ['sessionId'])
+@Index('exports_session', ['sessionId', 'createdAt', 'exportId'])
 export class ExportRow {
   @PrimaryColumn({ name: 'export_id', type: 'varchar', length: 36 })
   exportId!: string;
@@ -28,4 +28,8 @@ export class ExportRow {
 
   @Column({ name: 'bundle_cid', type: 'varchar', length: 64 })
   bundleCid!: string;
+
+  /** JSON of the domain's `ExportFate`. */
+  @Column({ type: 'text' })
+  fate!: string;
 }

@@ -2,7 +2,12 @@ import { ClaimRow } from './claim.entity.js';
 import { ExportRow } from './export.entity.js';
 import { LiveSessionRow } from './live-session.entity.js';
 import { ProcessRow } from './process.entity.js';
+import { PromisedSessionRow } from './promised-session.entity.js';
+import { SessionOriginRow } from './session-origin.entity.js';
 import { SessionRow } from './session.entity.js';
+import { SurfaceToolsRow } from './surface-tools.entity.js';
+import { ToolCallRow } from './tool-call.entity.js';
+import { ToolRoundRow } from './tool-round.entity.js';
 import { TurnKeyRow } from './turn-key.entity.js';
 import { TurnRow } from './turn.entity.js';
 
@@ -14,4 +19,9 @@ export const storeEntities = [
   LiveSessionRow,
   ExportRow,
   TurnKeyRow,
+  ToolRoundRow,
+  ToolCallRow,
+  SurfaceToolsRow,
+  SessionOriginRow,
+  PromisedSessionRow,
 ];

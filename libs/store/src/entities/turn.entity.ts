@@ -5,10 +5,14 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
  * it, as it stood there [A10]. A turn's messages stand in the transcript from `first_index` to
  * before `end_index`; those before `visible_end` have not been cut by an edit. The visible turns
  * of a session, in the order of `visible_end`, are its transcript [A11]. A turn that waits has no
- * number yet: its row has minus its place in the queue there.
+ * number yet: its row has minus its place in the queue there. What an import has copied stands
+ * before the first turn, in rows with the status `restored`, and what tells where a conversation
+ * comes from in one with the status `note`.
  */
 @Entity('turns')
 @Index('turns_id', ['sessionId', 'turnId'])
+@Index('turns_step', ['sessionId', 'steps'], { where: "status = 'completed'" })
+@Index('turns_snapshot', ['sessionId', 'snapshotId'], { where: 'snapshot_id IS NOT NULL' })
 @Index('turns_owed', ['sessionId', 'seq'], { where: 'seq IS NOT NULL' })
 @Index('turns_visible', ['sessionId', 'visibleEnd'], { where: 'visible_end > first_index' })
 export class TurnRow {
@@ -92,6 +96,14 @@ export class TurnRow {
   /** What the session had cost after it; null if that is not known. */
   @Column({ name: 'session_cost_usd', type: 'double precision', nullable: true })
   sessionCostUsd!: number | null;
+
+  /** Bytes of the session's messages after it, as JSON. */
+  @Column({ name: 'session_bytes', type: 'bigint', nullable: true })
+  sessionBytes!: number | null;
+
+  /** How often its model called tools of the surface; 0 while it has not ended. */
+  @Column({ type: 'int' })
+  rounds!: number;
 
   @Column({ name: 'started_at', type: 'varchar', length: 32 })
   startedAt!: string;

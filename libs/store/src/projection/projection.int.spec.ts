@@ -23,6 +23,7 @@ import {
   user,
 } from '#libs/domain/testing';
 import { initialState } from '#libs/domain';
+import { NO_TOOL_POLICY } from '#libs/protocol';
 import { DIALECTS, openTestStore } from '#libs/store/testing';
 import type { TestStore } from '#libs/store/testing';
 import { Projection } from './projection.js';
@@ -140,7 +141,12 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
       completed,
       sessionExported(id(5), { label: strange }),
     );
-    const entries = await new Transcripts(store.database).page(SESSION, 0, 9);
+    const entries = await new Transcripts(store.database).page(
+      SESSION,
+      { base: null, baseEnd: 0 },
+      0,
+      9,
+    );
     expect(entries.map(({ message }) => message.content)).toEqual([strange, strange]);
     expect((await sessions.turn(SESSION, turn(1)))?.modelUsed).toContain('b\ud83d\ude00');
     expect(await store.rows('exports')).toHaveLength(1);
@@ -175,8 +181,10 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
         messages: [user('one')],
         model: 'demo',
         options: { stream: true },
+        toolPolicy: NO_TOOL_POLICY,
         checkpointEvery: 1,
         output: [],
+        text: '',
         finishReason: null,
         upstream: null,
         steps: null,
@@ -243,11 +251,12 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
         export_id: id(5),
         session_id: SESSION,
         content: JSON.stringify({ label: 'x' }),
-        created_at: instant(3),
+        created_at: instant(0),
         expires_at: instant(86_400_000),
         turn_number: 1,
         message_count: 2,
         bundle_cid: 'c'.repeat(64),
+        fate: JSON.stringify({ type: 'open' }),
       },
       expect.objectContaining({ export_id: id(6), content: JSON.stringify({ label: null }) }),
     ]);

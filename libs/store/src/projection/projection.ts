@@ -1,15 +1,16 @@
 import type { Change, Evolution, SessionState } from '#libs/domain';
-import { evolve, initialState } from '#libs/domain';
+import { dueAt, evolve, initialState, shownLife } from '#libs/domain';
 import type { LogEvent, ProcessAddress } from '#libs/protocol';
 import { contentOf } from '#libs/protocol';
 import { tuples } from '#libs/sql';
 import type { EntityManager } from 'typeorm';
-import type { ExportRow } from '../entities/export.entity.js';
 import type { LiveSessionRow } from '../entities/live-session.entity.js';
 import type { SessionRow } from '../entities/session.entity.js';
 import { rows } from '../statement.js';
 import type { TurnKeyRow } from '../entities/turn-key.entity.js';
 import { idempotencyName } from '../claims/turn-keys.js';
+import { RoamingWrites } from './roaming-writes.js';
+import { ToolWrites } from './tool-writes.js';
 import { writeTurns } from './turn-statements.js';
 import type { Columns } from './turn-writes.js';
 import { TurnWrites } from './turn-writes.js';
@@ -27,8 +28,11 @@ export interface PokeTarget {
 interface Batch {
   readonly sessions: Map<string, SessionState>;
   readonly turns: TurnWrites;
+  readonly tools: ToolWrites;
   readonly live: Map<string, Columns<LiveSessionRow>>;
-  readonly exports: Map<string, Columns<ExportRow>>;
+  readonly roaming: RoamingWrites;
+  /** By session: as whoever opened it called it. */
+  readonly labels: Map<string, string>;
   readonly keys: Map<string, Columns<TurnKeyRow>>;
   readonly pokes: Map<string, PokeTarget>;
 }
@@ -49,13 +53,16 @@ export class Projection {
   ): Promise<readonly PokeTarget[]> {
     if (events.length === 0) return [];
     const before = await load(transaction, new Set(events.map((event) => event.session_id)));
-    const batch = foldBatch(before, events);
+    const roaming = new RoamingWrites();
+    await roaming.load(transaction, events);
+    const batch = foldBatch(before, roaming, events);
     const changed = [...batch.sessions].filter(
       ([id, state]) => before.get(id) !== state && state !== initialState,
     );
-    if (changed.length > 0) await writeSessions(transaction, partition, changed);
+    if (changed.length > 0) await writeSessions(transaction, partition, changed, batch.labels);
     await writeTurns(transaction, batch.turns);
-    if (batch.exports.size > 0) await writeExports(transaction, batch.exports);
+    await batch.tools.write(transaction);
+    await roaming.write(transaction);
     if (batch.keys.size > 0) await writeKeys(transaction, batch.keys);
     // Last, and in one order for all projectors: many sessions share one row of it.
     if (batch.live.size > 0) await writeLiveSessions(transaction, batch.live);
@@ -63,12 +70,18 @@ export class Projection {
   }
 }
 
-function foldBatch(before: ReadonlyMap<string, SessionState>, events: readonly LogEvent[]): Batch {
+function foldBatch(
+  before: ReadonlyMap<string, SessionState>,
+  roaming: RoamingWrites,
+  events: readonly LogEvent[],
+): Batch {
   const batch: Batch = {
     sessions: new Map(),
     turns: new TurnWrites(),
+    tools: new ToolWrites(),
+    roaming,
     live: new Map(),
-    exports: new Map(),
+    labels: new Map(),
     keys: new Map(),
     pokes: new Map(),
   };
@@ -78,6 +91,7 @@ function foldBatch(before: ReadonlyMap<string, SessionState>, events: readonly L
     const evolution = evolve(state, event);
     batch.sessions.set(sessionId, evolution.state);
     for (const change of evolution.changes) addChange(batch, event, change);
+    roaming.settle(event);
     addKey(batch, event, evolution);
     for (const process of evolution.poke) {
       batch.pokes.set(`${sessionId} ${process.incarnation}`, { sessionId, process });
@@ -90,36 +104,55 @@ function addChange(batch: Batch, event: LogEvent, change: Change): void {
   const sessionId = event.session_id;
   switch (change.type) {
     case 'session-opened': {
-      const { principal, agentId, openedEpoch } = change;
+      const { principal, agentId, openedEpoch, isLive } = change;
+      const label = event.type === 'session.opened' ? (event.content?.label ?? null) : null;
+      // Postgres takes no NUL in a text.
+      if (label !== null) batch.labels.set(sessionId, label.replaceAll('\0', '\ufffd'));
       const key = JSON.stringify([principal, agentId]);
-      if ((batch.live.get(key)?.openedEpoch ?? 0) < openedEpoch) {
-        batch.live.set(key, { principal, agentId, sessionId, openedEpoch });
-      }
+      const opened = { principal, agentId, sessionId, openedEpoch };
+      const other = batch.live.get(key);
+      if (isLive && (other === undefined || isLater(opened, other))) batch.live.set(key, opened);
       return;
     }
-    case 'session-exported': {
-      const { data, at } = change;
-      batch.exports.set(data.export_id, {
-        exportId: data.export_id,
-        sessionId,
-        content: contentText(event) ?? '{}',
-        createdAt: at,
-        expiresAt: data.expires_at,
-        turnNumber: data.turn_number,
-        messageCount: data.message_count,
-        bundleCid: data.bundle_cid,
-      });
+    case 'session-exported':
+    case 'session-derived':
+    case 'session-promised':
+    case 'promise-kept':
+      batch.roaming.add(sessionId, change, contentText(event));
       return;
-    }
+    case 'copies-dropped':
+    case 'part-restored':
+    case 'note-added':
     case 'turn-queued':
     case 'turn-withdrawn':
     case 'turn-forgotten':
     case 'turn-started':
     case 'turn-adopted':
+    case 'turn-parked':
     case 'turn-ended':
     case 'turn-owed':
-      batch.turns.add(sessionId, change, contentText(event));
+      batch.turns.add(sessionId, change, contentText(event), event.id);
+      return;
+    case 'call-returned': {
+      // Another event's content says nothing of the call that it ended.
+      const isOwn = event.type === 'tool.returned' || change.outcome === 'denied';
+      const content = isOwn ? contentText(event) : null;
+      batch.tools.add(sessionId, change, content);
+      return;
+    }
+    case 'tools-called':
+    case 'tool-called':
+    case 'call-decided':
+    case 'round-returned':
+    case 'surface-attached':
+      batch.tools.add(sessionId, change, contentText(event));
   }
+}
+
+/** Of two sessions of an agent; where their epochs are one, all agree on one of them. */
+function isLater(left: Columns<LiveSessionRow>, right: Columns<LiveSessionRow>): boolean {
+  if (left.openedEpoch !== right.openedEpoch) return left.openedEpoch > right.openedEpoch;
+  return left.sessionId > right.sessionId;
 }
 
 /** The key of a turn that has begun or waits, so that a rebuilt table knows it, too. */
@@ -162,26 +195,41 @@ async function writeSessions(
   transaction: EntityManager,
   partition: number,
   sessions: readonly (readonly [string, SessionState])[],
+  labels: ReadonlyMap<string, string>,
 ): Promise<void> {
   await rows(transaction)`
-    INSERT INTO sessions (session_id, phase, principal, log_partition, epoch, state, head, open_turn_id,
-      open_epoch, next_turn_id, next_holder, attach_id, gateway_slot, gateway_incarnation)
+    INSERT INTO sessions (session_id, phase, label, status, principal, agent_id, created_at,
+      log_partition, epoch, state, head, open_turn_id, open_epoch, due_at, next_turn_id, next_holder,
+      attach_id, called, gateway_slot, gateway_incarnation)
     VALUES ${tuples(
       sessions.map(([id, state]) => {
         const row = sessionColumns(id, state);
         return [
-          ...[row.sessionId, row.phase, row.principal, partition, row.epoch, row.state, row.head],
-          ...[row.openTurnId, row.openEpoch, row.nextTurnId, row.nextHolder],
-          ...[row.attachId, row.gatewaySlot],
+          ...[
+            row.sessionId,
+            row.phase,
+            labels.get(id) ?? null,
+            row.status,
+            row.principal,
+            row.agentId,
+            row.createdAt,
+          ],
+          ...[partition, row.epoch, row.state, row.head],
+          ...[row.openTurnId, row.openEpoch, row.dueAt, row.nextTurnId, row.nextHolder],
+          ...[row.attachId, row.called, row.gatewaySlot],
           row.gatewayIncarnation,
         ];
       }),
     )}
-    ON CONFLICT (session_id) DO UPDATE SET phase = excluded.phase, principal = excluded.principal,
-      log_partition = excluded.log_partition, epoch = excluded.epoch, state = excluded.state, head = excluded.head,
+    ON CONFLICT (session_id) DO UPDATE SET phase = excluded.phase,
+      label = COALESCE(sessions.label, excluded.label), status = excluded.status,
+      principal = excluded.principal, agent_id = excluded.agent_id,
+      created_at = excluded.created_at, log_partition = excluded.log_partition,
+      epoch = excluded.epoch, state = excluded.state, head = excluded.head,
       open_turn_id = excluded.open_turn_id, open_epoch = excluded.open_epoch,
+      due_at = excluded.due_at,
       next_turn_id = excluded.next_turn_id, next_holder = excluded.next_holder,
-      attach_id = excluded.attach_id, gateway_slot = excluded.gateway_slot,
+      attach_id = excluded.attach_id, called = excluded.called, gateway_slot = excluded.gateway_slot,
       gateway_incarnation = excluded.gateway_incarnation`;
 }
 
@@ -197,7 +245,9 @@ async function writeLiveSessions(
     )}
     ON CONFLICT (principal, agent_id) DO UPDATE
       SET session_id = excluded.session_id, opened_epoch = excluded.opened_epoch
-    WHERE live_sessions.opened_epoch < excluded.opened_epoch`;
+    WHERE live_sessions.opened_epoch < excluded.opened_epoch
+      OR (live_sessions.opened_epoch = excluded.opened_epoch
+        AND live_sessions.session_id < excluded.session_id)`;
 }
 
 async function writeKeys(
@@ -219,41 +269,30 @@ async function writeKeys(
     WHERE turn_keys.turn_id = excluded.turn_id`;
 }
 
-async function writeExports(
-  transaction: EntityManager,
-  exports: ReadonlyMap<string, Columns<ExportRow>>,
-): Promise<void> {
-  await rows(transaction)`
-    INSERT INTO exports (export_id, session_id, content, created_at, expires_at, turn_number,
-      message_count, bundle_cid)
-    VALUES ${tuples(
-      [...exports.values()].map((row) => [
-        ...[row.exportId, row.sessionId, row.content, row.createdAt, row.expiresAt],
-        ...[row.turnNumber, row.messageCount, row.bundleCid],
-      ]),
-    )}
-    ON CONFLICT (export_id) DO NOTHING`;
-}
-
 function sessionColumns(
   sessionId: string,
   state: SessionState,
-): Omit<Columns<SessionRow>, 'logPartition'> {
+): Omit<Columns<SessionRow>, 'logPartition' | 'label'> {
   const session = state.phase === 'open' ? state : null;
   const surface = session?.surface;
   const attachment = surface?.type === 'attached' ? surface.attachment : null;
   return {
     sessionId,
     phase: state.phase,
+    status: session === null ? '' : shownLife(session).status,
     principal: session?.principal ?? '',
+    agentId: session?.agentId ?? '',
+    createdAt: session?.createdAt ?? '',
     epoch: state.epoch,
     state: JSON.stringify(state),
     head: session?.head ?? 0,
     openTurnId: session?.turn?.turnId ?? null,
     openEpoch: session?.turn?.epoch ?? null,
+    dueAt: session === null ? null : dueAt(session),
     nextTurnId: session?.waiting[0]?.turnId ?? null,
     nextHolder: session?.waiting[0]?.holder.incarnation ?? null,
     attachId: attachment?.attachId ?? null,
+    called: session?.called ?? 0,
     gatewaySlot: attachment?.gateway.slot ?? null,
     gatewayIncarnation: attachment?.gateway.incarnation ?? null,
   };

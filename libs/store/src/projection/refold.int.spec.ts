@@ -10,7 +10,17 @@ import type { TestStore } from '#libs/store/testing';
 import { SessionReads } from '../reads/session-reads.js';
 import { Transcripts } from '../reads/transcripts.js';
 
-const READ_MODELS = ['sessions', 'turns', 'live_sessions', 'exports'] as const;
+const READ_MODELS = [
+  'sessions',
+  'turns',
+  'tool_rounds',
+  'tool_calls',
+  'surface_tools',
+  'live_sessions',
+  'exports',
+  'session_origins',
+  'promised_sessions',
+] as const;
 
 describe('folding the same log again', () => {
   const stores = new Map<Dialect, TestStore>();

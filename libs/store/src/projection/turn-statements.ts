@@ -10,9 +10,11 @@ import type { TurnWrites } from './turn-writes.js';
 
 /** Writes what a batch did to turns: one statement for each kind of write. */
 export async function writeTurns(transaction: EntityManager, writes: TurnWrites): Promise<void> {
+  if (writes.dropped.size > 0) await drop(transaction, writes);
   if (writes.left.size > 0) await leave(transaction, writes);
   if (writes.withdrawn.size > 0) await withdraw(transaction, writes);
   if (writes.adopted.size > 0) await adopt(transaction, writes);
+  if (writes.parked.size > 0) await park(transaction, writes);
   if (writes.ended.size > 0) await end(transaction, writes);
   // Before the new turns are there: they cut only what stood before them.
   if (writes.cuts.size > 0) await cut(transaction, writes);
@@ -20,12 +22,16 @@ export async function writeTurns(transaction: EntityManager, writes: TurnWrites)
   if (writes.inserted.size > 0) await insert(transaction, writes);
 }
 
+async function drop(transaction: EntityManager, { dropped }: TurnWrites): Promise<void> {
+  await rows(transaction)`DELETE FROM turns WHERE session_id IN (${[...dropped]})`;
+}
+
 async function insert(transaction: EntityManager, { inserted }: TurnWrites): Promise<void> {
   await rows(transaction)`
     INSERT INTO turns (session_id, number, turn_id, epoch, runner_slot, runner_incarnation, status,
       seq, first_index, end_index, visible_end, system_turn, model, checkpoint_every, request,
       output, model_used, usage, cost_usd, snapshot_id, error_code, refused, unreached, steps,
-      session_cost_usd, started_at, ended_at, waiting)
+      session_cost_usd, session_bytes, rounds, started_at, ended_at, waiting)
     VALUES ${tuples(
       [...inserted.values()].map((turn) => [
         ...[turn.sessionId, turn.number, turn.turnId, turn.epoch, turn.runnerSlot],
@@ -33,7 +39,7 @@ async function insert(transaction: EntityManager, { inserted }: TurnWrites): Pro
         ...[turn.visibleEnd, turn.systemTurn, turn.model, turn.checkpointEvery, turn.request],
         ...[turn.output, turn.modelUsed, turn.usage, turn.costUsd, turn.snapshotId],
         ...[turn.errorCode, turn.refused, turn.unreached, turn.steps, turn.sessionCostUsd],
-        ...[turn.startedAt, turn.endedAt, turn.waiting],
+        ...[turn.sessionBytes, turn.rounds, turn.startedAt, turn.endedAt, turn.waiting],
       ]),
     )}`;
 }
@@ -51,10 +57,11 @@ async function leave(transaction: EntityManager, { left }: TurnWrites): Promise<
 async function withdraw(transaction: EntityManager, { withdrawn }: TurnWrites): Promise<void> {
   await rows(transaction)`
     WITH withdrawn (session_id, place, number, status, seq, position, output, error_code, steps,
-      session_cost_usd, ended_at) AS (VALUES ${tuples(
+      session_cost_usd, session_bytes, ended_at) AS (VALUES ${tuples(
         [...withdrawn.values()].map((turn) => [
           ...[turn.sessionId, turn.row, turn.number, turn.status, turn.seq, turn.firstIndex],
-          ...[turn.output, turn.errorCode, turn.steps, turn.sessionCostUsd, turn.endedAt],
+          ...[turn.output, turn.errorCode, turn.steps, turn.sessionCostUsd, turn.sessionBytes],
+          turn.endedAt,
         ]),
       )})
     UPDATE turns SET number = CAST(withdrawn.number AS integer), status = withdrawn.status,
@@ -63,6 +70,7 @@ async function withdraw(transaction: EntityManager, { withdrawn }: TurnWrites): 
       visible_end = CAST(withdrawn.position AS integer), output = withdrawn.output,
       error_code = withdrawn.error_code, unreached = 1, steps = CAST(withdrawn.steps AS integer),
       session_cost_usd = CAST(withdrawn.session_cost_usd AS double precision),
+      session_bytes = CAST(withdrawn.session_bytes AS bigint),
       ended_at = withdrawn.ended_at, waiting = NULL
     FROM withdrawn
     WHERE turns.session_id = withdrawn.session_id
@@ -76,23 +84,33 @@ async function adopt(transaction: EntityManager, { adopted }: TurnWrites): Promi
         ...[turn.sessionId, turn.number, turn.epoch, turn.runnerSlot, turn.runnerIncarnation],
       ]),
     )})
-    UPDATE turns SET epoch = CAST(adopted.epoch AS bigint),
+    UPDATE turns SET epoch = CAST(adopted.epoch AS bigint), status = 'open',
       runner_slot = CAST(adopted.slot AS integer), runner_incarnation = adopted.incarnation
     FROM adopted
     WHERE turns.session_id = adopted.session_id
       AND turns.number = CAST(adopted.number AS integer)`;
 }
 
+async function park(transaction: EntityManager, { parked }: TurnWrites): Promise<void> {
+  await rows(transaction)`
+    WITH parked (session_id, number) AS (VALUES ${tuples(
+      [...parked.values()].map((turn) => [turn.sessionId, turn.number]),
+    )})
+    UPDATE turns SET status = 'parked' FROM parked
+    WHERE turns.session_id = parked.session_id
+      AND turns.number = CAST(parked.number AS integer)`;
+}
+
 async function end(transaction: EntityManager, { ended }: TurnWrites): Promise<void> {
   await rows(transaction)`
     WITH ended (session_id, number, epoch, status, seq, end_index, output, model_used, usage,
       cost_usd, snapshot_id, error_code, refused, unreached, steps, session_cost_usd,
-      ended_at) AS (VALUES ${tuples(
+      session_bytes, rounds, ended_at) AS (VALUES ${tuples(
         [...ended.values()].map((turn) => [
           ...[turn.sessionId, turn.number, turn.epoch, turn.status, turn.seq, turn.endIndex],
           ...[turn.output, turn.modelUsed, turn.usage, turn.costUsd, turn.snapshotId],
           ...[turn.errorCode, turn.refused, turn.unreached, turn.steps, turn.sessionCostUsd],
-          ...[turn.endedAt],
+          ...[turn.sessionBytes, turn.rounds, turn.endedAt],
         ]),
       )})
     UPDATE turns SET epoch = CAST(ended.epoch AS bigint), status = ended.status,
@@ -105,7 +123,8 @@ async function end(transaction: EntityManager, { ended }: TurnWrites): Promise<v
       unreached = CAST(ended.unreached AS integer),
       steps = CAST(ended.steps AS integer),
       session_cost_usd = CAST(ended.session_cost_usd AS double precision),
-      ended_at = ended.ended_at
+      session_bytes = CAST(ended.session_bytes AS bigint),
+      rounds = CAST(ended.rounds AS integer), ended_at = ended.ended_at
     FROM ended
     WHERE turns.session_id = ended.session_id AND turns.number = CAST(ended.number AS integer)`;
 }

@@ -1,11 +1,15 @@
 import type { Change } from '#libs/domain';
+import { noteMessage } from '#libs/domain';
 import type { TurnRow } from '../entities/turn.entity.js';
 
 /** An entity's columns as a plain object. */
 export type Columns<T> = { -readonly [K in keyof T]: T[K] };
 export type TurnColumns = Columns<TurnRow>;
 
-type TurnChange = Extract<Change, { readonly turnId: string }>;
+export type TurnChange = Extract<
+  Change,
+  { readonly type: `turn-${string}` | 'part-restored' | 'copies-dropped' | 'note-added' }
+>;
 type ChangeOf<T extends TurnChange['type']> = Extract<TurnChange, { type: T }>;
 
 /** One turn of one session. */
@@ -30,6 +34,8 @@ type EndColumns = Pick<
   | 'unreached'
   | 'steps'
   | 'sessionCostUsd'
+  | 'sessionBytes'
+  | 'rounds'
   | 'endedAt'
 >;
 type WithdrawalColumns = Pick<
@@ -44,21 +50,26 @@ type WithdrawalColumns = Pick<
   | 'unreached'
   | 'steps'
   | 'sessionCostUsd'
+  | 'sessionBytes'
   | 'endedAt'
 >;
-type AdoptionColumns = Pick<TurnColumns, 'epoch' | 'runnerSlot' | 'runnerIncarnation'>;
+type AdoptionColumns = Pick<TurnColumns, 'epoch' | 'status' | 'runnerSlot' | 'runnerIncarnation'>;
 
 /**
  * What a batch of events does to the table of turns, gathered so that it takes one statement for
  * each kind of write, however many events there are: rows of turns that began in the batch, and
  * changes of rows that were there before. A turn ends before another one cuts it, and is owed after
- * it has ended, so the kinds are written in that order.
+ * it has ended, so the kinds are written in that order; of its adoptions and its parking the last
+ * one counts.
  *
  * The row of a turn that waits has minus its place in the queue for a number.
  */
 export class TurnWrites {
   readonly inserted = new Map<string, TurnColumns>();
+  /** Sessions of which nothing that was there before is left. */
+  readonly dropped = new Set<string>();
   readonly adopted = new Map<string, TurnKey & AdoptionColumns>();
+  readonly parked = new Map<string, TurnKey>();
   readonly ended = new Map<string, TurnKey & EndColumns>();
   readonly owed = new Map<string, TurnKey & { readonly seq: number }>();
   /** Turns that waited and wait no more. */
@@ -67,7 +78,17 @@ export class TurnWrites {
   /** By session: messages from this place on are not visible any more. */
   readonly cuts = new Map<string, number>();
 
-  add(sessionId: string, change: TurnChange, content: string | null): void {
+  /** `eventId`: of the event that brought the change. */
+  add(sessionId: string, change: TurnChange, content: string | null, eventId: string): void {
+    if (change.type === 'copies-dropped') {
+      this.drop(sessionId);
+      return;
+    }
+    if (change.type === 'part-restored') {
+      const columns = restoredColumns(sessionId, change, content ?? '{}', eventId);
+      this.inserted.set(`${sessionId} ${columns.number}`, columns);
+      return;
+    }
     if (change.type === 'turn-queued') {
       const columns = waitingColumns(sessionId, change, content ?? '{}');
       this.inserted.set(`${sessionId} ${columns.number}`, columns);
@@ -79,6 +100,9 @@ export class TurnWrites {
     }
     const key = `${sessionId} ${change.number}`;
     switch (change.type) {
+      case 'note-added':
+        this.inserted.set(key, noteColumns(sessionId, change, content ?? '{}'));
+        return;
       case 'turn-started':
         this.start(key, sessionId, change, content ?? '{}');
         return;
@@ -89,9 +113,15 @@ export class TurnWrites {
         const columns = adoptionColumns(change);
         if (!this.patch(key, columns)) {
           this.adopted.set(key, { sessionId, number: change.number, ...columns });
+          this.parked.delete(key);
         }
         return;
       }
+      case 'turn-parked':
+        if (!this.patch(key, { status: 'parked' })) {
+          this.parked.set(key, { sessionId, number: change.number });
+        }
+        return;
       case 'turn-ended': {
         const columns = endColumns(change, content);
         if (!this.patch(key, { ...columns, visibleEnd: columns.endIndex })) {
@@ -103,6 +133,13 @@ export class TurnWrites {
         if (!this.patch(key, { seq: change.seq })) {
           this.owed.set(key, { sessionId, number: change.number, seq: change.seq });
         }
+    }
+  }
+
+  private drop(sessionId: string): void {
+    this.dropped.add(sessionId);
+    for (const [key, turn] of this.inserted) {
+      if (turn.sessionId === sessionId) this.inserted.delete(key);
     }
   }
 
@@ -173,6 +210,8 @@ const NOT_ENDED = {
   unreached: 0,
   steps: null,
   sessionCostUsd: null,
+  sessionBytes: null,
+  rounds: 0,
   endedAt: null,
 };
 
@@ -230,19 +269,85 @@ function waitingColumns(
   };
 }
 
+/** Of what is in the transcript and is no turn. */
+function rowBefore(sessionId: string, number: number, from: number, count: number): TurnColumns {
+  return {
+    sessionId,
+    number,
+    turnId: '',
+    epoch: 1,
+    runnerSlot: 0,
+    runnerIncarnation: '',
+    status: 'restored',
+    seq: null,
+    firstIndex: from,
+    endIndex: from + count,
+    visibleEnd: from + count,
+    systemTurn: 0,
+    model: '',
+    checkpointEvery: 1,
+    request: '{}',
+    ...NOT_ENDED,
+    startedAt: '',
+    waiting: null,
+  };
+}
+
+function restoredColumns(
+  sessionId: string,
+  { data, at }: ChangeOf<'part-restored'>,
+  content: string,
+  eventId: string,
+): TurnColumns {
+  const { part, first_index: from, message_count: count, step_count: steps } = data;
+  return {
+    ...rowBefore(sessionId, part, from, count),
+    turnId: eventId,
+    systemTurn: data.has_system ? 1 : 0,
+    request: content,
+    steps,
+    sessionCostUsd: data.cost_usd,
+    startedAt: at,
+    endedAt: at,
+  };
+}
+
+function noteColumns(
+  sessionId: string,
+  change: ChangeOf<'note-added'>,
+  content: string,
+): TurnColumns {
+  const { note = '' } = JSON.parse(content) as { readonly note?: string };
+  return {
+    ...rowBefore(sessionId, change.number, change.index, 1),
+    turnId: change.noteId,
+    status: 'note',
+    systemTurn: change.systemTurn,
+    request: JSON.stringify({ messages: [noteMessage(note)] }),
+    steps: change.steps,
+    sessionCostUsd: change.sessionCostUsd,
+    sessionBytes: change.sessionBytes,
+    startedAt: change.at,
+    endedAt: change.at,
+  };
+}
+
 function withdrawalColumns(
   change: ChangeOf<'turn-withdrawn'>,
   content: string | null,
 ): WithdrawalColumns {
-  const { status, seq, index, errorCode, steps, sessionCostUsd, endedAt } = change;
+  const { status, seq, index, errorCode, steps, sessionCostUsd, sessionBytes, endedAt } = change;
   const output = change.superseded ? null : content;
   const places = { firstIndex: index, endIndex: index, visibleEnd: index };
-  const ended = { errorCode, unreached: 1, steps, sessionCostUsd, endedAt };
+  const ended = { errorCode, unreached: 1, steps, sessionCostUsd, sessionBytes, endedAt };
   return { status, seq, ...places, output, ...ended };
 }
 
 function adoptionColumns({ epoch, runner }: ChangeOf<'turn-adopted'>): AdoptionColumns {
-  return { epoch, runnerSlot: runner.slot, runnerIncarnation: runner.incarnation };
+  return {
+    ...{ epoch, status: 'open' },
+    ...{ runnerSlot: runner.slot, runnerIncarnation: runner.incarnation },
+  };
 }
 
 function endColumns(change: ChangeOf<'turn-ended'>, content: string | null): EndColumns {
@@ -262,6 +367,8 @@ function endColumns(change: ChangeOf<'turn-ended'>, content: string | null): End
     unreached: change.unreached ? 1 : 0,
     steps: change.steps,
     sessionCostUsd: change.sessionCostUsd,
+    sessionBytes: change.sessionBytes,
+    rounds: change.rounds,
     endedAt: change.endedAt,
   };
 }

@@ -29,6 +29,7 @@ describe.each(DIALECTS)('freshness on %s', (dialect) => {
   /** How often the tables or the position were read. */
   let looks: number;
   const log = {
+    partitions: 1,
     partitionOf: () => PARTITION,
     end: (partition: number) => Promise.resolve(partition === PARTITION ? end : Number.NaN),
   };

@@ -6,6 +6,7 @@ import { rows } from '../statement.js';
 
 /** What is asked of the log: where it ends. */
 export interface LogEnds {
+  readonly partitions: number;
   partitionOf(sessionId: string): number;
   end(partition: number): Promise<number>;
 }
@@ -84,6 +85,21 @@ export class Freshness {
     const deadline = performance.now() + this.timeoutMs;
     await this.waitForEnd(sessionId, deadline);
     return this.presence(sessionId);
+  }
+
+  /**
+   * Waits for everything of all sessions that was acknowledged before the call. @throws as
+   * `presence`
+   */
+  async everywhere(): Promise<void> {
+    const deadline = performance.now() + this.timeoutMs;
+    const partitions = Array.from({ length: this.log.partitions }, (_, partition) => partition);
+    await Promise.all(
+      partitions.map(async (partition) => {
+        const end = await this.log.end(partition);
+        await this.waitFor({ partition, offset: end - 1 }, deadline);
+      }),
+    );
   }
 
   /** Waits until a log head of the session is folded; -1 is no head. @throws as `presence` */

@@ -1,10 +1,11 @@
-import type { SessionState, UpstreamAnswer, WaitingRequest } from '#libs/domain';
+import type { OpenSession, SessionState, UpstreamAnswer, WaitingRequest } from '#libs/domain';
 import { initialState } from '#libs/domain';
 import type {
   JsonObject,
   LogEventOf,
   Message,
   ProcessAddress,
+  ToolPolicy,
   TurnError,
   TurnStatus,
   Usage,
@@ -13,13 +14,10 @@ import type { Database } from '#libs/sql';
 import { raw } from '#libs/sql';
 import { integer, rows } from '../statement.js';
 import { liveSession } from './live-session.js';
-import {
-  readError,
-  readFinishReason,
-  readOutput,
-  readRequest,
-  readUpstreamAnswer,
-} from './turn-content.js';
+import { readEnd, readError, readRequest, wholeText } from './turn-content.js';
+
+/** Of a turn that has not ended; `parked`: open, and nobody runs it, because its calls wait. */
+export type OpenStatus = 'queued' | 'open' | 'parked';
 
 /** A turn as folded: its request, and its end if it has one. */
 export interface TurnRecord {
@@ -28,7 +26,7 @@ export interface TurnRecord {
   readonly number: number;
   /** The epoch of the attempt that runs it, or ended it. */
   readonly epoch: number;
-  readonly status: 'queued' | 'open' | TurnStatus;
+  readonly status: OpenStatus | TurnStatus;
   /** Of the attempt that runs it, or ran it last; of a turn that waits, its holder. */
   readonly runner: ProcessAddress;
   /** Messages of the transcript before its own. */
@@ -36,8 +34,12 @@ export interface TurnRecord {
   readonly messages: readonly Message[];
   readonly model: string;
   readonly options: JsonObject;
+  readonly toolPolicy: ToolPolicy;
   readonly checkpointEvery: number;
+  /** What the model said last. */
   readonly output: readonly Message[];
+  /** What it says to a human, of all its rounds. */
+  readonly text: string;
   /** Why the model ended, as it said it. */
   readonly finishReason: string | null;
   /** What the model answered instead of a completion, where that was kept. */
@@ -58,7 +60,9 @@ export type TurnSummary = Omit<
   TurnRecord,
   | 'messages'
   | 'options'
+  | 'toolPolicy'
   | 'output'
+  | 'text'
   | 'finishReason'
   | 'upstream'
   | 'steps'
@@ -95,12 +99,25 @@ interface TurnRecordRow
     RunnerColumns,
     Omit<
       TurnRecord,
-      'messages' | 'options' | 'output' | 'finishReason' | 'upstream' | 'usage' | 'error' | 'runner'
+      | 'messages'
+      | 'options'
+      | 'toolPolicy'
+      | 'output'
+      | 'text'
+      | 'finishReason'
+      | 'upstream'
+      | 'usage'
+      | 'error'
+      | 'runner'
     > {
   readonly request: string;
   readonly output: string | null;
   readonly usage: string | null;
   readonly errorCode: string | null;
+}
+
+export function hasEnded(status: OpenStatus | TurnStatus): status is TurnStatus {
+  return status !== 'queued' && status !== 'open' && status !== 'parked';
 }
 
 /** What services read of sessions. The caller has waited for freshness [A5]. */
@@ -113,6 +130,13 @@ export class SessionReads {
         SELECT state FROM sessions WHERE session_id = ${sessionId}`;
       return row === undefined ? initialState : (JSON.parse(row.state) as SessionState);
     });
+  }
+
+  /** A session that is known to be open: that it is not is a fault of the server. */
+  async open(sessionId: string): Promise<OpenSession> {
+    const state = await this.state(sessionId);
+    if (state.phase === 'open') return state;
+    throw new Error(`session ${sessionId} is not open`);
   }
 
   /** The live session of a principal's agent, which need not be folded yet; null without one. */
@@ -128,19 +152,23 @@ export class SessionReads {
           model, checkpoint_every AS "checkpointEvery", output, model_used AS "modelUsed", usage,
           cost_usd AS "costUsd", snapshot_id AS "snapshotId", error_code AS "errorCode", steps,
           started_at AS "startedAt", ended_at AS "endedAt"
-        FROM turns WHERE session_id = ${sessionId} AND turn_id = ${turnId}`,
+        FROM turns WHERE session_id = ${sessionId} AND turn_id = ${turnId}
+          AND status NOT IN ('restored', 'note')`,
     );
     if (row === undefined) return null;
     const { request, output, usage, errorCode, slot, incarnation, ...columns } = row;
-    const { messages, options } = readRequest(request);
+    const { messages, options, toolPolicy } = readRequest(request);
+    const end = readEnd(output);
     return {
       ...columns,
       runner: { slot, incarnation },
       messages,
       options,
-      output: readOutput(output),
-      finishReason: readFinishReason(output),
-      upstream: readUpstreamAnswer(output),
+      toolPolicy,
+      output: end.messages,
+      text: wholeText(end),
+      finishReason: end.finishReason,
+      upstream: end.upstream,
       usage: readUsage(usage),
       error: readError(errorCode, output),
     };
@@ -169,11 +197,12 @@ export class SessionReads {
     );
     if (row === undefined) return null;
     const data = JSON.parse(row.waiting) as LogEventOf<'turn.queued'>['data'];
-    const { messages, options } = readRequest(row.request);
+    const { messages, options, toolPolicy } = readRequest(row.request);
     const { background, after: endedBefore, history, bytes, model } = data;
     const { checkpoint_every, body_hash: bodyHash, idempotency_key: idempotencyKey } = data;
     const asked = { model, checkpointEvery: checkpoint_every, bodyHash, idempotencyKey };
-    return { background, request: { messages, options, history, bytes, endedBefore, ...asked } };
+    const said = { messages, options, toolPolicy, history, bytes, endedBefore };
+    return { background, request: { ...said, ...asked } };
   }
 
   /** The turns that wait, in the order in which they are to start. */
@@ -192,6 +221,7 @@ export class SessionReads {
       (reader) => rows(reader)<TurnSummaryRow>`
         SELECT ${raw(SUMMARY_COLUMNS)} FROM turns
         WHERE session_id = ${sessionId} AND number > ${after}
+          AND status NOT IN ('restored', 'note')
         ORDER BY number LIMIT ${raw(integer(limit))}`,
     );
     return found.map((row) => ({ ...row, usage: readUsage(row.usage) }));

@@ -69,6 +69,8 @@ describe.each(DIALECTS)('the reads of gateways on %s', (dialect) => {
           status: 'completed',
           text: 'text 2',
           modelUsed: 'demo-1',
+          costUsd: 0.25,
+          toolCalls: [],
           error: null,
           createdAt: instant(1),
         },
@@ -127,8 +129,13 @@ describe.each(DIALECTS)('the reads of gateways on %s', (dialect) => {
       );
       const glances = await surfaces.glance([SESSION, id(2), id(3)]);
       expect(Object.fromEntries(glances)).toEqual({
-        [SESSION]: { attachId: ATTACH, head: 0, openTurn: { turnId: turn(2), epoch: 20 } },
-        [id(2)]: { attachId: null, head: 1, openTurn: null },
+        [SESSION]: {
+          attachId: ATTACH,
+          head: 0,
+          called: 0,
+          openTurn: { turnId: turn(2), epoch: 20, waits: false },
+        },
+        [id(2)]: { attachId: null, head: 1, called: 0, openTurn: null },
       });
       expect(await surfaces.glance([])).toEqual(new Map());
     });

@@ -1,11 +1,11 @@
 import type { SessionState } from '#libs/domain';
-import { initialState, turnText } from '#libs/domain';
+import { endingCalls, initialState } from '#libs/domain';
 import type { TurnError, TurnStatus } from '#libs/protocol';
 import type { Database } from '#libs/sql';
 import type { SqlPart } from '#libs/sql';
 import { part, raw } from '#libs/sql';
 import { rows } from '../statement.js';
-import { readError, readOutput } from './turn-content.js';
+import { readEnd, readError, wholeText } from './turn-content.js';
 
 /** One ended turn that a surface is owed. */
 export interface OwedTurn {
@@ -16,6 +16,9 @@ export interface OwedTurn {
   readonly status: TurnStatus;
   readonly text: string;
   readonly modelUsed: string | null;
+  readonly costUsd: number | null;
+  /** The client's own tools that it ended with calls of. */
+  readonly toolCalls: readonly string[];
   readonly error: TurnError | null;
   readonly createdAt: string;
 }
@@ -30,7 +33,14 @@ export interface SurfaceView {
 export interface Glance {
   readonly attachId: string | null;
   readonly head: number;
-  readonly openTurn: { readonly turnId: string; readonly epoch: number } | null;
+  /** How often a call of a tool was given to a surface. */
+  readonly called: number;
+  readonly openTurn: {
+    readonly turnId: string;
+    readonly epoch: number;
+    /** Nobody runs it, or soon will not. */
+    readonly waits: boolean;
+  } | null;
 }
 
 /** Most owed turns in one read. */
@@ -46,6 +56,7 @@ interface OwedRow {
   readonly status: TurnStatus;
   readonly output: string | null;
   readonly modelUsed: string | null;
+  readonly costUsd: number | null;
   readonly errorCode: string | null;
   readonly createdAt: string;
 }
@@ -90,17 +101,23 @@ export class SurfaceReads {
         id: string;
         attachId: string | null;
         head: number;
+        called: number;
         turnId: string | null;
         epoch: number | null;
+        dueAt: number | null;
       }>`
-        SELECT session_id AS id, attach_id AS "attachId", head AS head,
-          open_turn_id AS "turnId", open_epoch AS epoch
+        SELECT session_id AS id, attach_id AS "attachId", head AS head, called AS called,
+          open_turn_id AS "turnId", open_epoch AS epoch, due_at AS "dueAt"
         FROM sessions WHERE session_id IN (${[...sessionIds]})`,
     );
     return new Map(
-      found.map(({ id, attachId, head, turnId, epoch }) => [
+      found.map(({ id, attachId, head, called, turnId, epoch, dueAt }) => [
         id,
-        { attachId, head, openTurn: turnId === null || epoch === null ? null : { turnId, epoch } },
+        {
+          ...{ attachId, head, called },
+          openTurn:
+            turnId === null || epoch === null ? null : { turnId, epoch, waits: dueAt !== 0 },
+        },
       ]),
     );
   }
@@ -111,7 +128,8 @@ function owedPage(sessionId: string, after: number, upTo: number | null): SqlPar
   const limit = upTo === null ? part`` : part`AND seq <= ${upTo}`;
   return part`
     WITH page AS (
-      SELECT turn_id, number, epoch, seq, status, output, model_used, error_code, ended_at,
+      SELECT turn_id, number, epoch, seq, status, output, model_used, cost_usd, error_code,
+        ended_at,
         COALESCE(octet_length(output), 0) AS bytes
       FROM turns WHERE session_id = ${sessionId} AND seq > ${after} ${limit}
       ORDER BY seq LIMIT ${raw(String(OWED_PAGE))}
@@ -120,17 +138,20 @@ function owedPage(sessionId: string, after: number, upTo: number | null): SqlPar
 
 const OWED_COLUMNS = `t.turn_id AS "turnId", t.number AS number, t.epoch AS epoch, t.seq AS seq,
   t.status AS status, t.output AS output, t.model_used AS "modelUsed",
-  t.error_code AS "errorCode", t.ended_at AS "createdAt"`;
+  t.cost_usd AS "costUsd", t.error_code AS "errorCode", t.ended_at AS "createdAt"`;
 
 function owedTurn({ output, errorCode, ...row }: OwedRow): OwedTurn {
+  const end = readEnd(output);
   return {
     turnId: row.turnId,
     number: row.number,
     epoch: row.epoch,
     seq: row.seq,
     status: row.status,
-    text: turnText(readOutput(output)),
+    text: wholeText(end),
     modelUsed: row.modelUsed,
+    costUsd: row.costUsd,
+    toolCalls: endingCalls(end.messages),
     error: readError(errorCode, output),
     createdAt: row.createdAt,
   };

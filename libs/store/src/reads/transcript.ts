@@ -2,7 +2,16 @@ import type { TurnOutcome, TurnView } from '#libs/domain';
 import { sentMessages, usesTools } from '#libs/domain';
 import type { Message } from '#libs/protocol';
 
-/** A turn's visible messages, each as JSON. */
+/** Messages of a turn that its caller did not see: of the rounds before its last answer [A20]. */
+interface HiddenMessages {
+  /** The place of the first among the turn's messages. */
+  readonly from: number;
+  readonly count: number;
+  /** What the model said to the human in them, joined: the caller saw it with the last answer. */
+  readonly said: string;
+}
+
+/** A turn's visible messages, each as JSON; as a view, without those its caller did not see. */
 export class StoredTurn implements TurnView {
   private constructor(
     /** The place of its first message in the transcript. */
@@ -12,6 +21,7 @@ export class StoredTurn implements TurnView {
     /** Whether tool calls, or answers to them, are among its messages. */
     readonly usesTools: boolean,
     private readonly otherChoices: readonly string[],
+    private readonly hidden: HiddenMessages | null,
   ) {}
 
   static of(
@@ -19,27 +29,44 @@ export class StoredTurn implements TurnView {
     outcome: TurnOutcome,
     messages: readonly Message[],
     alternatives: readonly Message[] = [],
+    hidden: HiddenMessages | null = null,
   ): StoredTurn {
     const texts = messages.map((message) => JSON.stringify(message));
     const others = alternatives.map((message) => JSON.stringify(message));
-    return new StoredTurn(firstIndex, outcome, texts, usesTools(messages), others);
+    return new StoredTurn(firstIndex, outcome, texts, usesTools(messages), others, hidden);
   }
 
   get size(): number {
-    return this.texts.length;
+    return this.texts.length - (this.hidden?.count ?? 0);
   }
 
   placeOf(at: number): number {
-    return this.firstIndex + at;
+    const { from, count } = this.hidden ?? { from: at, count: 0 };
+    return this.firstIndex + (at > from ? at + count : at);
   }
 
   messages(): readonly Message[] {
-    return this.texts.map((text) => JSON.parse(text) as Message);
+    if (this.hidden === null) return readAll(this.texts);
+    const { from, count, said } = this.hidden;
+    const [answer, ...rest] = readAll(this.texts.slice(from + count));
+    const asked = readAll(this.texts.slice(0, from));
+    return answer === undefined ? asked : [...asked, withTextBefore(answer, said), ...rest];
   }
 
   alternatives(): readonly Message[] {
-    return this.otherChoices.map((text) => JSON.parse(text) as Message);
+    return readAll(this.otherChoices);
   }
+}
+
+function readAll(texts: readonly string[]): readonly Message[] {
+  return texts.map((text) => JSON.parse(text) as Message);
+}
+
+function withTextBefore(answer: Message, said: string): Message {
+  const { content } = answer;
+  if (said === '') return answer;
+  if (!Array.isArray(content)) return { ...answer, content: said + (content ?? '') };
+  return { ...answer, content: [{ type: 'text', text: said }, ...content] };
 }
 
 /** Turns that are joined into one buffer at a time. */
@@ -101,9 +128,9 @@ export class Transcript {
     }, 0);
   }
 
-  /** All messages. */
+  /** All messages, as they are stored. */
   messages(): readonly Message[] {
-    return this.parts.flatMap((part) => part.messages());
+    return this.parts.flatMap(({ texts }) => readAll(texts));
   }
 
   /**
@@ -202,8 +229,9 @@ function behind(parts: readonly StoredTurn[], open: number): Omit<Joined, 'text'
   for (let turn = parts.length - 1; turn >= 0 && rest > 0; turn--) {
     const part = parts[turn];
     if (part === undefined || part.outcome === 'refused') continue;
-    if (part.size >= rest) return { turn, message: part.size - rest };
-    rest -= part.size;
+    const { length } = part.texts;
+    if (length >= rest) return { turn, message: length - rest };
+    rest -= length;
   }
   return { turn: parts.length, message: 0 };
 }

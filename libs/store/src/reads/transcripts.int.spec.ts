@@ -12,6 +12,7 @@ import {
   user,
 } from '#libs/domain/testing';
 import type { LogEvent, Message } from '#libs/protocol';
+import { contentOf } from '#libs/protocol';
 import { DIALECTS, costOf, openTestStore } from '#libs/store/testing';
 import type { TestStore } from '#libs/store/testing';
 import { SessionReads } from './session-reads.js';
@@ -66,7 +67,11 @@ describe.each(DIALECTS)('transcripts on %s', (dialect) => {
     return contentsOf(transcript.messages());
   };
   const paged = async (from = 0, limit = 1_000): Promise<unknown[]> =>
-    contentsOf((await transcripts.page(SESSION, from, limit)).map(({ message }) => message));
+    contentsOf(
+      (await transcripts.page(SESSION, { base: null, baseEnd: 0 }, from, limit)).map(
+        ({ message }) => message,
+      ),
+    );
   const asOf = async (turnNumber: number): Promise<unknown[]> =>
     contentsOf((await transcripts.asOf(SESSION, turnNumber)).entries.map((entry) => entry.message));
 
@@ -104,7 +109,7 @@ describe.each(DIALECTS)('transcripts on %s', (dialect) => {
       { ...answer, index: 1, message: assistant('a'), costUsd: null },
       { ...answer, index: 2, message: assistant('b'), costUsd: 0.25 },
     ];
-    expect(await transcripts.page(SESSION, 0, 10)).toEqual(entries);
+    expect(await transcripts.page(SESSION, { base: null, baseEnd: 0 }, 0, 10)).toEqual(entries);
     expect(await transcripts.asOf(SESSION, 1)).toEqual({
       system: [],
       entries,
@@ -204,8 +209,8 @@ describe.each(DIALECTS)('transcripts on %s', (dialect) => {
     const texts: string[] = [];
     const log = [...answered, ...turns(2, 150)];
     for (const event of log) {
-      const messages = 'content' in event && 'messages' in event.content ? event.content : null;
-      texts.push(...(messages?.messages ?? []).map((message) => JSON.stringify(message)));
+      const { messages = [] } = (contentOf(event) ?? {}) as { readonly messages?: Message[] };
+      texts.push(...messages.map((message) => JSON.stringify(message)));
     }
     await store.fold(...log.slice(0, 11));
     await loaded();
@@ -257,7 +262,7 @@ describe.each(DIALECTS)('transcripts on %s', (dialect) => {
     it('a page what it holds, wherever it begins', async () => {
       for (const from of [0, 40, 70]) {
         const [rows = Number.NaN, ...more] = await rowsReadBy(() =>
-          transcripts.page(SESSION, from, 5),
+          transcripts.page(SESSION, { base: null, baseEnd: 0 }, from, 5),
         );
         expect(rows).toBeLessThanOrEqual(5);
         expect(more).toEqual([]);

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sentMessages } from '#libs/domain';
 import type { Dialect } from '#libs/sql';
 import { randomLog } from '#libs/domain/testing';
 import { DIALECTS, NaiveSession, move, openTestStore } from '#libs/store/testing';
@@ -81,9 +82,15 @@ describe.each(DIALECTS)('the transcripts of any log on %s', (dialect) => {
       const { count } = transcript;
       expect([count, transcript.bytes]).toEqual([messages.length, bytes]);
       for (const kept of [0, 1, Math.floor(count / 2), count]) {
-        expect(transcript.sent(kept, []).map(String).join(',')).toBe(
-          texts.slice(0, kept).join(','),
+        // An edit may cut a round, and a model is sent no call without its answer.
+        // Nor is it sent, where it stands, what only tells where the conversation comes from.
+        const told = entries.slice(0, kept).filter(({ isNote }) => isNote !== true);
+        const said = told.map(({ message }) => message);
+        const { sent } = sentMessages(said, said.length);
+        const whole = sent.map((each) =>
+          JSON.stringify(typeof each === 'number' ? said[each] : each),
         );
+        expect(transcript.sent(kept, []).map(String).join(',')).toBe(whole.join(','));
         const size = texts.slice(0, kept).reduce((sum, text) => sum + Buffer.byteLength(text), 0);
         expect(transcript.bytesOf(kept)).toBe(size);
       }
@@ -91,7 +98,9 @@ describe.each(DIALECTS)('the transcripts of any log on %s', (dialect) => {
     expect(await cold.system(sessionId, state)).toEqual(system);
 
     for (const [from, limit] of pages) {
-      expect(await cold.page(sessionId, from, limit)).toEqual(entries.slice(from, from + limit));
+      expect(await cold.page(sessionId, { base: null, baseEnd: 0 }, from, limit)).toEqual(
+        entries.slice(from, from + limit),
+      );
     }
 
     for (let number = 0; number <= naive.turns; number++) {

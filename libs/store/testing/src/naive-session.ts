@@ -2,6 +2,7 @@ import type { SessionState } from '#libs/domain';
 import { evolve, initialState } from '#libs/domain';
 import type { LogEvent, Message } from '#libs/protocol';
 import type { TranscriptEntry } from '../../src/reads/transcripts.js';
+import { NaiveRounds } from './naive-rounds.js';
 
 /** The conversation as a reader sees it who folds the whole log and keeps everything. */
 export interface NaiveTranscript {
@@ -21,6 +22,8 @@ export class NaiveSession {
   /** By the turns' numbers; before any for 0. */
   private readonly after: NaiveTranscript[] = [this.current];
 
+  private readonly rounds = new NaiveRounds();
+
   /** Turns that never started: nothing became different by them. */
   private readonly withdrawn = new Set<number>();
 
@@ -34,6 +37,8 @@ export class NaiveSession {
     const { state, changes } = evolve(this.state, event);
     this.state = state;
     for (const change of changes) {
+      if (change.type === 'part-restored') this.restore(event);
+      if (change.type === 'note-added') this.note(event, change.number);
       if (change.type === 'turn-started' && event.type === 'turn.started') {
         const { turnId, startedAt: createdAt, firstIndex } = change;
         const { entries, system } = this.current;
@@ -50,11 +55,17 @@ export class NaiveSession {
         };
         this.after[change.number] = this.current;
       }
+      this.rounds.add(change, event);
       if (change.type === 'turn-withdrawn') this.withdrawn.add(change.number);
       if (change.type === 'turn-ended') {
         const { turnId, endedAt: createdAt, modelUsed, costUsd, number } = change;
         const answers = event.type === 'turn.completed' ? event.content.messages : [];
-        const { entries } = this.current;
+        const { entries: before } = this.current;
+        const called = answers.length === 0 ? [] : this.rounds.of(turnId, modelUsed);
+        const entries = [
+          ...before,
+          ...called.map((entry, at) => ({ ...entry, index: before.length + at })),
+        ];
         this.current = {
           ...this.current,
           entries: [
@@ -70,6 +81,30 @@ export class NaiveSession {
         this.after[number] = this.current;
       }
     }
+  }
+
+  private restore(event: LogEvent): void {
+    if (event.type !== 'session.restored') return;
+    const { content, data, id: turnId } = event;
+    const { part, first_index: first, step_count: steps, cost_usd: totalCostUsd } = data;
+    const { entries, system } = this.current;
+    const copied = content.messages.map((message, at) => {
+      const { model_used: modelUsed, cost_usd: costUsd, created_at } = content.about[at] ?? LOST;
+      return { message, turnId, index: first + at, modelUsed, costUsd, createdAt: created_at };
+    });
+    const all = [...entries, ...copied];
+    this.current = { system: content.system ?? system, entries: all, steps, totalCostUsd };
+    this.after[part] = this.current;
+  }
+
+  private note(event: LogEvent, number: number): void {
+    if (event.type !== 'session.opened') return;
+    const { entries } = this.current;
+    const message = { role: 'system' as const, content: event.content?.note ?? '' };
+    const about = { turnId: event.id, createdAt: event.occurred_at, isNote: true as const };
+    const entry = { ...about, message, index: entries.length, modelUsed: null, costUsd: null };
+    this.current = { ...this.current, entries: [...entries, entry] };
+    this.after[number] = this.current;
   }
 
   get transcript(): NaiveTranscript {
@@ -90,3 +125,5 @@ export class NaiveSession {
     return found;
   }
 }
+
+const LOST = { model_used: null, cost_usd: null, created_at: '' };

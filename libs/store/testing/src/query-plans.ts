@@ -57,7 +57,7 @@ function explained(database: Database, explain: Explain): Database {
   return Object.assign(Object.create(database) as Database, methods);
 }
 
-/** For example 'SEARCH s USING COVERING INDEX sessions_open_turn (open_turn_id>?)'. */
+/** For example 'SEARCH s USING COVERING INDEX sessions_due (due_at<?)'. */
 const SQLITE_LINE = /^(SCAN|SEARCH) (\w+)(?: USING (?:COVERING )?INDEX (\w+))?/;
 
 async function sqlitePlan(

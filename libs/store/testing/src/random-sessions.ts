@@ -50,12 +50,65 @@ export const move: fc.Arbitrary<Move> = fc.oneof(
     fc.record({ type: fc.constant('adopt' as const), stale: fc.boolean(), known: fc.boolean() }),
   ),
   often(1, fc.record({ type: fc.constant('undelivered' as const), turn: fc.nat({ max: 4 }) })),
-  often(2, fc.record({ type: fc.constant('attach' as const), gateway: fc.nat({ max: 2 }) })),
+  often(
+    1,
+    fc.record({
+      type: fc.constant('live' as const),
+      to: fc.constantFrom('running', 'suspended', 'running'),
+      stale: fc.boolean(),
+    }),
+  ),
+  often(
+    1,
+    fc.record({
+      type: fc.constant('consume' as const),
+      export: fc.nat({ max: 2 }),
+      revoked: fc.boolean(),
+    }),
+  ),
+  often(1, fc.record({ type: fc.constant('hand-off' as const), stale: fc.boolean() })),
+  often(
+    2,
+    fc.record({
+      type: fc.constant('restore' as const),
+      parts: fc.integer({ min: 1, max: 3 }),
+      note: fc.boolean(),
+    }),
+  ),
+  often(1, fc.record({ type: fc.constant('revoke' as const), generation: fc.nat({ max: 3 }) })),
+  often(
+    2,
+    fc.record({
+      type: fc.constant('attach' as const),
+      gateway: fc.nat({ max: 2 }),
+      tools: fc.boolean(),
+    }),
+  ),
   often(1, fc.record({ type: fc.constant('detach' as const), attach: fc.nat({ max: 1 }) })),
   often(
     2,
     fc.record({ type: fc.constant('acknowledge' as const), attach: fc.constant(0), seq: fc.nat() }),
   ),
+  often(
+    3,
+    fc.record({
+      type: fc.constant('call' as const),
+      attempt: fc.constantFrom(0, 0, 0, 1),
+      calls: fc.integer({ min: 1, max: 3 }),
+      how: fc.constantFrom('fail', 'fail', 'wait', 'approval', 'refused'),
+    }),
+  ),
+  often(4, fc.record({ type: fc.constant('return' as const), call: fc.nat({ max: 3 }) })),
+  often(
+    4,
+    fc.record({
+      type: fc.constant('decide' as const),
+      call: fc.nat({ max: 3 }),
+      approved: fc.boolean(),
+    }),
+  ),
+  often(4, fc.record({ type: fc.constant('park' as const), attempt: fc.nat({ max: 1 }) })),
+  often(4, fc.record({ type: fc.constant('client-call' as const), attach: fc.nat({ max: 1 }) })),
   often(1, fc.record({ type: fc.constant('export' as const) })),
   often(2, fc.record({ type: fc.constant('copy' as const), event: fc.nat() })),
 );

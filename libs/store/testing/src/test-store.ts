@@ -25,6 +25,11 @@ const TABLES = [
   'processes',
   'live_sessions',
   'exports',
+  'tool_rounds',
+  'tool_calls',
+  'surface_tools',
+  'session_origins',
+  'promised_sessions',
   'turn_keys',
   'consumer_positions',
 ] as const;

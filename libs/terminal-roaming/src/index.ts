@@ -1,0 +1,1 @@
+export { importSession, lineage, roam } from './roaming-commands.js';

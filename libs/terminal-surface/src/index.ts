@@ -1,0 +1,1 @@
+export { runSurface } from './surface.js';
