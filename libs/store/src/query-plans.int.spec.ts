@@ -60,7 +60,7 @@ describe.each(DIALECTS)('beside 20,000 idle sessions and turns on %s', (dialect)
     });
     await store.database.write(async (transaction) => {
       await sql(transaction)`
-        INSERT INTO claims SELECT session_id, NULL, 10, 1, ${randomUUID()}, 5, '' FROM sessions`;
+        INSERT INTO claims SELECT session_id, NULL, 10, 1, ${randomUUID()}, 5, '', 0 FROM sessions`;
       await sql(transaction)`
         UPDATE claims SET turn_id = 'busy' WHERE session_id LIKE ${BUSY.names}`;
       await sql(transaction)`

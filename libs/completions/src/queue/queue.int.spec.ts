@@ -5,6 +5,7 @@ import type { OpenSession } from '#libs/domain';
 import { MAX_WAITING } from '#libs/domain';
 import { SessionInspection } from '#libs/store';
 import { Cancellation } from '../turn/cancellation.js';
+import { RunStops } from '../turn/run-stops.js';
 import { DeadProcess } from '../testing/dead-process.js';
 import { TestCaller } from '../testing/test-caller.js';
 import { TestModel, answerWith, neverAnswer } from '../testing/test-model.js';
@@ -364,6 +365,27 @@ describe('a turn that interrupts', () => {
     const third = await other.turn({ sbp: { session_id: sessionId, ...interrupt } });
     expect(third.seen).toEqual(['answer with sbp']);
     expect((await first).seen).toEqual(['fail SBP_TURN_CANCELLED']);
+  });
+
+  it('tells whom it ended before the log had his start, also where its word to him is lost', async () => {
+    const { model, completions, first, sbp } = await busy();
+    const mute = { stop: () => Promise.resolve({ caller: 'gone', usage: null }) };
+    const other = await stage.start({ model, replaced: [{ part: RunStops, by: () => mute }] });
+    const starts = Promise.withResolvers<undefined>();
+    let held = 0;
+    stage.backend.log.obstacle = async ([{ type }]) => {
+      if (type === 'turn.started' && held++ === 0) await starts.promise;
+    };
+    const second = completions.turn({ sbp: { ...sbp, ...interrupt }, text: 'Two.' });
+    await eventually(() => expect(held).toBe(1));
+    const third = other.turn({ sbp: { ...sbp, ...interrupt }, text: 'Three.' });
+    await eventually(() => expect(model.questions).toContain('Three.'));
+    await eventually(() => expect(held).toBe(2));
+    starts.resolve(undefined);
+    expect((await second).seen).toEqual(['fail SBP_TURN_CANCELLED']);
+    expect((await first).seen).toEqual(['fail SBP_TURN_CANCELLED']);
+    await model.goOn(model.questions.indexOf('Three.'));
+    expect((await third).seen).toEqual(['answer with sbp']);
   });
 
   it('runs as the last of many at once, and each other caller is told', async () => {

@@ -414,17 +414,14 @@ export class TurnRunner {
       : this.lost(run);
   }
 
-  private async lost({ attempt, sent, signal }: Run): Promise<TurnOutcome> {
+  private async lost({ attempt, sent }: Run): Promise<TurnOutcome> {
     switch (await this.verdict.withoutUs(attempt)) {
       case 'cancelled':
         return { type: 'cancelled', caller: 'connected' };
       case 'elsewhere':
         return { type: 'elsewhere', why: 'lost', sent };
       case 'never-started':
-        // Whoever stopped it has ended it, though the log never had it.
-        return signal.reason instanceof TurnStopped
-          ? { type: 'cancelled', caller: 'connected' }
-          : { type: 'unstarted', error: neverStarted() };
+        return { type: 'unstarted', error: neverStarted() };
     }
   }
 

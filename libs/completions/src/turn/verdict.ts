@@ -1,5 +1,5 @@
 import type { CallerPresence, TurnStatus } from '#libs/protocol';
-import { Freshness, ProcessIdentity, SessionReads, hasEnded } from '#libs/store';
+import { Claims, Freshness, ProcessIdentity, SessionReads, hasEnded } from '#libs/store';
 import type { LogPosition } from '#libs/event-log';
 import { backOff } from '#libs/timing';
 import { SessionReleases } from '#libs/session-log';
@@ -28,6 +28,7 @@ const FOLD_MS = 15_000;
 @Injectable()
 export class Verdict {
   constructor(
+    private readonly claims: Claims,
     private readonly releases: SessionReleases,
     private readonly freshness: Freshness,
     private readonly reads: SessionReads,
@@ -77,8 +78,10 @@ export class Verdict {
       if (turn === null) {
         // Nothing of it comes any more once the fold has passed what is in the log now.
         await this.freshness.latest(sessionId);
-        if ((await this.reads.attempt(sessionId, turnId)) === null) return 'never-started';
-        continue;
+        if ((await this.reads.attempt(sessionId, turnId)) !== null) continue;
+        // Who interrupts it has ended it, though the log never had it; his word may be late or lost.
+        const isCancelled = await this.claims.wasInterrupted(sessionId, epoch);
+        return isCancelled ? 'cancelled' : 'never-started';
       }
       if (hasEnded(turn.status) || turn.epoch > epoch) return 'elsewhere';
       await backOff(looks, undefined, LOOKS);

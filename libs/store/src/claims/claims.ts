@@ -204,11 +204,21 @@ export class Claims {
     over: string | null,
   ): Promise<number | null> {
     const where = over === null ? part`claims.turn_id IS NULL` : part`claims.turn_id = ${over}`;
-    const taking = { sessionId, turnId, runner, where, epochs: 2 };
+    const sets = part`, interrupted_epoch = claims.epoch`;
+    const taking = { sessionId, turnId, runner, where, epochs: 2, sets };
     return this.inUse.during(turnId, async () => {
       const epoch = await takeOver(this.database, taking);
       return { outcome: epoch, isHeld: epoch !== null };
     });
+  }
+
+  /** Whether a turn that interrupts has taken the session since it was claimed at this epoch. */
+  async wasInterrupted(sessionId: string, epoch: number): Promise<boolean> {
+    const found = await this.database.read(
+      (reader) => rows(reader)`
+        SELECT 1 FROM claims WHERE session_id = ${sessionId} AND interrupted_epoch >= ${epoch}`,
+    );
+    return found.length > 0;
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { ProcessAddress } from '#libs/protocol';
 import type { Database, SqlPart } from '#libs/sql';
-import { raw } from '#libs/sql';
+import { part, raw } from '#libs/sql';
 import { integer, rows } from '../statement.js';
 
 /** A turn whose claim a process is to have, whoever holds it now. */
@@ -12,6 +12,8 @@ export interface TakeOver {
   readonly where: SqlPart;
   /** How many epochs it is to have: all below the one that is given, and above all earlier ones. */
   readonly epochs?: number;
+  /** What else is set in a row that is there. */
+  readonly sets?: SqlPart;
 }
 
 /**
@@ -20,7 +22,7 @@ export interface TakeOver {
  */
 export async function takeOver(
   database: Database,
-  { sessionId, turnId, runner, where, epochs = 1 }: TakeOver,
+  { sessionId, turnId, runner, where, epochs = 1, sets = part`` }: TakeOver,
 ): Promise<number | null> {
   const by = raw(integer(epochs));
   const greatest = raw(database.dialect === 'postgres' ? 'GREATEST' : 'MAX');
@@ -36,6 +38,7 @@ export async function takeOver(
       ON CONFLICT (session_id) DO UPDATE SET turn_id = excluded.turn_id,
         epoch = ${greatest}(claims.epoch + ${by}, excluded.epoch),
         runner_slot = excluded.runner_slot, runner_incarnation = excluded.runner_incarnation
+        ${sets}
       WHERE ${where}
       RETURNING epoch`,
   );

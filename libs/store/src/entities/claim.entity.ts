@@ -33,4 +33,8 @@ export class ClaimRow {
    */
   @Column({ type: 'text' })
   unconfirmed!: string;
+
+  /** The last epoch at which a claim was taken away by a turn that interrupts; 0 before any was. */
+  @Column({ name: 'interrupted_epoch', type: 'bigint', default: 0 })
+  interruptedEpoch!: number;
 }

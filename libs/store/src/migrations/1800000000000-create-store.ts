@@ -154,6 +154,7 @@ const tables = [
       column('runner_incarnation', id),
       column('head_offset', bigint),
       column('unconfirmed', text),
+      column('interrupted_epoch', bigint, { default: 0 }),
     ],
     indices: [
       {
