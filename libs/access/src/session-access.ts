@@ -72,6 +72,11 @@ export class SessionAccess {
       { param: 'X-Session-Token' },
     );
   }
+
+  /** Who asks for what only an operator may see: metrics, the audit trail, usage of everybody. */
+  async operator(headers: IncomingHttpHeaders): Promise<string> {
+    return this.principal(headers);
+  }
 }
 
 /** @throws SbpError SBP_FORBIDDEN where a token is sent of another session than the one named */
