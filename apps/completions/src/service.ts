@@ -13,8 +13,7 @@ export function completionsService(settings: Settings): ServiceSpec {
     modules: ({ storage, logger }) => [
       CompletionsModule.register({
         track: settings.track,
-        // Access is open only on loopback, where `auto` means on.
-        implicitSession: settings.implicitSession !== 'off',
+        implicitSession: settings.implicitSession,
         othersDead: storage.exclusive,
         maxSessionBytes: settings.limits.sessionBytes,
         maxTurns: settings.limits.turns,

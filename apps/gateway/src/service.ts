@@ -15,7 +15,7 @@ export function gatewayService(
     modules: () => [GatewayModule.register(options)],
     prepare: (app) => {
       const accepts = ({ headers }: IncomingMessage): boolean =>
-        foreignRequest(headers, settings.allowedOrigins) === null;
+        foreignRequest(headers, settings) === null;
       app.useWebSocketAdapter(new SurfaceWsAdapter(app, { accepts }));
     },
     onMessage: (app) => {

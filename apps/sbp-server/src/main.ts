@@ -2,6 +2,7 @@ import { serveDemoModel } from '#libs/llm';
 import { SBP_LEVEL, SBP_VERSION } from '#libs/protocol';
 import {
   addressOf,
+  configCommand,
   keysCommand,
   parseDemoModelSettings,
   parseLogCommand,
@@ -11,6 +12,7 @@ import {
   sessionReport,
   sessionReportText,
   startProblem,
+  tokenCommand,
 } from '#libs/runtime';
 import { createLogger } from '#libs/telemetry';
 import { importSession, lineage, roam } from '#libs/terminal-roaming';
@@ -19,7 +21,7 @@ import { sbpServer } from './service.js';
 
 const USAGE = `Usage: sbp-server <command> [options]
 
-  start [--port N] [--host H] [--data-dir DIR]       the server, everything in one process
+  start [--port N] [--host H] [--data-dir DIR] …     the server, everything in one process
   demo-model [--port N] [--ttft MS] [--tokens N] [--interval MS] [--vary] [--fail …]
                                                      the built-in model alone, as an OpenAI-compatible API
   rebuild [--data-dir DIR]                           makes the read models again from the log; stop the server first
@@ -35,8 +37,11 @@ const USAGE = `Usage: sbp-server <command> [options]
   lineage <session-id> [--url URL] [--token TOKEN]   a session's relatives, as a tree
   keys list|rotate [--alg EdDSA|ES256] [--data-dir DIR]
                                                      the key pairs that sign roaming tokens
+  token create --principal NAME [--role user|operator] [--ttl-days N] [--label TEXT] | list | revoke ID
+                                                     API keys, for SBP_AUTH=required
+  config [flags of start]                            every setting, and what has set it
 
-Settings are environment variables, SBP_…: see docs/settings.md.
+Settings are environment variables, SBP_…, and flags of start: see docs/settings.md.
 `;
 
 const [command, ...argv] = process.argv.slice(2);
@@ -71,6 +76,12 @@ try {
       break;
     case 'keys':
       process.stdout.write(await keysCommand(process.env, argv));
+      break;
+    case 'token':
+      process.stdout.write(tokenCommand(process.env, argv));
+      break;
+    case 'config':
+      process.stdout.write(configCommand(process.env, argv));
       break;
     case '-h':
     case '--help':

@@ -1,9 +1,11 @@
 export { httpActor, serverActor } from './http-actor.js';
 export {
   SessionAccess,
+  mustBeMoreThanToken,
   mustMayUse,
   notFound,
+  ownPrincipal,
   requireToken,
   turnNotFound,
 } from './session-access.js';
-export type { Credential } from './session-access.js';
+export type { Credential, Viewer } from './session-access.js';

@@ -1,4 +1,12 @@
-export { clientAddress } from './client-address.js';
+export { ApiKeys } from './api-keys.js';
+export type { ListedApiKey } from './api-keys.js';
+export { TrustedProxies, isNetwork } from './client-address.js';
+export type { JwtIssuer } from './jwt-bearer.js';
+export { UnusableKeys } from './kept-file.js';
+export { ROLES, holderOfToken, principalProblem } from './principal.js';
+export type { Principal, Role } from './principal.js';
+export { Principals, bearer } from './principals.js';
+export type { AuthSettings } from './principals.js';
 export { loadSecret, secretProblem, UnusableSecret } from './secret.js';
 export type { SecretSource } from './secret.js';
 export { SessionTokens } from './session-tokens.js';

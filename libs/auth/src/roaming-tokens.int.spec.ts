@@ -7,7 +7,8 @@ import { exportJWK, generateKeyPair } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { IssuerKeys } from './roaming-tokens.js';
 import { RoamingTokens } from './roaming-tokens.js';
-import { KEY_ALGORITHMS, SigningKeys, UnusableKeys } from './signing-keys.js';
+import { UnusableKeys } from './kept-file.js';
+import { KEY_ALGORITHMS, SigningKeys } from './signing-keys.js';
 
 const DAY = 24 * 60 * 60 * 1000;
 /** Long enough ago for a key to sign. */

@@ -13,11 +13,13 @@ export function isLoopbackAddress(address: string): boolean {
 const AUTHORITY = /^(?:\[(?<ipv6>[0-9a-f:.]+)\]|(?<name>[a-z0-9._-]+))(?::\d{1,5})?$/i;
 
 /**
- * Whether a `Host` header names this machine by a loopback name, with any port. A page that reaches
- * a local server by DNS rebinding carries its own name there.
+ * Whether a `Host` header names this machine, with any port: by a loopback name, or by one of
+ * `allowed` (in lower case). A page that reaches a local server by DNS rebinding carries its own
+ * name there.
  */
-export function checkHost(host: string | undefined): boolean {
+export function checkHost(host: string | undefined, allowed: readonly string[] = []): boolean {
   const { ipv6, name } = AUTHORITY.exec(host ?? '')?.groups ?? {};
+  if (allowed.includes((ipv6 ?? name ?? '').toLowerCase())) return true;
   if (ipv6 !== undefined) return isIP(ipv6) === 6 && isLoopbackAddress(ipv6);
   return name !== undefined && isLoopbackName(name);
 }

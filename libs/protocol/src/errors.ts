@@ -183,6 +183,8 @@ export class SbpError extends Error {
     return {
       ...(this.retryAfter === null ? {} : { 'retry-after': String(this.retryAfter) }),
       ...(ERRORS[this.code].retry && !this.begun ? {} : { 'x-should-retry': 'false' }),
+      // RFC 9110 wants to be told by which scheme.
+      ...(this.code === 'SBP_UNAUTHORIZED' ? { 'www-authenticate': 'Bearer' } : {}),
       ...(this.draining ? { [HEADERS.draining]: '1' } : {}),
     };
   }

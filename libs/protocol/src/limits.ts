@@ -22,6 +22,8 @@ export const LIMITS = {
   frameByteRate: { perSecond: 8 * 1024 * 1024, atOnce: 32 * 1024 * 1024 },
   /** Characters of `X-Agent-ID`. */
   agentId: 256,
+  /** Characters of a principal's name. */
+  principal: 256,
   /** Characters of `Idempotency-Key`. */
   idempotencyKey: 255,
   /** Messages in one request. */

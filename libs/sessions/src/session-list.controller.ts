@@ -1,11 +1,12 @@
-import { SessionAccess } from '#libs/access';
+import type { Viewer } from '#libs/access';
+import { SessionAccess, ownPrincipal } from '#libs/access';
 import type { SessionsResponse } from '#libs/protocol';
 import { SbpError, SessionsQuery, parseQuery } from '#libs/protocol';
 import type { SessionPlace } from '#libs/store';
 import { Freshness, SessionList, SessionReads } from '#libs/store';
 import { Controller, Get, Query, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { sessionResponse } from './session-response.js';
+import { operatorResponse, sessionResponse } from './session-response.js';
 
 /** `GET /v1/sbp/sessions`: the principal's sessions, newest first. */
 @Controller('v1/sbp/sessions')
@@ -22,8 +23,12 @@ export class SessionListController {
     @Query() query: unknown,
     @Req() request: FastifyRequest,
   ): Promise<SessionsResponse> {
-    const { agent_id, status, since, label, cursor, limit } = parseQuery(query, SessionsQuery);
-    const principal = await this.access.principal(request.headers);
+    const { agent_id, status, since, label, cursor, limit, ...named } = parseQuery(
+      query,
+      SessionsQuery,
+    );
+    const viewer = await this.access.viewer(request.headers);
+    const principal = this.principalOf(viewer, named.principal ?? null);
     await this.freshness.everywhere();
     const after = cursor === undefined ? null : await this.place(cursor.toLowerCase(), principal);
     const filter = {
@@ -38,10 +43,25 @@ export class SessionListController {
     const page = found.slice(0, limit);
     return {
       sessions: page.map(({ sessionId, session, label }) =>
-        sessionResponse(sessionId, session, label),
+        viewer.type === 'operator'
+          ? operatorResponse(sessionId, session)
+          : sessionResponse(sessionId, session, label),
       ),
       next_cursor: found.length > limit ? (page.at(-1)?.sessionId ?? null) : null,
     };
+  }
+
+  /** @throws SbpError SBP_INVALID_REQUEST, SBP_FORBIDDEN */
+  private principalOf(viewer: Viewer, named: string | null): string {
+    if (viewer.type === 'user') {
+      const own = ownPrincipal(viewer.credential);
+      if (named === null || named === own) return own;
+      const message = 'principal: is not you. Only operators see the sessions of others.';
+      throw new SbpError('SBP_FORBIDDEN', message, { param: 'principal' });
+    }
+    if (named !== null) return named;
+    const message = 'principal: is missing. An operator says whose sessions he wants to see.';
+    throw new SbpError('SBP_INVALID_REQUEST', message, { param: 'principal' });
   }
 
   /** @throws SbpError SBP_INVALID_REQUEST */

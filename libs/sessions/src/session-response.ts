@@ -2,6 +2,11 @@ import type { OpenSession } from '#libs/domain';
 import { queuedTurns, shownLife } from '#libs/domain';
 import type { SessionResponse } from '#libs/protocol';
 
+/** A session as an operator sees it: whose it is, and nothing that a person or a model wrote. */
+export function operatorResponse(sessionId: string, session: OpenSession): SessionResponse {
+  return { ...sessionResponse(sessionId, session, null), principal: session.principal };
+}
+
 /** A session as its page shows it. */
 export function sessionResponse(
   sessionId: string,

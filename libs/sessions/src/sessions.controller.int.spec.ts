@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SessionAccess } from '#libs/access';
-import { SessionTokens } from '#libs/auth';
+import { Principals, SessionTokens } from '#libs/auth';
 import {
   SESSION,
   TURN,
@@ -43,7 +43,7 @@ beforeAll(async () => {
     log,
     new ProjectionProgress(() => Promise.resolve(new Map())),
   );
-  const access = new SessionAccess(tokens, freshness, reads);
+  const access = new SessionAccess(new Principals({ type: 'open' }), tokens, freshness, reads);
   const tools = new ToolReads(store.database);
   controller = new SessionsController(
     access,

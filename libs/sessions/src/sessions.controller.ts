@@ -11,7 +11,7 @@ import type {
 import { MessagesQuery, TurnsQuery, parseQuery, requireUuid } from '#libs/protocol';
 import type { TurnSummary } from '#libs/store';
 import { SessionList, SessionReads, ToolReads, Transcripts, hasEnded } from '#libs/store';
-import { sessionResponse } from './session-response.js';
+import { operatorResponse, sessionResponse } from './session-response.js';
 
 /** `GET /v1/sbp/sessions/{id}`, its messages and its turns. */
 @Controller('v1/sbp/sessions/:session_id')
@@ -30,8 +30,11 @@ export class SessionsController {
     @Req() request: FastifyRequest,
   ): Promise<SessionResponse> {
     const sessionId = requireUuid(id, 'session_id');
-    const session = await this.access.session(sessionId, request.headers);
-    return sessionResponse(sessionId, session, await this.list.labelOf(sessionId));
+    const viewer = await this.access.viewer(request.headers);
+    const session = await this.access.viewed(sessionId, viewer);
+    return viewer.type === 'operator'
+      ? operatorResponse(sessionId, session)
+      : sessionResponse(sessionId, session, await this.list.labelOf(sessionId));
   }
 
   @Get('messages')

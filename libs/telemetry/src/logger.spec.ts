@@ -53,6 +53,7 @@ describe('logger', () => {
     ['a roaming token in a path', { url: `/v1/sbp/token/${JWT}?x=1` }, JWT],
     ['a damaged roaming token in a path', { url: '/v1/sbp/token/abc.def' }, 'abc.def'],
     ['a token in an error', { err: new Error(`bad token ${JWT}`) }, JWT],
+    ['an API key', { text: `key sbp_0123456789ab_${'x'.repeat(43)}` }, 'xxxx'],
     ['a bearer credential', { text: 'Authorization: Bearer sk-verysecret' }, 'sk-verysecret'],
     ['a password in a URL', { url: 'postgres://sbp:pa55word@127.0.0.1:5432/sbp' }, 'pa55word'],
   ])('hides %s', (_what, fields, secret) => {

@@ -7,6 +7,7 @@ const SECRET_FIELDS = [
   'session_token',
   'roaming_token',
   'SBP_JWT_SECRET',
+  'SBP_AUTH_JWT_SECRET',
   'SBP_LLM_API_KEY',
   'jwtSecret',
   'apiKey',
@@ -31,6 +32,8 @@ const SECRETS_IN_TEXT: readonly (readonly [RegExp, string])[] = [
   [/(\/v1\/sbp\/token\/)[^\s"'?#/\\]+/gi, `$1${HIDDEN}`],
   // Any JWT.
   [/\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g, HIDDEN],
+  // An API key of ours.
+  [/\bsbp_[0-9a-f]{12}_[\w-]+/g, HIDDEN],
   [/\b(Bearer\s+)[^\s"'\\]+/gi, `$1${HIDDEN}`],
   // The password in a URL, such as a database's.
   [/(:\/\/[^\s"'/:@]*:)[^\s"'/@]+@/g, `$1${HIDDEN}@`],

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { DynamicModule, Provider } from '@nestjs/common';
 import { Global, Module } from '@nestjs/common';
 import { SessionAccess } from '#libs/access';
-import { SessionTokens } from '#libs/auth';
+import { Principals, SessionTokens } from '#libs/auth';
 import { EventLog } from '#libs/event-log';
 import { Mailbox } from '#libs/mailbox';
 import type { ProcessAddress } from '#libs/protocol';
@@ -63,6 +63,7 @@ export class TestProcess {
       { provide: EventLog, useValue: backend.log },
       { provide: Mailbox, useValue: backend.mailbox },
       { provide: SessionTokens, useValue: backend.tokens },
+      { provide: Principals, useValue: new Principals({ type: 'open' }) },
       { provide: Processes, useValue: backend.processes },
       { provide: Freshness, useValue: backend.freshness },
       { provide: SessionReads, useValue: backend.sessions },

@@ -1,4 +1,4 @@
-import { requireToken } from '#libs/access';
+import { mustBeMoreThanToken, requireToken } from '#libs/access';
 import { Injectable } from '@nestjs/common';
 import { CompletionsOptions } from '../completions-options.js';
 import type { TrackedRequest } from '../http/tracked-request.js';
@@ -24,7 +24,10 @@ export class SessionResolver {
     // A token and an id that disagree are refused whatever else is asked for.
     const sessionId = named ?? credential.tokenSession;
     if (sessionId !== null) requireToken(sessionId, credential, 'sbp.session_id');
-    if (sbp?.force_new_session === true) return { type: 'new' };
+    if (sbp?.force_new_session === true) {
+      mustBeMoreThanToken(credential);
+      return { type: 'new' };
+    }
     if (sessionId !== null) return { type: 'session', sessionId };
     return sbp !== null && this.options.implicitSession ? { type: 'live' } : { type: 'new' };
   }

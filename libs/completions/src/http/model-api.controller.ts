@@ -1,5 +1,6 @@
 import { All, Controller, NotFoundException, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { SessionAccess } from '#libs/access';
 import { isModelPath } from '#libs/protocol';
 import { PassThrough } from './pass-through.js';
 
@@ -12,12 +13,16 @@ const BASE = '/v1';
  */
 @Controller('v1')
 export class ModelApiController {
-  constructor(private readonly passThrough: PassThrough) {}
+  constructor(
+    private readonly access: SessionAccess,
+    private readonly passThrough: PassThrough,
+  ) {}
 
   @All('*')
   async forward(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const { url } = request;
     if (!isModelPath(url.split('?', 1)[0] ?? '')) throw new NotFoundException();
+    await this.access.mustBeUser(request.headers);
     await this.passThrough.forward(request.raw, url.slice(BASE.length), reply);
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { SessionAccess } from '#libs/access';
-import { SessionTokens } from '#libs/auth';
+import { Principals, SessionTokens } from '#libs/auth';
 import type { Freshness, SessionReads } from '#libs/store';
 import type { CompletionsOptions } from '../completions-options.js';
 import type { ReadRequest } from './request-reader.js';
@@ -13,6 +13,7 @@ const plain = { model: 'demo', messages: [{ role: 'user', content: 'Hello' }], t
 
 // A request is read before its session is looked for.
 const access = new SessionAccess(
+  new Principals({ type: 'open' }),
   tokens,
   null as unknown as Freshness,
   null as unknown as SessionReads,

@@ -43,6 +43,7 @@ export class RequestReader {
     const hasToken = single(headers[HEADERS.sessionToken]) !== null;
     const sbp = json['sbp'] ?? null;
     if (sbp === null && !hasToken && this.options.track !== 'always') {
+      await this.access.mustBeUser(headers);
       return {
         type: 'pass-through',
         body: 'sbp' in json ? withoutSbp(json) : body,

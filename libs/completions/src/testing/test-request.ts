@@ -26,7 +26,13 @@ export function trackedRequest(details: RequestDetails = {}): TrackedRequest {
   const { messages = [{ role: 'user', content: text }] } = details;
   const parsed = sbp === null ? null : SbpRequest.parse(sbp);
   return {
-    credential: { principal: 'anonymous', tokenSession: null, tokenGeneration: 0, ...credential },
+    credential: {
+      principal: 'anonymous',
+      tokenSession: null,
+      tokenGeneration: 0,
+      isTokenAlone: false,
+      ...credential,
+    },
     by: { principal: 'anonymous', via: 'http' },
     agentId,
     sbp: parsed,

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { SessionAccess, httpActor } from '#libs/access';
-import { HEADERS, requireUuid } from '#libs/protocol';
+import { requireUuid } from '#libs/protocol';
 import { Body, Controller, Delete, Get, Param, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { McpEndpoint } from './mcp-endpoint.js';
@@ -48,7 +48,10 @@ export class McpController {
     body?: Buffer,
   ): Promise<void> {
     const sessionId = requireUuid(id, 'session_id');
-    const credential = await this.access.authenticate(withToken(request.headers));
+    const credential = await this.access.authenticate(
+      request.headers,
+      'principal or session token',
+    );
     const state = await this.access.authorise(sessionId, credential, 'session_id');
     const by = httpActor(state.principal);
     const gone = new AbortController();
@@ -75,14 +78,6 @@ function begun(response: Response): Response {
 }
 
 const COMMENT = new TextEncoder().encode(':\n\n');
-
-const BEARER = /^bearer +(\S+)$/i;
-
-/** Clients of MCP send the token as `Authorization`. */
-function withToken(headers: IncomingHttpHeaders): IncomingHttpHeaders {
-  const token = BEARER.exec(headers.authorization ?? '')?.[1];
-  return token === undefined ? headers : { ...headers, [HEADERS.sessionToken]: token };
-}
 
 function headersOf(headers: IncomingHttpHeaders): Headers {
   const pairs = Object.entries(headers).flatMap(([name, value]) =>

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { clientAddress } from '#libs/auth';
+import { TrustedProxies } from '#libs/auth';
 import { Mailbox } from '#libs/mailbox';
 import { LIMITS } from '#libs/protocol';
 import { ProcessIdentity, SurfaceReads, ToolReads } from '#libs/store';
@@ -30,6 +30,7 @@ export class SurfaceGateway implements OnGatewayConnection, OnModuleDestroy {
     private readonly registry: SurfaceRegistry,
     private readonly sockets: SurfaceSockets,
     private readonly timings: SurfaceTimings,
+    private readonly proxies: TrustedProxies,
     events: SurfaceEvents,
     reads: SurfaceReads,
     tools: ToolReads,
@@ -55,7 +56,7 @@ export class SurfaceGateway implements OnGatewayConnection, OnModuleDestroy {
   handleConnection(client: WebSocket, request: IncomingMessage): void {
     const connection = new SurfaceConnection(
       sessionIdOf(request.url) ?? '',
-      clientAddress(request),
+      this.proxies.clientAddress(request),
       this.sockets.open(client),
       this.parts,
     );

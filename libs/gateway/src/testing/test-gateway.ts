@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
 import { SessionAccess } from '#libs/access';
-import { SessionTokens } from '#libs/auth';
+import { Principals, SessionTokens, TrustedProxies } from '#libs/auth';
 import { EventLog } from '#libs/event-log';
 import { SessionLog } from '#libs/session-log';
 import { Mailbox } from '#libs/mailbox';
@@ -49,6 +49,8 @@ class BackendModule {
       { provide: SessionReads, useValue: backend.sessions },
       { provide: Freshness, useValue: backend.freshness },
       { provide: SessionTokens, useValue: backend.tokens },
+      { provide: Principals, useValue: new Principals({ type: 'open' }) },
+      { provide: TrustedProxies, useValue: new TrustedProxies([]) },
       { provide: ProcessIdentity, useValue: new ProcessIdentity(address) },
       SessionAccess,
     ];

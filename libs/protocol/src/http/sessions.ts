@@ -28,11 +28,15 @@ export const SessionResponse = z.object({
   snapshot_id: Uuid.nullable(),
   created_at: Instant,
   updated_at: Instant,
+  /** Whose it is; told to operators alone. */
+  principal: z.string().optional(),
 });
 export type SessionResponse = Readonly<z.infer<typeof SessionResponse>>;
 
 /** Query of `GET /v1/sbp/sessions`: which sessions, and behind which one. */
 export const SessionsQuery = z.object({
+  /** Whose sessions: an operator must say it, anybody else can name himself alone. */
+  principal: z.string().min(1).max(LIMITS.principal).optional(),
   agent_id: z.string().min(1).max(LIMITS.agentId).optional(),
   status: SessionStatus.optional(),
   label: z.string().max(120).optional(),

@@ -46,6 +46,7 @@ export class ExportsController {
     const { after, limit } = parseQuery(query, ExportsQuery);
     await this.access.session(sessionId, request.headers);
     const from = after === undefined ? null : await this.find(after.toLowerCase(), 'after');
+    if (from !== null && from.sessionId !== sessionId) throw exportNotFound(from.exportId, 'after');
     // One more shows whether there are more.
     const found = await this.reads.list(sessionId, from, limit + 1);
     const page = found.slice(0, limit);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { DynamicModule, OnApplicationShutdown, Provider } from '@nestjs/common';
 import { Global, Inject, Module } from '@nestjs/common';
 import { SessionAccess } from '#libs/access';
-import { SessionTokens, loadSecret } from '#libs/auth';
+import { Principals, SessionTokens, TrustedProxies, loadSecret } from '#libs/auth';
 import { ConsumerPositions, EventLog } from '#libs/event-log';
 import {
   ChatModel,
@@ -129,6 +129,8 @@ export async function openComponents(
     { provide: ToolReads, useValue: new ToolReads(database) },
     { provide: Transcripts, useValue: transcripts },
     { provide: Snapshots, useValue: new Snapshots(database, transcripts) },
+    { provide: TrustedProxies, useValue: new TrustedProxies(settings.trustedProxies) },
+    { provide: Principals, useValue: new Principals(settings.auth) },
     { provide: SessionTokens, useValue: new SessionTokens(secret) },
     { provide: ChatModel, useValue: model },
     { provide: ModelApi, useValue: plainModel },

@@ -9,6 +9,7 @@ import { createLogger } from '#libs/telemetry';
 import { describe, expect, it } from 'vitest';
 import { addressOf } from '../health/announce.js';
 import { HealthModule } from '../health/health.module.js';
+import { parseSettings } from '../settings/settings.js';
 import { createHttpApp } from '../http/http-app.js';
 
 describe('closing on a signal', () => {
@@ -88,7 +89,7 @@ describe('an application that closes', () => {
     const logger = createLogger('test', 'silent');
     const health = HealthModule.register({ backend: 'test', checks: [], logger });
     const root = { module: TurnModule, imports: [health] };
-    const app = await createHttpApp(root, { allowedOrigins: [] }, logger);
+    const app = await createHttpApp(root, parseSettings({}), logger);
     await app.listen(0, '127.0.0.1');
     const url = addressOf(app);
     // Two requests at work keep their connections open.

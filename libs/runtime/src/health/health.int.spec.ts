@@ -4,6 +4,7 @@ import { createLogger } from '#libs/telemetry';
 import { afterEach, describe, expect, it } from 'vitest';
 import { addressOf, announceWhenReady } from './announce.js';
 import { HealthModule } from './health.module.js';
+import { parseSettings } from '../settings/settings.js';
 import { createHttpApp } from '../http/http-app.js';
 import { Readiness, ReadinessCheck } from './readiness.js';
 
@@ -33,11 +34,7 @@ let app: NestFastifyApplication;
 async function start(...checks: ReadinessCheck[]): Promise<string> {
   const logger = createLogger('test', 'info', { write: (line) => void log.push(line) });
   const health = HealthModule.register({ backend: 'embedded (SQLite)', checks, logger });
-  app = await createHttpApp(
-    { module: RootModule, imports: [health] },
-    { allowedOrigins: [] },
-    logger,
-  );
+  app = await createHttpApp({ module: RootModule, imports: [health] }, parseSettings({}), logger);
   await app.listen(0, '127.0.0.1');
   return addressOf(app);
 }

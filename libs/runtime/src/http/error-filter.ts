@@ -6,7 +6,8 @@ import type { Logger } from '#libs/telemetry';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { answerTo } from './error-answer.js';
 import type { ErrorAnswer } from './error-answer.js';
-import { inRequest, nameRequest } from './request-scope.js';
+import type { RequestScope } from './request-scope.js';
+import { nameRequest } from './request-scope.js';
 
 /** How long the rest of a refused body is read. */
 const READ_ON_MS = 10_000;
@@ -16,7 +17,10 @@ const READ_ON_MS = 10_000;
 export class ErrorFilter implements ExceptionFilter {
   private readonly faults: Faults;
 
-  constructor(private readonly logger: Logger) {
+  constructor(
+    private readonly logger: Logger,
+    private readonly scope: RequestScope,
+  ) {
     this.faults = new Faults(logger);
   }
 
@@ -28,7 +32,7 @@ export class ErrorFilter implements ExceptionFilter {
   }
 
   answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    inRequest(request, () => this.answerFailed(error, request, reply));
+    this.scope.run(request, () => this.answerFailed(error, request, reply));
   }
 
   private answerFailed(error: unknown, request: FastifyRequest, reply: FastifyReply): void {

@@ -9,9 +9,11 @@ import { requestIdOf } from '#libs/telemetry';
 import { pause, within } from '#libs/timing';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { ErrorFilter } from './error-filter.js';
+import type { EdgeSettings } from './http-guard.js';
 import { foreignRequest } from './http-guard.js';
 import { requestBody } from './request-body.js';
-import { inRequest, nameRequest } from './request-scope.js';
+import type { RequestScope } from './request-scope.js';
+import { nameRequest } from './request-scope.js';
 
 /**
  * Longer than the idle time of common proxies, so that they, not we, close a connection that they
@@ -40,10 +42,10 @@ export class FastifyEdge extends FastifyAdapter {
   private closingSince = 0;
   private refusingMs = 0;
 
-  constructor(allowedOrigins: readonly string[], filter: ErrorFilter) {
+  constructor(settings: EdgeSettings, scope: RequestScope, filter: ErrorFilter) {
     const guard = (request: FastifyRequest, reply: FastifyReply): SbpError | null => {
       if (this.closing) reply.raw.setHeader('connection', 'close');
-      const foreign = foreignRequest(request.raw.headers, allowedOrigins);
+      const foreign = foreignRequest(request.raw.headers, settings);
       if (foreign !== null || !this.closing || request.url === LIVENESS) return foreign;
       reply.raw.setHeader(HEADERS.draining, '1');
       return shuttingDown();
@@ -66,7 +68,7 @@ export class FastifyEdge extends FastifyAdapter {
         nameRequest(request, reply);
         const refusal = guard(request, reply);
         if (refusal === null) allowPrivateNetwork(request, reply);
-        inRequest(request, () => {
+        scope.run(request, () => {
           if (refusal === null) done();
           else done(refusal);
         });
@@ -74,7 +76,7 @@ export class FastifyEdge extends FastifyAdapter {
     );
     const fastify = this.getInstance();
     // A body's end is an event of the connection, which knows no request: so it is said again.
-    fastify.addHook('preValidation', (request, _reply, done) => inRequest(request, done));
+    fastify.addHook('preValidation', (request, _reply, done) => scope.run(request, done));
     fastify.removeAllContentTypeParsers();
     fastify.addContentTypeParser('*', (_request: FastifyRequest, body: IncomingMessage) =>
       requestBody(body),

@@ -31,6 +31,7 @@ import { createLogger } from '#libs/telemetry';
 import type { FastifyReply } from 'fastify';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { addressOf } from '../health/announce.js';
+import { parseSettings } from '../settings/settings.js';
 import { createHttpApp } from './http-app.js';
 
 const SECRET_FAULT = 'password=hunter2';
@@ -99,7 +100,11 @@ let port: number;
 
 beforeAll(async () => {
   const logger = createLogger('test', 'trace', { write: (line) => void log.push(line) });
-  app = await createHttpApp(ProbeModule, { allowedOrigins: ['https://app.example'] }, logger);
+  app = await createHttpApp(
+    ProbeModule,
+    { ...parseSettings({}), allowedOrigins: ['https://app.example'] },
+    logger,
+  );
   await app.listen(0, '127.0.0.1');
   port = Number(new URL(addressOf(app)).port);
 });

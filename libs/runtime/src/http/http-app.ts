@@ -1,13 +1,14 @@
 import type { DynamicModule, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { checkOrigin } from '#libs/auth';
+import { TrustedProxies, checkOrigin } from '#libs/auth';
 import { HEADERS } from '#libs/protocol';
 import { NestLogger } from '#libs/telemetry';
 import type { Logger } from '#libs/telemetry';
 import { ErrorFilter } from './error-filter.js';
 import { FastifyEdge } from './fastify-edge.js';
-import type { Settings } from '../settings/settings.js';
+import { RequestScope } from './request-scope.js';
+import type { EdgeSettings } from './http-guard.js';
 
 /**
  * A Nest application on the HTTP edge that all our servers share: `Host` and `Origin` checks, CORS
@@ -17,11 +18,13 @@ import type { Settings } from '../settings/settings.js';
  */
 export async function createHttpApp(
   rootModule: Type | DynamicModule,
-  { allowedOrigins }: Pick<Settings, 'allowedOrigins'>,
+  settings: EdgeSettings,
   logger: Logger,
 ): Promise<NestFastifyApplication> {
-  const filter = new ErrorFilter(logger);
-  const edge = new FastifyEdge(allowedOrigins, filter);
+  const { allowedOrigins } = settings;
+  const scope = new RequestScope(new TrustedProxies(settings.trustedProxies));
+  const filter = new ErrorFilter(logger, scope);
+  const edge = new FastifyEdge(settings, scope, filter);
   const options = {
     abortOnError: false,
     bodyParser: false,

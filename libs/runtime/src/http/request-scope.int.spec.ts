@@ -10,6 +10,7 @@ import type { FastifyReply } from 'fastify';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { addressOf } from '../health/announce.js';
+import { parseSettings } from '../settings/settings.js';
 import { createHttpApp } from './http-app.js';
 
 const logger = createLogger('test', 'trace', { write: (line) => void log.push(line) });
@@ -49,7 +50,11 @@ let app: NestFastifyApplication;
 let url: string;
 
 beforeAll(async () => {
-  app = await createHttpApp(ProbeModule, { allowedOrigins: ['https://app.example'] }, logger);
+  app = await createHttpApp(
+    ProbeModule,
+    { ...parseSettings({}), allowedOrigins: ['https://app.example'] },
+    logger,
+  );
   await app.listen(0, '127.0.0.1');
   url = addressOf(app);
 });

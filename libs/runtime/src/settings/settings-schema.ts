@@ -1,4 +1,4 @@
-import { isLoopbackAddress, secretProblem } from '#libs/auth';
+import { isNetwork, secretProblem } from '#libs/auth';
 import { DEFAULT_IMAGE_MODELS, DEFAULT_TIMEOUTS } from '#libs/llm';
 import { LOG_LEVELS } from '#libs/telemetry';
 import { z } from 'zod';
@@ -16,10 +16,6 @@ const wholeNumber = (least: number, most: number, otherwise: number) => {
 const oneOf = <const T extends readonly [string, ...string[]]>(values: T, otherwise: T[number]) =>
   z.enum(values, `must be one of ${values.join(', ')}`).default(otherwise as never);
 
-const LOOPBACK_ONLY =
-  'is not a loopback address. Open access only on loopback: whoever reached the port could read and run every session. ' +
-  'Bind 127.0.0.1, and put a proxy that checks credentials in front of it.';
-
 const httpUrl = z
   .url({ protocol: /^https?$/, error: 'must be a URL that begins with http:// or https://' })
   .transform((url) => url.replace(/\/+$/, ''));
@@ -35,6 +31,10 @@ const list = (item: RegExp, problem: string) =>
     .transform((text) => text.split(',').map((part) => part.trim()))
     .refine((parts) => parts.every((part) => item.test(part)), problem);
 
+const secretText = z.string().refine((secret) => secretProblem(secret) === null, {
+  error: ({ input }) => secretProblem(String(input)) ?? '',
+});
+
 /**
  * Every setting under the name of its environment variable; an unset and an empty one are the same.
  */
@@ -43,7 +43,7 @@ export const SettingsSchema = z.object({
   SBP_DATA_DIR: z.string().default('.data'),
   SBP_HOST: z
     .string()
-    .refine((host) => host === 'localhost' || isLoopbackAddress(host), LOOPBACK_ONLY)
+    .regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'must be an IP address or a name, without a port')
     .default('127.0.0.1'),
   SBP_PORT: wholeNumber(0, 65_535, 8080),
   SBP_KAFKA_BROKERS: list(
@@ -58,12 +58,25 @@ export const SettingsSchema = z.object({
   SBP_KAFKA_PARTITIONS: wholeNumber(1, 10_000, 12),
   SBP_KAFKA_REPLICATION: wholeNumber(1, 99, 1),
   SBP_KAFKA_MIN_ISR: wholeNumber(1, 99, 1),
-  SBP_JWT_SECRET: z
+  SBP_AUTH: z.enum(['required', 'none'], 'must be one of required, none').optional(),
+  SBP_API_KEY_FILE: z.string().min(1).optional(),
+  SBP_AUTH_JWT_SECRET: secretText.optional(),
+  SBP_AUTH_JWKS_URL: httpUrl.optional(),
+  SBP_AUTH_JWT_ISSUER: z.string().min(1).max(1_000).optional(),
+  SBP_AUTH_JWT_AUDIENCE: z.string().min(1).max(1_000).optional(),
+  SBP_ALLOWED_HOSTS: list(
+    /^[a-z0-9._:-]{1,253}$/i,
+    'must be names or IP addresses without a port, several parted by commas',
+  ).default([]),
+  SBP_TRUSTED_PROXIES: z
     .string()
-    .refine((secret) => secretProblem(secret) === null, {
-      error: ({ input }) => secretProblem(String(input)) ?? '',
-    })
-    .optional(),
+    .transform((text) => text.split(',').map((part) => part.trim()))
+    .refine(
+      (networks) => networks.every(isNetwork),
+      'must be IP addresses or networks such as 10.0.0.0/8, several parted by commas',
+    )
+    .default([]),
+  SBP_JWT_SECRET: secretText.optional(),
   SBP_LLM_BASE_URL: httpUrl.optional(),
   SBP_LLM_API_KEY: z
     .string()
@@ -101,4 +114,6 @@ export const SettingsSchema = z.object({
   SBP_LOG_LEVEL: oneOf(LOG_LEVELS, 'info'),
 });
 
-export type SettingName = keyof z.infer<typeof SettingsSchema>;
+/** The settings as the schema reads them. */
+export type SettingsValues = z.infer<typeof SettingsSchema>;
+export type SettingName = keyof SettingsValues;

@@ -3,11 +3,13 @@ import { readFileSync } from 'node:fs';
 import { InvalidSetting, parseContextTokens, parseDemoOptions, parsePrices } from '#libs/llm';
 import type { DemoOptions, Price } from '#libs/llm';
 import type { LogLevel } from '#libs/telemetry';
-import type { z } from 'zod';
+import type { AuthSettings } from '#libs/auth';
+import { isLoopbackHost, openHostProblem, readAuth } from './auth-settings.js';
 import { parseFlags } from './command-line.js';
-import type { WrittenFlags } from './command-line.js';
 import { SettingsSchema } from './settings-schema.js';
-import type { SettingName } from './settings-schema.js';
+import type { SettingsValues } from './settings-schema.js';
+import type { AnySetting, Environment, WrittenSettings } from './written-settings.js';
+import { writtenSettings } from './written-settings.js';
 
 /** Where the log, claims and read models are. */
 export type BackendSettings =
@@ -28,10 +30,14 @@ export interface Settings {
   readonly backend: BackendSettings;
   /** Holds the embedded store and the secret; may be relative to the working directory. */
   readonly dataDir: string;
-  /** A loopback address: access is open. */
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  readonly auth: AuthSettings;
+  /** Names of this machine besides loopback ones, in lower case, where access is open. */
+  readonly allowedHosts: readonly string[];
+  /** IP addresses and networks whose `X-Forwarded-For` is believed, besides this machine's. */
+  readonly trustedProxies: readonly string[];
   /** Null: the one kept in the data directory. */
   readonly jwtSecret: string | null;
   /**
@@ -51,7 +57,8 @@ export interface Settings {
   readonly maxToolRounds: number;
   /** Whether requests without an `sbp` object are tracked too. */
   readonly track: 'opt-in' | 'always';
-  readonly implicitSession: 'auto' | 'on' | 'off';
+  /** Whether a request that names no session goes to its agent's live one. */
+  readonly implicitSession: boolean;
   /** Origins of web pages, besides loopback ones, in lower case. */
   readonly allowedOrigins: readonly string[];
   /**
@@ -101,11 +108,9 @@ export class InvalidSettings extends Error {
   }
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-const ADDRESS_FLAGS = { port: 'value', host: 'value' } as const;
-const SERVER_FLAGS = { ...ADDRESS_FLAGS, 'data-dir': 'value' } as const;
-const DEMO_FLAGS = {
+const DEMO_MODEL_FLAGS = {
+  port: 'value',
+  host: 'value',
   ttft: 'value',
   tokens: 'value',
   interval: 'value',
@@ -113,30 +118,24 @@ const DEMO_FLAGS = {
   fail: 'value',
 } as const;
 
-/** The variables that a flag overrides. */
-const VARIABLE_OF_FLAG: Readonly<Record<string, SettingName>> = {
-  port: 'SBP_PORT',
-  host: 'SBP_HOST',
-  'data-dir': 'SBP_DATA_DIR',
-};
-
 /**
- * Settings of a server or service: flags (`--port`, `--host`, `--data-dir`) before environment
- * variables before defaults. `argv`: what follows the command. Throws `InvalidSettings`.
+ * Settings of a server or service: flags before environment variables before defaults. `argv`: what
+ * follows the command. Throws `InvalidSettings`.
  */
 export function parseSettings(environment: Environment, argv: readonly string[] = []): Settings {
   const problems: string[] = [];
-  const flags = tryParse(problems, () => parseFlags(argv, SERVER_FLAGS)) ?? {};
-  const written = writtenValues(environment, flags);
-  const values = readSchema(problems, written, flags);
+  const written = tryParse(problems, () => writtenSettings(environment, argv)) ?? new Map();
+  const values = readSchema(problems, written);
   const backend = readBackend(problems, written, values);
-  const demo = tryParse(problems, () => parseDemoOptions(environment));
+  const auth = values === undefined ? undefined : readAuth(problems, values);
+  const texts = textsOf(written);
+  const demo = tryParse(problems, () => parseDemoOptions(texts));
   const prices = tryParse(problems, () =>
-    readTable(environment, 'SBP_PRICES', 'JSON, which begins with {', parsePrices),
+    readTable(texts, 'SBP_PRICES', 'JSON, which begins with {', parsePrices),
   );
   const contextTokens = tryParse(problems, () =>
     readTable(
-      environment,
+      texts,
       'SBP_CONTEXT_TOKENS',
       'a number, as in 32000, JSON, which begins with {',
       parseContextTokens,
@@ -145,6 +144,7 @@ export function parseSettings(environment: Environment, argv: readonly string[] 
   if (
     problems.length > 0 ||
     values === undefined ||
+    auth === undefined ||
     demo === undefined ||
     prices === undefined ||
     contextTokens === undefined ||
@@ -157,6 +157,9 @@ export function parseSettings(environment: Environment, argv: readonly string[] 
     dataDir: values.SBP_DATA_DIR,
     host: values.SBP_HOST,
     port: values.SBP_PORT,
+    auth,
+    allowedHosts: values.SBP_ALLOWED_HOSTS.map((host) => host.toLowerCase()),
+    trustedProxies: values.SBP_TRUSTED_PROXIES,
     jwtSecret: values.SBP_JWT_SECRET ?? null,
     llm: readLlm(values),
     demo,
@@ -166,7 +169,7 @@ export function parseSettings(environment: Environment, argv: readonly string[] 
     imageModels: values.SBP_IMAGE_MODELS,
     maxToolRounds: values.SBP_MAX_TOOL_ROUNDS,
     track: values.SBP_TRACK,
-    implicitSession: values.SBP_IMPLICIT_SESSION,
+    implicitSession: isImplicit(values, auth),
     allowedOrigins: values.SBP_ALLOWED_ORIGINS.map((origin) => origin.toLowerCase()),
     publicUrl: values.SBP_PUBLIC_URL ?? null,
     trustedIssuers: values.SBP_TRUSTED_ISSUERS,
@@ -190,45 +193,44 @@ export function parseDemoModelSettings(
   argv: readonly string[],
 ): DemoModelSettings {
   const problems: string[] = [];
-  const flags =
-    tryParse(problems, () => parseFlags(argv, { ...ADDRESS_FLAGS, ...DEMO_FLAGS })) ?? {};
-  const values = readSchema(problems, writtenValues(environment, flags), flags);
-  const demo = tryParse(problems, () => parseDemoOptions(environment, flags));
+  const flags = tryParse(problems, () => parseFlags(argv, DEMO_MODEL_FLAGS)) ?? {};
+  const { port, host, ...options } = flags;
+  const address = Object.entries({ port, host }).flatMap(([flag, text]) =>
+    text === undefined ? [] : [`--${flag}`, text],
+  );
+  const values = readSchema(problems, writtenSettings(environment, address));
+  const hostProblem = values === undefined ? null : openHostProblem(values);
+  if (hostProblem !== null) problems.push(hostProblem);
+  const demo = tryParse(problems, () => parseDemoOptions(environment, options));
   if (problems.length > 0 || values === undefined || demo === undefined)
     throw new InvalidSettings(problems);
   return { host: values.SBP_HOST, port: values.SBP_PORT, demo, logLevel: values.SBP_LOG_LEVEL };
 }
 
-type Values = z.infer<typeof SettingsSchema>;
-type Written = Partial<Record<SettingName, string | undefined>>;
-
-/** Every setting as somebody wrote it, a flag before its variable; undefined where nobody did. */
-function writtenValues(environment: Environment, flags: WrittenFlags): Written {
-  const written: Written = {};
-  for (const variable of Object.keys(SettingsSchema.shape) as SettingName[])
-    written[variable] = present(environment[variable]);
-  for (const [flag, variable] of Object.entries(VARIABLE_OF_FLAG)) {
-    if (flags[flag] !== undefined) written[variable] = flags[flag];
-  }
-  return written;
+function textsOf(written: WrittenSettings): Environment {
+  return Object.fromEntries([...written].map(([name, { text }]) => [name, text]));
 }
 
-function readSchema(problems: string[], written: Written, flags: WrittenFlags): Values | undefined {
-  const parsed = SettingsSchema.safeParse(written);
+function readSchema(problems: string[], written: WrittenSettings): SettingsValues | undefined {
+  const parsed = SettingsSchema.safeParse(textsOf(written));
   if (parsed.success) return parsed.data;
-  const names = new Map<PropertyKey, string>(
-    Object.entries(VARIABLE_OF_FLAG)
-      .filter(([flag]) => flags[flag] !== undefined)
-      .map(([flag, variable]) => [variable, `--${flag}`]),
-  );
   for (const issue of parsed.error.issues) {
-    const variable = issue.path[0] ?? '';
-    problems.push(`${names.get(variable) ?? String(variable)}: ${issue.message}`);
+    const name = String(issue.path[0] ?? '') as AnySetting;
+    problems.push(`${written.get(name)?.source ?? name}: ${issue.message}`);
   }
   return undefined;
 }
 
-function readLlm(values: Values): LlmSettings | null {
+/** `auto`: where it is known who asks, or only this machine can. */
+function isImplicit(
+  { SBP_IMPLICIT_SESSION: implicit, SBP_HOST: host }: SettingsValues,
+  auth: AuthSettings,
+): boolean {
+  if (implicit !== 'auto') return implicit === 'on';
+  return auth.type === 'required' || isLoopbackHost(host);
+}
+
+function readLlm(values: SettingsValues): LlmSettings | null {
   const { SBP_LLM_BASE_URL: baseUrl, SBP_LLM_API_KEY: apiKey = null } = values;
   if (baseUrl === undefined) return null;
   return {
@@ -246,10 +248,10 @@ function readLlm(values: Values): LlmSettings | null {
  */
 function readBackend(
   problems: string[],
-  written: Written,
-  values: Values | undefined,
+  written: WrittenSettings,
+  values: SettingsValues | undefined,
 ): BackendSettings | undefined {
-  if (written.SBP_BACKEND === 'kafka') tellMissing(problems, written);
+  if (written.get('SBP_BACKEND')?.text === 'kafka') tellMissing(problems, written);
   if (values === undefined) return undefined;
   if (values.SBP_BACKEND === 'embedded') return { type: 'embedded' };
   const { SBP_KAFKA_BROKERS: brokers, SBP_POSTGRES_URL: postgresUrl } = values;
@@ -259,16 +261,16 @@ function readBackend(
   return { type: 'kafka', brokers, topicPrefix, partitions, replication, minIsr, postgresUrl };
 }
 
-function tellMissing(problems: string[], written: Written): void {
-  if (written.SBP_KAFKA_BROKERS === undefined)
+function tellMissing(problems: string[], written: WrittenSettings): void {
+  if (!written.has('SBP_KAFKA_BROKERS'))
     problems.push('SBP_KAFKA_BROKERS: must be set for SBP_BACKEND=kafka, such as 127.0.0.1:9092');
-  if (written.SBP_POSTGRES_URL === undefined) {
+  if (!written.has('SBP_POSTGRES_URL')) {
     problems.push(
       'SBP_POSTGRES_URL: must be set for SBP_BACKEND=kafka, such as postgres://user:password@127.0.0.1:5432/sbp',
     );
   }
-  const replication = Number(written.SBP_KAFKA_REPLICATION ?? 1);
-  if (Number(written.SBP_KAFKA_MIN_ISR ?? 1) > replication) {
+  const replication = Number(written.get('SBP_KAFKA_REPLICATION')?.text ?? 1);
+  if (Number(written.get('SBP_KAFKA_MIN_ISR')?.text ?? 1) > replication) {
     problems.push(
       `SBP_KAFKA_MIN_ISR: must not be above SBP_KAFKA_REPLICATION, which is ${replication}`,
     );
@@ -285,7 +287,7 @@ function readTable<T>(
   forms: string,
   parse: (text: string) => ReadonlyMap<string, T>,
 ): ReadonlyMap<string, T> {
-  const given = present(environment[setting]);
+  const given = environment[setting];
   if (given === undefined || IN_PLACE.test(given)) return parse(given ?? '{}');
   try {
     return parse(readFileSync(given, 'utf8'));
@@ -294,10 +296,6 @@ function readTable<T>(
     const problem = `is neither ${forms}, nor a file that can be read`;
     throw new InvalidSetting(setting, `${problem}: ${(error as Error).message}`);
   }
-}
-
-function present(text: string | undefined): string | undefined {
-  return text === undefined || text.trim() === '' ? undefined : text.trim();
 }
 
 function tryParse<T>(problems: string[], parse: () => T): T | undefined {

@@ -1,0 +1,35 @@
+import { redactText } from '#libs/telemetry';
+import { SettingsSchema } from './settings-schema.js';
+import { parseSettings } from './settings.js';
+import type { AnySetting, Environment } from './written-settings.js';
+import { SETTING_NAMES, flagOf, writtenSettings } from './written-settings.js';
+
+const SECRETS: ReadonlySet<AnySetting> = new Set([
+  'SBP_JWT_SECRET',
+  'SBP_AUTH_JWT_SECRET',
+  'SBP_LLM_API_KEY',
+]);
+
+/**
+ * `sbp-server config`: every setting, what it is, and what set it: a flag, a variable, or nobody.
+ * Secrets are not shown. @throws InvalidSettings
+ */
+export function configCommand(environment: Environment, argv: readonly string[]): string {
+  parseSettings(environment, argv);
+  const written = writtenSettings(environment, argv);
+  const defaults: Readonly<Record<string, unknown>> = SettingsSchema.parse({});
+  return SETTING_NAMES.map((name) => {
+    const { text = null, source = 'default' } = written.get(name) ?? {};
+    const value = text === null ? shownDefault(defaults[name]) : shown(name, text);
+    const from = source === name ? 'environment' : source;
+    return `${name}=${value}  # ${from}; --${flagOf(name)}\n`;
+  }).join('');
+}
+
+function shown(name: AnySetting, text: string): string {
+  return SECRETS.has(name) ? '(hidden)' : redactText(text);
+}
+
+function shownDefault(value: unknown): string {
+  return Array.isArray(value) ? value.join(',') : String(value ?? '');
+}
