@@ -9,6 +9,7 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Agent } from './clients/agent.js';
+import { eventually } from './clients/waiting.js';
 import { embeddedProgram } from './topology/embedded.js';
 
 const PROGRAM = path.resolve(import.meta.dirname, '../../dist/apps/sbp-server/src/main.js');
@@ -101,6 +102,15 @@ describe('sbp-server', () => {
     ],
     ['lineage', 'The id of a session must come first.'],
     ['keys', 'keys: `list` or `rotate` must come first.'],
+    ['token', 'token: `create`, `list` or `revoke` must come first.'],
+    ['token create', '--principal: is missing. It names who the key is for.'],
+    ['token create --principal a --role root', '--role: must be one of user, operator'],
+    [
+      'token create --principal a --ttl-days 0',
+      '--ttl-days: must be a whole number from 1 to 99999',
+    ],
+    ['token revoke x', 'token revoke: there is no key x. See `sbp-server token list`.'],
+    ['config --port x', '--port: must be a whole number from 0 to 65535'],
     ['keys rotate --alg RSA', '--alg: must be one of EdDSA, ES256'],
   ])('%s says what is missing', async (line, problem) => {
     const found = await run(line.split(' '));
@@ -120,6 +130,49 @@ describe('sbp-server', () => {
       '',
     ]);
     expect((await run(['keys', 'list'])).out).toBe(two.out);
+  });
+
+  it('makes an API key, which a server requires and a command sends', async () => {
+    const made = await run(['token', 'create', '--principal', 'ann', '--label', 'laptop']);
+    expect([made.code, made.problem]).toEqual([0, '']);
+    const [key = '', told = ''] = made.out.split('\n');
+    expect(told).toMatch(/^This is shown once\. (\S{12}) {2}user {2}ann {2}made \S+ {2}laptop$/);
+    const listed = await run(['token', 'list']);
+    expect(listed.out).toBe(`${told.replace('This is shown once. ', '')}\n`);
+    const program = embeddedProgram(path.join(folder, 'data'), 0, {
+      SBP_AUTH: 'required',
+      SBP_API_KEY_FILE: path.join(folder, '.data', 'api-keys.json'),
+    });
+    await program.start();
+    try {
+      const agent = new Agent(program.url);
+      const authorization = `Bearer ${key}`;
+      const { sbp } = await agent.turn('Hello.', {}, { headers: { authorization } });
+      const url = ['--url', program.url];
+      const refused = await run(['lineage', sbp.session_id, ...url]);
+      expect(refused.problem).toMatch(/^The server answers 401: Authorization is missing/);
+      const family = await run(['lineage', sbp.session_id, ...url], { SBP_API_KEY: key });
+      expect([family.code, family.problem]).toEqual([0, '']);
+      await run(['token', 'revoke', key.split('_')[1] ?? '']);
+      const status = async () => (await agent.get('sessions', { authorization })).status;
+      await eventually(async () => expect(await status()).toBe(401));
+    } finally {
+      await program.stop();
+    }
+  });
+
+  it('prints every setting with what has set it, and no secret', async () => {
+    const { out } = await run(['config', '--port', '9'], {
+      SBP_JWT_SECRET: 'never-to-be-shown',
+      SBP_TRACK: 'always',
+    });
+    const lines = out.trimEnd().split('\n');
+    expect(lines).toContain('SBP_PORT=9  # --port');
+    expect(lines).toContain('SBP_TRACK=always  # environment');
+    expect(lines).toContain('SBP_JWT_SECRET=(hidden)  # environment');
+    expect(lines).toContain('SBP_MAX_TURNS=1000  # default');
+    expect(lines).toContain('SBP_LOG_LEVEL=warn  # default');
+    expect(out).not.toContain('never-to-be-shown');
   });
 
   it('without a command prints help as a problem', async () => {

@@ -45,8 +45,10 @@ Settings are environment variables, SBP_…, and flags of start: see docs/settin
 `;
 
 const [command, ...argv] = process.argv.slice(2);
-// Who starts it by hand reads the banner; what goes wrong is still said.
-process.env['SBP_LOG_LEVEL'] ??= 'warn';
+const given = { ...process.env };
+/** Who starts it by hand reads the banner; what goes wrong is still said. */
+const DEFAULTS = { SBP_LOG_LEVEL: 'warn' };
+process.env['SBP_LOG_LEVEL'] ??= DEFAULTS.SBP_LOG_LEVEL;
 
 try {
   switch (asksForHelp(argv) ? 'help' : command) {
@@ -81,7 +83,7 @@ try {
       process.stdout.write(tokenCommand(process.env, argv));
       break;
     case 'config':
-      process.stdout.write(configCommand(process.env, argv));
+      process.stdout.write(configCommand(given, argv, DEFAULTS));
       break;
     case '-h':
     case '--help':

@@ -10,6 +10,8 @@ export interface RoamingCommand {
   readonly url: string;
   /** Of a session; null for none. */
   readonly token: string | null;
+  /** Of a principal; null for none. */
+  readonly apiKey: string | null;
   readonly ttlSeconds: number | null;
   readonly label: string | null;
   readonly agent: string | null;
@@ -22,7 +24,7 @@ const DEFAULT_URL = 'http://localhost:8080';
 
 /**
  * Reads a command line of which only these flags are known. `environment`: `SBP_URL` and
- * `SBP_SESSION_TOKEN` stand in for flags.
+ * `SBP_SESSION_TOKEN` stand in for flags; `SBP_API_KEY` has none, because others see flags.
  * @throws CommandProblem
  */
 export function readCommand(
@@ -47,6 +49,7 @@ export function readCommand(
       subject,
       url: urlOf(text('url') ?? environment['SBP_URL'] ?? DEFAULT_URL),
       token: text('token') ?? environment['SBP_SESSION_TOKEN'] ?? null,
+      apiKey: environment['SBP_API_KEY'] ?? null,
       ttlSeconds: secondsOf(text('ttl')),
       label: text('label'),
       agent: text('agent'),

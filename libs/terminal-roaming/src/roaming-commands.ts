@@ -10,7 +10,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export async function roam(argv: readonly string[], environment: Environment): Promise<string> {
   const command = readCommand(argv, ['url', 'token', 'ttl', 'label'], environment);
   const { ttlSeconds, label } = command;
-  const exported = await new ServerApi(command.url, command.token).ask(
+  const exported = await new ServerApi(command.url, command.token, command.apiKey).ask(
     'POST',
     `sessions/${sessionOf(command)}/export`,
     ExportResponse,
@@ -34,7 +34,7 @@ export async function importSession(
   environment: Environment,
 ): Promise<string> {
   const command = readCommand(argv, ['url', 'agent', 'reuse'], environment);
-  const imported = await new ServerApi(command.url, null).ask(
+  const imported = await new ServerApi(command.url, null, command.apiKey).ask(
     'POST',
     'sessions/import',
     ImportResponse,
@@ -57,7 +57,7 @@ export async function importSession(
 /** Draws where a session comes from, and what was made from it and its relatives. */
 export async function lineage(argv: readonly string[], environment: Environment): Promise<string> {
   const command = readCommand(argv, ['url', 'token'], environment);
-  const api = new ServerApi(command.url, command.token);
+  const api = new ServerApi(command.url, command.token, command.apiKey);
   return lineageText(sessionOf(command), (id) =>
     api.ask('GET', `sessions/${id}/lineage`, LineageResponse),
   );

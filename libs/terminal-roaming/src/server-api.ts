@@ -8,10 +8,14 @@ export class CommandProblem extends Error {
 
 /** Asks a server by HTTP. */
 export class ServerApi {
-  /** `url`: without a slash at its end. `token`: of a session; null for none. */
+  /**
+   * `url`: without a slash at its end. `token`: of a session, `apiKey`: of a principal; null for
+   * none.
+   */
   constructor(
     private readonly url: string,
     private readonly token: string | null,
+    private readonly apiKey: string | null,
   ) {}
 
   /** @throws CommandProblem in the server's words, where it has any */
@@ -35,6 +39,7 @@ export class ServerApi {
         method,
         headers: {
           'content-type': 'application/json',
+          ...(this.apiKey === null ? {} : { authorization: `Bearer ${this.apiKey}` }),
           ...(this.token === null ? {} : { [HEADERS.sessionToken]: this.token }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),

@@ -9,6 +9,7 @@ describe('the options of a surface', () => {
       url: 'http://localhost:8080',
       session: null,
       ask: null,
+      apiKey: null,
       model: 'gpt-4o',
       deviceType: 'desktop',
       tools: ['camera', 'gps', 'notify', 'prompt'],
@@ -24,9 +25,11 @@ describe('the options of a surface', () => {
       SBP_URL: 'https://other.example/sbp/',
       SBP_SESSION_ID: ID.toUpperCase(),
       SBP_SESSION_TOKEN: 'of the environment',
+      SBP_API_KEY: 'sbp_key',
     };
     expect(parseSurfaceOptions(environment, ['--token', 'of the flag'])).toMatchObject({
       url: 'https://other.example/sbp',
+      apiKey: 'sbp_key',
       session: { id: ID, token: 'of the flag' },
     });
     const flags = ['--url=http://127.0.0.1:1', '--tools', 'prompt, gps', '--shell', '--yes'];

@@ -17,6 +17,8 @@ export interface SurfaceOptions {
   readonly url: string;
   /** Null: a session is opened. */
   readonly session: { readonly id: string; readonly token: string } | null;
+  /** Of a principal, for a server that requires one; null for none. */
+  readonly apiKey: string | null;
   /** A message to begin with. */
   readonly ask: string | null;
   /** The model that messages ask for. */
@@ -78,6 +80,7 @@ export function parseSurfaceOptions(
   const options: SurfaceOptions = {
     url: readUrl(present(flags.url) ?? present(environment['SBP_URL']) ?? DEFAULT_URL, problems),
     session,
+    apiKey: present(environment['SBP_API_KEY']) ?? null,
     ask: present(flags.ask) ?? null,
     model: present(flags.model) ?? DEFAULT_MODEL,
     deviceType: readDeviceType(flags['device-type'] ?? 'desktop', problems),

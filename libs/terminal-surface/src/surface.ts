@@ -81,7 +81,7 @@ class Surface {
     private readonly terminal: Terminal,
     private readonly leaving: AbortSignal,
   ) {
-    this.api = new SessionApi(options.url, options.model, leaving);
+    this.api = new SessionApi(options.url, options.apiKey, options.model, leaving);
   }
 
   async run(): Promise<number> {

@@ -2,7 +2,7 @@ import { redactText } from '#libs/telemetry';
 import { SettingsSchema } from './settings-schema.js';
 import { parseSettings } from './settings.js';
 import type { AnySetting, Environment } from './written-settings.js';
-import { SETTING_NAMES, flagOf, writtenSettings } from './written-settings.js';
+import { SETTING_NAMES, writtenSettings } from './written-settings.js';
 
 const SECRETS: ReadonlySet<AnySetting> = new Set([
   'SBP_JWT_SECRET',
@@ -12,17 +12,23 @@ const SECRETS: ReadonlySet<AnySetting> = new Set([
 
 /**
  * `sbp-server config`: every setting, what it is, and what set it: a flag, a variable, or nobody.
- * Secrets are not shown. @throws InvalidSettings
+ * Secrets are not shown. `ownDefaults`: what the program sets by itself. @throws InvalidSettings
  */
-export function configCommand(environment: Environment, argv: readonly string[]): string {
+export function configCommand(
+  environment: Environment,
+  argv: readonly string[],
+  ownDefaults: Partial<Record<AnySetting, string>> = {},
+): string {
   parseSettings(environment, argv);
   const written = writtenSettings(environment, argv);
-  const defaults: Readonly<Record<string, unknown>> = SettingsSchema.parse({});
+  const defaults: Readonly<Record<string, unknown>> = {
+    ...SettingsSchema.parse({}),
+    ...ownDefaults,
+  };
   return SETTING_NAMES.map((name) => {
     const { text = null, source = 'default' } = written.get(name) ?? {};
     const value = text === null ? shownDefault(defaults[name]) : shown(name, text);
-    const from = source === name ? 'environment' : source;
-    return `${name}=${value}  # ${from}; --${flagOf(name)}\n`;
+    return `${name}=${value}  # ${source === name ? 'environment' : source}\n`;
   }).join('');
 }
 

@@ -131,7 +131,18 @@ describe('settings', () => {
       imageModels: ['gpt-4o', 'my-*'],
       maxToolRounds: 3,
       track: 'always',
-      implicitSession: 'off',
+      implicitSession: false,
+      auth: {
+        type: 'required',
+        apiKeyFile: '/keys/api.json',
+        jwt: {
+          key: { type: 'jwks', url: 'https://id.example/jwks.json' },
+          issuer: 'https://id.example/',
+          audience: 'sbp',
+        },
+      },
+      allowedHosts: ['host.docker.internal', 'sbp.lan'],
+      trustedProxies: ['10.0.0.0/8', '::1'],
       allowedOrigins: ['https://app.example', 'http://10.0.0.1:3000'],
       publicUrl: 'https://sbp.example',
       trustedIssuers: ['https://there.example', 'http://10.0.0.1:8080'],
@@ -139,6 +150,34 @@ describe('settings', () => {
       keyFile: '/keys/sbp.json',
       logLevel: 'debug',
       limits: { sessionBytes: 5_000, turns: 7, turnBytes: 1_000_000 },
+    });
+  });
+
+  // [SBP-SEC-05]
+  it('lets a server be reached from elsewhere where that was said on purpose', () => {
+    const everywhere = { SBP_HOST: '0.0.0.0' };
+    expect(parseSettings({ ...everywhere, SBP_AUTH: 'required' })).toMatchObject({
+      host: '0.0.0.0',
+      implicitSession: true,
+    });
+    // Nobody knows who asks: each request has a session of its own.
+    expect(parseSettings({ ...everywhere, SBP_AUTH: 'none' })).toMatchObject({
+      auth: { type: 'open' },
+      implicitSession: false,
+    });
+  });
+
+  it('knows a flag for each setting', () => {
+    expect(
+      parseSettings({ SBP_LLM_BASE_URL: 'http://a' }, [
+        ...['--llm-base-url', 'http://b', '--auth=required', '--demo-tokens', '7'],
+        ...['--prices', '{"m": {"input": 1, "output": 2}}'],
+      ]),
+    ).toMatchObject({
+      llm: { baseUrl: 'http://b' },
+      auth: { type: 'required' },
+      demo: { tokens: 7 },
+      prices: new Map([['m', { input: 1, output: 2 }]]),
     });
   });
 
@@ -179,13 +218,49 @@ describe('settings', () => {
       { SBP_IMPLICIT_SESSION: 'yes' },
       /^SBP_IMPLICIT_SESSION: must be one of/,
     ],
-    ['all addresses', { SBP_HOST: '0.0.0.0' }, /^SBP_HOST: .*Open access only on loopback/],
+    [
+      'all addresses',
+      { SBP_HOST: '0.0.0.0' },
+      /^SBP_HOST: .*not a loopback address, and access is open/,
+    ],
     [
       'an address of the network',
       { SBP_HOST: '192.168.1.2' },
-      /^SBP_HOST: .*Open access only on loopback/,
+      /^SBP_HOST: .*not a loopback address, and access is open/,
     ],
-    ['a host name', { SBP_HOST: 'server.example' }, /^SBP_HOST: .*Open access only on loopback/],
+    [
+      'a host name',
+      { SBP_HOST: 'server.example' },
+      /^SBP_HOST: .*not a loopback address, and access is open/,
+    ],
+    ['an unknown way of access', { SBP_AUTH: 'open' }, /^SBP_AUTH: must be one of required, none$/],
+    [
+      'a key set that credentials are not required for',
+      { SBP_AUTH_JWKS_URL: 'https://id.example/jwks' },
+      /^SBP_AUTH_JWKS_URL: needs SBP_AUTH=required/,
+    ],
+    [
+      'a key set without an audience',
+      {
+        SBP_AUTH: 'required',
+        SBP_AUTH_JWKS_URL: 'https://id.example/jwks',
+        SBP_AUTH_JWT_ISSUER: 'https://id.example/',
+      },
+      /^SBP_AUTH_JWT_AUDIENCE: must be set/,
+    ],
+    [
+      'two kinds of keys at once',
+      {
+        SBP_AUTH: 'required',
+        SBP_AUTH_JWT_SECRET: 'long enough to be one',
+        SBP_AUTH_JWKS_URL: 'https://id.example/jwks',
+        SBP_AUTH_JWT_ISSUER: 'i',
+        SBP_AUTH_JWT_AUDIENCE: 'a',
+      },
+      /^SBP_AUTH_JWKS_URL: must not be set beside/,
+    ],
+    ['a proxy by its name', { SBP_TRUSTED_PROXIES: 'nginx' }, /^SBP_TRUSTED_PROXIES: must be IP/],
+    ['a host with a port', { SBP_ALLOWED_HOSTS: 'a/b' }, /^SBP_ALLOWED_HOSTS: must be names/],
     [
       'a model URL without a scheme',
       { SBP_LLM_BASE_URL: 'api.openai.com/v1' },
@@ -299,7 +374,7 @@ describe('settings', () => {
   });
 
   it.each([
-    [['--prot', '9000'], /^--prot: is not known here. Known are: --port, --host, --data-dir/],
+    [['--prot', '9000'], /^--prot: is not known here. Known are: --backend, --data-dir, --host/],
     [['-p', '9000'], /^-p: is not known/],
     [['start'], /^start: is not known/],
     [['--port'], /^--port: needs a value/],

@@ -33,7 +33,7 @@ export interface WrittenSetting {
 export type WrittenSettings = ReadonlyMap<AnySetting, WrittenSetting>;
 
 /** The flag of a setting: `--llm-base-url` for `SBP_LLM_BASE_URL`. */
-export function flagOf(setting: AnySetting): string {
+function flagOf(setting: AnySetting): string {
   return setting.slice('SBP_'.length).toLowerCase().replaceAll('_', '-');
 }
 

@@ -19,9 +19,13 @@ export type Sent =
 
 /** What a surface asks of the server by HTTP. Turns themselves it sees by its socket. */
 export class SessionApi {
-  /** `url`: of the server, without a slash at its end. `signal` ends all requests. */
+  /**
+   * `url`: of the server, without a slash at its end. `apiKey`: of a principal; null for none.
+   * `signal` ends all requests.
+   */
   constructor(
     private readonly url: string,
+    private readonly apiKey: string | null,
     private readonly model: string,
     private readonly signal: AbortSignal,
   ) {}
@@ -64,7 +68,11 @@ export class SessionApi {
     const messages = [{ role: 'user', content: message }];
     return fetch(`${this.url}/v1/chat/completions`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', ...headers },
+      headers: {
+        'content-type': 'application/json',
+        ...(this.apiKey === null ? {} : { authorization: `Bearer ${this.apiKey}` }),
+        ...headers,
+      },
       body: JSON.stringify({ model: this.model, messages, stream, sbp }),
       signal: this.signal,
     });

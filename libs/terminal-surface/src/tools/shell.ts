@@ -12,7 +12,7 @@ const LONGEST_COMMAND = 1_500;
 const MOST_LINES = 15;
 const MAX_OUTPUT_BYTES = 64 * 1024;
 /** What a command need not know. */
-const SECRETS: ReadonlySet<string> = new Set(['SBP_SESSION_TOKEN']);
+const SECRETS: ReadonlySet<string> = new Set(['SBP_SESSION_TOKEN', 'SBP_API_KEY']);
 
 /** Runs a command, if the person who sees it says yes to it; no setting says yes for them. */
 export function shell(terminal: Pick<Terminal, 'ask'>, runMs = RUN_SECONDS * 1_000): Tool {
