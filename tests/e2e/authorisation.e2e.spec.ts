@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { ApiKeys } from '#libs/auth';
 import { guardFolder } from '../../tools/supervise/index.js';
-import { PRINCIPALS_SECRET, authorisation } from './suites/authorisation.contract.js';
+import { MOST_AT_ONCE, PRINCIPALS_SECRET, authorisation } from './suites/authorisation.contract.js';
 import { startEmbedded } from './topology/embedded.js';
 import type { Server } from './topology/server.js';
 import { startServices } from './topology/stack.js';
@@ -24,6 +24,7 @@ describe.each([
       SBP_AUTH: 'required',
       SBP_API_KEY_FILE: file,
       SBP_AUTH_JWT_SECRET: PRINCIPALS_SECRET,
+      SBP_MAX_PRINCIPAL_TURNS: String(MOST_AT_ONCE),
     });
   });
   afterAll(async () => {

@@ -17,6 +17,8 @@ export function completionsService(settings: Settings): ServiceSpec {
         othersDead: storage.exclusive,
         maxSessionBytes: settings.limits.sessionBytes,
         maxTurns: settings.limits.turns,
+        // With open access all are one principal, and have all the places.
+        maxPrincipalTurns: settings.auth.type === 'open' ? null : settings.limits.principalTurns,
         maxBytes: settings.limits.turnBytes,
         maxTokensField: settings.maxTokensField,
         maxToolRounds: settings.maxToolRounds,

@@ -7,16 +7,23 @@ import { foreignRequest } from '#libs/runtime';
 /** The gateway: holds the surfaces' WebSockets. */
 export function gatewayService(
   settings: Settings,
-  options: GatewayModuleOptions = {},
+  options: Omit<GatewayModuleOptions, 'maxSessionSockets'> = {},
 ): ServiceSpec {
   return {
     name: 'gateway',
     reads: false,
-    modules: () => [GatewayModule.register(options)],
+    modules: () => [
+      GatewayModule.register({
+        ...options,
+        maxSessionSockets: settings.limits.sessionSockets,
+      }),
+    ],
     prepare: (app) => {
       const accepts = ({ headers }: IncomingMessage): boolean =>
         foreignRequest(headers, settings) === null;
-      app.useWebSocketAdapter(new SurfaceWsAdapter(app, { accepts }));
+      app.useWebSocketAdapter(
+        new SurfaceWsAdapter(app, { accepts, maxSockets: settings.limits.sockets }),
+      );
     },
     onMessage: (app) => {
       const inbox = app.get(SurfaceInbox, { strict: false });

@@ -6,6 +6,7 @@ import type { OpenSession } from '#libs/domain';
 import { initialState } from '#libs/domain';
 import { HEADERS, SbpError } from '#libs/protocol';
 import { Freshness, SessionReads } from '#libs/store';
+import { RequestLoad } from './request-load.js';
 
 /** Who sends a request. */
 export interface Credential {
@@ -38,6 +39,7 @@ interface Sent {
 export class SessionAccess {
   constructor(
     private readonly principals: Principals,
+    private readonly load: RequestLoad,
     private readonly tokens: SessionTokens,
     private readonly freshness: Freshness,
     private readonly reads: SessionReads,
@@ -143,10 +145,17 @@ export class SessionAccess {
       case 'principal': {
         const token = header === null ? null : validToken(await this.tokens.verify(header));
         const principal = authentication.type === 'none' ? null : authentication.principal;
-        return { principal, token };
+        const sent = { principal, token };
+        if (!this.principals.isOpen) this.load.enter(nameOf(sent));
+        return sent;
       }
     }
   }
+}
+
+/** As whom somebody acts. */
+function nameOf({ principal, token }: Sent): string {
+  return principal?.name ?? holderOfToken(token?.sessionId ?? '');
 }
 
 function tokenOf(headers: IncomingHttpHeaders): string | null {
@@ -171,7 +180,7 @@ function credentialOf({ principal, token }: Sent): Credential {
   if (principal !== null) mustNotBeOperator(principal);
   const tokenSession = token?.sessionId ?? null;
   return {
-    principal: principal?.name ?? holderOfToken(tokenSession ?? ''),
+    principal: nameOf({ principal, token }),
     tokenSession,
     tokenGeneration: token?.generation ?? 0,
     isTokenAlone: principal === null,

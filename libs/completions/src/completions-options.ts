@@ -17,6 +17,8 @@ export abstract class CompletionsOptions {
   abstract readonly maxSessionBytes: number;
   /** The most turns that run here at once. */
   abstract readonly maxTurns: number;
+  /** The most turns of one principal that run or wait here at once; null for any number. */
+  abstract readonly maxPrincipalTurns: number | null;
   /** The most bytes of requests and conversations that the turns here may hold together. */
   abstract readonly maxBytes: number;
   /** The field by which the model is told a surface's limit of tokens. */

@@ -18,6 +18,8 @@ export interface GatewayModuleOptions {
   /** Other sockets than the WebSocket itself: tests decorate it. */
   readonly sockets?: SurfaceSockets;
   readonly timings?: SurfaceTimings;
+  /** Most sockets of one session. */
+  readonly maxSessionSockets: number;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface GatewayModuleOptions {
  */
 @Module({})
 export class GatewayModule {
-  static register({ sockets, timings }: GatewayModuleOptions = {}): DynamicModule {
+  static register({ sockets, timings, maxSessionSockets }: GatewayModuleOptions): DynamicModule {
     return {
       module: GatewayModule,
       controllers: [McpController],
@@ -40,7 +42,10 @@ export class GatewayModule {
         ClientCalls,
         McpEndpoint,
         SessionPokes,
-        SurfaceRegistry,
+        {
+          provide: SurfaceRegistry,
+          useFactory: () => new SurfaceRegistry(maxSessionSockets),
+        },
         SurfaceEvents,
         SurfaceGateway,
         SurfaceInbox,

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { SessionAccess } from '#libs/access';
+import { RequestLoad, SessionAccess } from '#libs/access';
 import { Principals, SessionTokens } from '#libs/auth';
 import {
   SESSION,
@@ -43,7 +43,13 @@ beforeAll(async () => {
     log,
     new ProjectionProgress(() => Promise.resolve(new Map())),
   );
-  const access = new SessionAccess(new Principals({ type: 'open' }), tokens, freshness, reads);
+  const access = new SessionAccess(
+    new Principals({ type: 'open' }),
+    new RequestLoad(1),
+    tokens,
+    freshness,
+    reads,
+  );
   const tools = new ToolReads(store.database);
   controller = new SessionsController(
     access,

@@ -7,6 +7,8 @@ export interface CurrentRequest {
   readonly requestId: string;
   /** Where the request came from, as an IP address; null where that is not known. */
   readonly address: string | null;
+  /** Calls `listener` when the request has been answered, or its caller has gone. */
+  readonly onEnd?: (listener: () => void) => void;
 }
 
 const requests = new AsyncLocalStorage<CurrentRequest>();

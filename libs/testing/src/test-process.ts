@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { DynamicModule, Provider } from '@nestjs/common';
 import { Global, Module } from '@nestjs/common';
-import { SessionAccess } from '#libs/access';
+import { RequestLoad, SessionAccess } from '#libs/access';
 import { Principals, SessionTokens } from '#libs/auth';
 import { EventLog } from '#libs/event-log';
 import { Mailbox } from '#libs/mailbox';
@@ -63,6 +63,7 @@ export class TestProcess {
       { provide: EventLog, useValue: backend.log },
       { provide: Mailbox, useValue: backend.mailbox },
       { provide: SessionTokens, useValue: backend.tokens },
+      { provide: RequestLoad, useValue: new RequestLoad(1_000) },
       { provide: Principals, useValue: new Principals({ type: 'open' }) },
       { provide: Processes, useValue: backend.processes },
       { provide: Freshness, useValue: backend.freshness },

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { ApiKeys } from '#libs/auth';
 import type { Route } from '#libs/protocol';
 import { ExportResponse, ROUTES, SessionResponse, SessionsResponse } from '#libs/protocol';
-import { Agent, request } from '../clients/agent.js';
+import { Agent, request, steered } from '../clients/agent.js';
 import type { Answer, Headings } from '../clients/agent.js';
 import { Completion, Failure } from '../clients/bodies.js';
 import { Surface } from '../clients/surface.js';
@@ -14,6 +14,9 @@ import { BY_FRAME, MODEL_PATHS, requestsOf } from './authorisation-requests.js';
 
 /** What principals' JWTs are signed with. */
 export const PRINCIPALS_SECRET = 'the-secret-of-an-identity-provider';
+
+/** Turns of one principal that a process of the tests lets in. */
+export const MOST_AT_ONCE = 8;
 
 const AS_BEARER = 'a session token as Bearer';
 const DAY_S = 24 * 60 * 60;
@@ -291,6 +294,32 @@ export function authorisation(server: GetServer, keys: () => ApiKeys): void {
       const byOperator = await send(operator);
       expect([byOperator.status, codeOf(byOperator)]).toEqual([403, 'SBP_FORBIDDEN']);
       expect((await send(bob)).status).toBe(200);
+    });
+  });
+
+  // [SBP-LIM-01]
+  describe('§10 a principal with too much at once', () => {
+    it('is told 429 with Retry-After, while others are served, and goes on afterwards', async () => {
+      const agent = new Agent(server().replicas('completions').first);
+      const hungry = bearer(key('hugo').key);
+      const ask = (who: Headings) =>
+        agent.post(
+          {
+            model: 'm',
+            messages: [{ role: 'user', content: steered('ttft=3000', 'Slowly.') }],
+            sbp: { force_new_session: true },
+          },
+          who,
+        );
+      await eventually(async () => expect((await ask(hungry)).status).toBe(200));
+      const answers = Promise.all(Array.from({ length: MOST_AT_ONCE + 4 }, () => ask(hungry)));
+      expect((await ask(bob)).status).toBe(200);
+      const told = (await answers).map(({ status }) => status);
+      expect(told.filter((status) => status === 200)).toHaveLength(MOST_AT_ONCE);
+      const refused = (await answers).filter(({ status }) => status !== 200);
+      expect(refused.map(codeOf)).toEqual(Array(4).fill('SBP_RATE_LIMITED'));
+      expect(refused.every(({ headers }) => headers.get('retry-after') === '1')).toBe(true);
+      expect((await ask(hungry)).status).toBe(200);
     });
   });
 

@@ -41,6 +41,24 @@ const TURNED_AWAY = { status: 429, headers: { 'retry-after': '1' } };
 const UNAVAILABLE = { status: 503, headers: { 'retry-after': '1' } };
 const ANOTHER = { force_new_session: true };
 
+describe('turns of one principal beyond his bound', () => {
+  it('are turned away with 429, and those of others are not', async () => {
+    const { completions, model } = await withModel({ maxPrincipalTurns: 1 });
+    const { goOn } = heldModel(model);
+    const of = (principal: string) => {
+      return completions.turn({ sbp: ANOTHER, credential: { principal } });
+    };
+    const ann = of('ann');
+    await eventually(() => expect(model.asked).toHaveLength(1));
+    expect(await refusal(of('ann'))).toEqual(TURNED_AWAY);
+    const bob = of('bob');
+    await eventually(() => expect(model.asked).toHaveLength(2));
+    goOn();
+    await Promise.all([ann, bob]);
+    expect((await of('ann')).seen).toEqual(['answer with sbp']);
+  });
+});
+
 describe('turns beyond the bound', () => {
   it('are turned away with 429 and Retry-After until one has ended', async () => {
     const { completions, model } = await withModel({ maxTurns: 2 });

@@ -25,6 +25,7 @@ const RETRY_AFTER_S = 1;
 export class Admission {
   private turns = 0;
   private bytes = 0;
+  private readonly byPrincipal = new Map<string, number>();
   private isClosed = false;
   private left = Promise.withResolvers<undefined>();
 
@@ -34,9 +35,13 @@ export class Admission {
   ) {}
 
   /** @throws SbpError SBP_UPSTREAM_UNAVAILABLE while this process ends, SBP_RATE_LIMITED */
-  enter(bytes: number): Place {
+  enter(principal: string, bytes: number): Place {
     this.mustBeOpen();
-    const { maxTurns } = this.options;
+    const { maxTurns, maxPrincipalTurns } = this.options;
+    const own = this.byPrincipal.get(principal) ?? 0;
+    if (maxPrincipalTurns !== null && own >= maxPrincipalTurns) {
+      throw full(`${principal} has ${maxPrincipalTurns} turns here at once.`);
+    }
     if (this.turns >= maxTurns) throw full(`${maxTurns} turns are running here already.`);
     let held = 0;
     const grow = (more: number): void => {
@@ -46,10 +51,12 @@ export class Admission {
     };
     grow(bytes);
     this.turns += 1;
+    this.byPrincipal.set(principal, own + 1);
     return {
       grow,
       leave: () => {
         this.turns -= 1;
+        this.leavePrincipal(principal);
         this.bytes -= held;
         this.left.resolve(undefined);
         this.left = Promise.withResolvers();
@@ -97,6 +104,12 @@ export class Admission {
       if (this.log.outageOf(sessionId) === null) return sessionId;
       if (tries === MAX_TRIES) this.mustBeWritable(sessionId);
     }
+  }
+
+  private leavePrincipal(principal: string): void {
+    const left = (this.byPrincipal.get(principal) ?? 1) - 1;
+    if (left === 0) this.byPrincipal.delete(principal);
+    else this.byPrincipal.set(principal, left);
   }
 
   /** `held`: by the turn that is to hold `more`. */

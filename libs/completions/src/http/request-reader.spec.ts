@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { SessionAccess } from '#libs/access';
+import { RequestLoad, SessionAccess } from '#libs/access';
 import { Principals, SessionTokens } from '#libs/auth';
 import type { Freshness, SessionReads } from '#libs/store';
 import type { CompletionsOptions } from '../completions-options.js';
@@ -14,6 +14,7 @@ const plain = { model: 'demo', messages: [{ role: 'user', content: 'Hello' }], t
 // A request is read before its session is looked for.
 const access = new SessionAccess(
   new Principals({ type: 'open' }),
+  new RequestLoad(1),
   tokens,
   null as unknown as Freshness,
   null as unknown as SessionReads,

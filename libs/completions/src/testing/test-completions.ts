@@ -103,6 +103,7 @@ export class TestCompletions {
       othersDead: false,
       maxSessionBytes: 1_000_000,
       maxTurns: 1_000,
+      maxPrincipalTurns: null,
       maxBytes: 1_000_000_000,
       maxTokensField: 'max_tokens',
       maxToolRounds: 16,

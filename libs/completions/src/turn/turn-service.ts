@@ -72,7 +72,7 @@ export class TurnService {
    * @throws SbpError before anything was begun; the caller is still to be told
    */
   async run(request: TrackedRequest, caller: Caller): Promise<void> {
-    const place = this.admission.enter(request.asked.bytes);
+    const place = this.admission.enter(request.credential.principal, request.asked.bytes);
     try {
       const joined = await this.repeats.enter(request, () => caller.connected);
       if (joined !== null) await this.join(joined, request, caller);

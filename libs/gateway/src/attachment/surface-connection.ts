@@ -81,7 +81,7 @@ export class SurfaceConnection {
   private readonly detaching = new Set<Promise<void>>();
 
   constructor(
-    private readonly sessionId: string,
+    readonly sessionId: string,
     private readonly address: string | null,
     socket: SurfaceSocket,
     private readonly parts: ConnectionParts,
@@ -107,6 +107,16 @@ export class SurfaceConnection {
   /** Nothing more is read or written; the close of the socket may still be on its way. */
   get hasClosed(): boolean {
     return this.phase.type === 'closed';
+  }
+
+  /** Whether nothing has come yet. */
+  get waitsToAttach(): boolean {
+    return this.phase.type === 'awaiting-attach';
+  }
+
+  /** There is no room for it: it may return later. */
+  turnAway(): void {
+    this.close(CLOSE.OVERLOADED, 'refused');
   }
 
   /** A message of the client; handled in order, each after the one before. */

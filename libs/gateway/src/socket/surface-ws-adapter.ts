@@ -1,6 +1,5 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { ErrorCode } from '#libs/protocol';
 import { LIMITS, SbpError } from '#libs/protocol';
 import type { INestApplication } from '@nestjs/common';
 import { WsAdapter } from '@nestjs/platform-ws';
@@ -18,12 +17,11 @@ const SOCKET_OPTIONS = {
   closeTimeout: 5_000,
 };
 
-/** Most sockets of one gateway; more are told to return later. */
-const MAX_SOCKETS = 50_000;
-
 export interface SurfaceWsAdapterOptions {
   /** Whether an upgrade's `Host` and `Origin` are acceptable; else it is answered with 403. */
   readonly accepts: (request: IncomingMessage) => boolean;
+  /** Most sockets of this gateway; more are told to return later. */
+  readonly maxSockets: number;
 }
 
 /**
@@ -35,15 +33,17 @@ export interface SurfaceWsAdapterOptions {
 export class SurfaceWsAdapter extends WsAdapter {
   private readonly server: Server;
   private readonly isWelcome: SurfaceWsAdapterOptions['accepts'];
+  private readonly maxSockets: number;
   private readonly sockets = new WebSocketServer(SOCKET_OPTIONS);
   private readonly onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     this.upgrade(request, socket, head);
   };
 
-  constructor(app: INestApplication, { accepts }: SurfaceWsAdapterOptions) {
+  constructor(app: INestApplication, { accepts, maxSockets }: SurfaceWsAdapterOptions) {
     super(app);
     this.server = app.getHttpServer() as Server;
     this.isWelcome = accepts;
+    this.maxSockets = maxSockets;
   }
 
   override create(): WebSocketServer {
@@ -67,16 +67,14 @@ export class SurfaceWsAdapter extends WsAdapter {
   private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', ignoreReset);
     if (!this.isWelcome(request)) {
-      refuse(socket, 403, 'SBP_FORBIDDEN', 'Host or Origin is not allowed here.');
+      refuse(socket, 403, new SbpError('SBP_FORBIDDEN', 'Host or Origin is not allowed here.'));
     } else if (sessionIdOf(request.url) === null) {
-      refuse(socket, 404, 'SBP_INVALID_REQUEST', 'Surfaces connect to /v1/sbp/ws/{session_id}.');
-    } else if (this.sockets.clients.size >= MAX_SOCKETS) {
-      refuse(
-        socket,
-        503,
-        'SBP_UPSTREAM_UNAVAILABLE',
-        'This gateway has no room for another surface.',
-      );
+      const problem = 'Surfaces connect to /v1/sbp/ws/{session_id}.';
+      refuse(socket, 404, new SbpError('SBP_INVALID_REQUEST', problem));
+    } else if (this.sockets.clients.size >= this.maxSockets) {
+      const problem = 'This gateway has no room for another surface.';
+      const options = { retryAfter: FULL_RETRY_S };
+      refuse(socket, 503, new SbpError('SBP_UPSTREAM_UNAVAILABLE', problem, options));
     } else {
       socket.off('error', ignoreReset);
       this.sockets.handleUpgrade(request, socket, head, (client) => {
@@ -95,18 +93,17 @@ function ignoreReset(): void {
   // Nothing is lost: it was to be closed.
 }
 
+/** When a surface that found no room may return, in s. */
+const FULL_RETRY_S = 5;
+
 const REASONS = { 403: 'Forbidden', 404: 'Not Found', 503: 'Service Unavailable' } as const;
 
-function refuse(
-  socket: Duplex,
-  status: keyof typeof REASONS,
-  code: ErrorCode,
-  message: string,
-): void {
-  const body = JSON.stringify(new SbpError(code, message).body('control'));
+function refuse(socket: Duplex, status: keyof typeof REASONS, refusal: SbpError): void {
+  const body = JSON.stringify(refusal.body('control'));
   const head = [
     `HTTP/1.1 ${status} ${REASONS[status]}`,
     'Connection: close',
+    ...Object.entries(refusal.headers()).map(([name, value]) => `${name}: ${value}`),
     'Content-Type: application/json; charset=utf-8',
     `Content-Length: ${Buffer.byteLength(body)}`,
   ];

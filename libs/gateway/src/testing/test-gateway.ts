@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
-import { SessionAccess } from '#libs/access';
+import { RequestLoad, SessionAccess } from '#libs/access';
 import { Principals, SessionTokens, TrustedProxies } from '#libs/auth';
 import { EventLog } from '#libs/event-log';
 import { SessionLog } from '#libs/session-log';
@@ -49,6 +49,7 @@ class BackendModule {
       { provide: SessionReads, useValue: backend.sessions },
       { provide: Freshness, useValue: backend.freshness },
       { provide: SessionTokens, useValue: backend.tokens },
+      { provide: RequestLoad, useValue: new RequestLoad(1_000) },
       { provide: Principals, useValue: new Principals({ type: 'open' }) },
       { provide: TrustedProxies, useValue: new TrustedProxies([]) },
       { provide: ProcessIdentity, useValue: new ProcessIdentity(address) },
@@ -60,6 +61,10 @@ class BackendModule {
 
 @Module({})
 class TestModule {}
+
+/** Of one session, and of the gateway. */
+export const MAX_SESSION_SOCKETS = 4;
+export const MAX_SOCKETS = 20;
 
 /** A gateway service in this process, on a port of its own. */
 export class TestGateway {
@@ -78,7 +83,10 @@ export class TestGateway {
       module: TestModule,
       imports: [
         BackendModule.of(backend, address),
-        GatewayModule.register({ timings: new SurfaceTimings({ sweep: 3_600_000, ...timings }) }),
+        GatewayModule.register({
+          timings: new SurfaceTimings({ sweep: 3_600_000, ...timings }),
+          maxSessionSockets: MAX_SESSION_SOCKETS,
+        }),
       ],
       controllers: [GreetingController],
     };
@@ -91,7 +99,7 @@ export class TestGateway {
     );
     const accepts = ({ headers }: IncomingMessage): boolean =>
       headers.origin !== 'http://evil.example';
-    app.useWebSocketAdapter(new SurfaceWsAdapter(app, { accepts }));
+    app.useWebSocketAdapter(new SurfaceWsAdapter(app, { accepts, maxSockets: MAX_SOCKETS }));
     const inbox = app.get(SurfaceInbox, { strict: false });
     await backend.mailbox.receive(address, (message) => {
       inbox.accept(message);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { DynamicModule, OnApplicationShutdown, Provider } from '@nestjs/common';
 import { Global, Inject, Module } from '@nestjs/common';
-import { SessionAccess } from '#libs/access';
+import { RequestLoad, SessionAccess } from '#libs/access';
 import { Principals, SessionTokens, TrustedProxies, loadSecret } from '#libs/auth';
 import { ConsumerPositions, EventLog } from '#libs/event-log';
 import {
@@ -131,6 +131,7 @@ export async function openComponents(
     { provide: Snapshots, useValue: new Snapshots(database, transcripts) },
     { provide: TrustedProxies, useValue: new TrustedProxies(settings.trustedProxies) },
     { provide: Principals, useValue: new Principals(settings.auth) },
+    { provide: RequestLoad, useValue: new RequestLoad(settings.limits.principalRequests) },
     { provide: SessionTokens, useValue: new SessionTokens(secret) },
     { provide: ChatModel, useValue: model },
     { provide: ModelApi, useValue: plainModel },

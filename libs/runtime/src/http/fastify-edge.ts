@@ -41,8 +41,13 @@ export class FastifyEdge extends FastifyAdapter {
   private closing = false;
   private closingSince = 0;
   private refusingMs = 0;
+  private requests = 0;
 
-  constructor(settings: EdgeSettings, scope: RequestScope, filter: ErrorFilter) {
+  constructor(
+    private readonly settings: EdgeSettings,
+    scope: RequestScope,
+    filter: ErrorFilter,
+  ) {
     const guard = (request: FastifyRequest, reply: FastifyReply): SbpError | null => {
       if (this.closing) reply.raw.setHeader('connection', 'close');
       const foreign = foreignRequest(request.raw.headers, settings);
@@ -66,7 +71,8 @@ export class FastifyEdge extends FastifyAdapter {
     this.setOnRequestHook(
       (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => {
         nameRequest(request, reply);
-        const refusal = guard(request, reply);
+        scope.begin(request, reply);
+        const refusal = guard(request, reply) ?? this.noRoom(request, reply);
         if (refusal === null) allowPrivateNetwork(request, reply);
         scope.run(request, () => {
           if (refusal === null) done();
@@ -81,6 +87,22 @@ export class FastifyEdge extends FastifyAdapter {
     fastify.addContentTypeParser('*', (_request: FastifyRequest, body: IncomingMessage) =>
       requestBody(body),
     );
+  }
+
+  /**
+   * Counts a request until it has been answered; what is too much for this process is refused
+   * before its body is read. Supervisors are always answered.
+   */
+  private noRoom({ url }: FastifyRequest, { raw }: FastifyReply): SbpError | null {
+    if (url.startsWith('/health')) return null;
+    const { requests: most } = this.settings.limits;
+    if (this.requests >= most) {
+      const message = `${most} requests are being answered here already. Try later.`;
+      return new SbpError('SBP_UPSTREAM_UNAVAILABLE', message, { retryAfter: 1 });
+    }
+    this.requests += 1;
+    raw.once('close', () => (this.requests -= 1));
+    return null;
   }
 
   /** Begins nothing new; what is being answered goes on until `close`. */

@@ -3,10 +3,10 @@ import { checkHost, checkOrigin } from '#libs/auth';
 import { SbpError } from '#libs/protocol';
 import type { Settings } from '../settings/settings.js';
 
-/** From where requests may come. */
+/** From where requests may come, and how many. */
 export type EdgeSettings = Pick<
   Settings,
-  'auth' | 'allowedHosts' | 'allowedOrigins' | 'trustedProxies'
+  'auth' | 'allowedHosts' | 'allowedOrigins' | 'trustedProxies' | 'limits'
 >;
 
 /**

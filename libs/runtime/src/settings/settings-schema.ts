@@ -111,6 +111,11 @@ export const SettingsSchema = z.object({
   SBP_SESSION_MAX_BYTES: wholeNumber(1_000, 256_000_000, 32_000_000),
   SBP_MAX_TURNS: wholeNumber(1, 100_000, 1_000),
   SBP_MAX_TURN_BYTES: wholeNumber(1_000_000, 999_999_999, 256_000_000),
+  SBP_MAX_REQUESTS: wholeNumber(1, 1_000_000, 10_000),
+  SBP_MAX_PRINCIPAL_REQUESTS: wholeNumber(1, 1_000_000, 500),
+  SBP_MAX_PRINCIPAL_TURNS: wholeNumber(1, 100_000, 200),
+  SBP_MAX_SOCKETS: wholeNumber(1, 1_000_000, 50_000),
+  SBP_MAX_SESSION_SOCKETS: wholeNumber(2, 1_000, 16),
   SBP_LOG_LEVEL: oneOf(LOG_LEVELS, 'info'),
 });
 

@@ -44,7 +44,16 @@ describe('settings', () => {
       issuerNetworks: 'public',
       keyFile: '.data/keys.json',
       logLevel: 'info',
-      limits: { sessionBytes: 32_000_000, turns: 1_000, turnBytes: 256_000_000 },
+      limits: {
+        sessionBytes: 32_000_000,
+        turns: 1_000,
+        turnBytes: 256_000_000,
+        requests: 10_000,
+        principalRequests: 500,
+        principalTurns: 200,
+        sockets: 50_000,
+        sessionSockets: 16,
+      },
     });
   });
 
@@ -92,6 +101,11 @@ describe('settings', () => {
       SBP_SESSION_MAX_BYTES: '5000',
       SBP_MAX_TURNS: '7',
       SBP_MAX_TURN_BYTES: '1000000',
+      SBP_MAX_REQUESTS: '9',
+      SBP_MAX_PRINCIPAL_REQUESTS: '8',
+      SBP_MAX_PRINCIPAL_TURNS: '6',
+      SBP_MAX_SOCKETS: '5',
+      SBP_MAX_SESSION_SOCKETS: '4',
       SBP_LOG_LEVEL: 'debug',
       SBP_DEMO_TOKENS: '5',
       SBP_PRICES: '{"m": {"input": 1, "output": 2}}',
@@ -149,7 +163,16 @@ describe('settings', () => {
       issuerNetworks: 'any',
       keyFile: '/keys/sbp.json',
       logLevel: 'debug',
-      limits: { sessionBytes: 5_000, turns: 7, turnBytes: 1_000_000 },
+      limits: {
+        sessionBytes: 5_000,
+        turns: 7,
+        turnBytes: 1_000_000,
+        requests: 9,
+        principalRequests: 8,
+        principalTurns: 6,
+        sockets: 5,
+        sessionSockets: 4,
+      },
     });
   });
 

@@ -94,6 +94,15 @@ interface LimitSettings {
   readonly turns: number;
   /** Bytes that the turns at once may hold: requests and conversations. */
   readonly turnBytes: number;
+  /** Requests at once. */
+  readonly requests: number;
+  /** Requests, and turns, of one principal at once, where credentials are required. */
+  readonly principalRequests: number;
+  readonly principalTurns: number;
+  /** Surfaces' sockets at once. */
+  readonly sockets: number;
+  /** Of one session, those that have not attached among them. */
+  readonly sessionSockets: number;
 }
 
 /** What the demo model needs when it is served alone. */
@@ -180,6 +189,11 @@ export function parseSettings(environment: Environment, argv: readonly string[] 
       sessionBytes: values.SBP_SESSION_MAX_BYTES,
       turns: values.SBP_MAX_TURNS,
       turnBytes: values.SBP_MAX_TURN_BYTES,
+      requests: values.SBP_MAX_REQUESTS,
+      principalRequests: values.SBP_MAX_PRINCIPAL_REQUESTS,
+      principalTurns: values.SBP_MAX_PRINCIPAL_TURNS,
+      sockets: values.SBP_MAX_SOCKETS,
+      sessionSockets: values.SBP_MAX_SESSION_SOCKETS,
     },
   };
 }
