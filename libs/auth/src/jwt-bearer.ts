@@ -50,6 +50,7 @@ export class JwtBearer {
     const options: StrategyOptions = {
       jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(),
       algorithms: [...ALGORITHMS[key.type]],
+      // eslint-disable-next-line @typescript-eslint/no-deprecated -- nothing else takes a tolerance
       jsonWebTokenOptions: { clockTolerance: CLOCKS_S },
       ...(issuer === null ? {} : { issuer }),
       ...(audience === null ? {} : { audience }),

@@ -30,7 +30,7 @@ const OF_SESSION = {
   operator: 'SBP_FORBIDDEN',
 } as const;
 
-/** Of no session: whoever is a user is served with what is his; a token permits its session alone. */
+/** Of no session: a user is served with what is his; a token permits its session alone. */
 const OF_USER = { ...OF_SESSION, revoked: 'SBP_FORBIDDEN' } as const;
 
 type Row = Pick<Asked, 'needs' | 'ok'> & {

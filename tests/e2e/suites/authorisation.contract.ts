@@ -22,7 +22,7 @@ const AS_BEARER = 'a session token as Bearer';
 const DAY_S = 24 * 60 * 60;
 const bearer = (credential: string): Headings => ({ authorization: `Bearer ${credential}` });
 
-export function jwt(claims: object, secret = PRINCIPALS_SECRET, alg = 'HS256'): string {
+function jwt(claims: object, secret = PRINCIPALS_SECRET, alg = 'HS256'): string {
   const text = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const content = `${text({ alg, typ: 'JWT' })}.${text(claims)}`;
   const signature = createHmac('sha256', secret).update(content).digest('base64url');

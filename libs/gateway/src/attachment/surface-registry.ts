@@ -14,7 +14,7 @@ export class SurfaceRegistry {
   /** More than one of a session only while one takes over from another. */
   private readonly bySession = new Map<string, Set<SurfaceSync>>();
 
-  /** @param maxOfSession the most sockets of one session, those that have not attached among them */
+  /** @param maxOfSession the most sockets of one session, those that only wait among them */
   constructor(private readonly maxOfSession: number) {}
 
   /**

@@ -37,5 +37,6 @@ function shown(name: AnySetting, text: string): string {
 }
 
 function shownDefault(value: unknown): string {
-  return Array.isArray(value) ? value.join(',') : String(value ?? '');
+  if (Array.isArray(value)) return value.join(',');
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
 }

@@ -23,7 +23,7 @@ export const SETTING_NAMES: readonly AnySetting[] = [
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-export interface WrittenSetting {
+interface WrittenSetting {
   readonly text: string;
   /** What wrote it: its flag or its environment variable. */
   readonly source: string;
