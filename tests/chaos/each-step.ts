@@ -39,7 +39,8 @@ export function survivesEachStep(
       topology = await start(dataDir);
       const random = new Random(SEED);
       const { kinds } = topology;
-      const plan = planBlows({ each: 1, random: 0, restarts: 1, kinds, gap: GAP }, random);
+      const schedule = { each: 1, random: 0, restarts: 1, outages: 0, kinds, gap: GAP };
+      const plan = planBlows(schedule, random);
       const stopped = AbortSignal.timeout(BLOWS_MS);
       const say = (line: string): void => void process.stdout.write(`${line}\n`);
       result = await runChaos(topology, { plan, random, lanes: 5, stopped, say });

@@ -1,4 +1,5 @@
 import type { RestartMoment } from './kill-schedule.js';
+import type { Outage } from './outages.js';
 import type { KillPoint } from './steps.js';
 import type { InHand } from './work-ledger.js';
 
@@ -32,4 +33,5 @@ export interface Restart {
 export interface Blows {
   readonly kills: readonly Kill[];
   readonly restarts: readonly Restart[];
+  readonly outages: readonly Outage[];
 }

@@ -3,6 +3,7 @@ import { adoptionsAfter } from './adoptions.js';
 import type { ConversationHistory, Violation } from './history.js';
 import { checkHistory } from './history-checker.js';
 import type { Kill, Restart } from './blows.js';
+import type { Outage } from './outages.js';
 import type { PlannedBlow } from './kill-schedule.js';
 import { Killer } from './killer.js';
 import { MemoryWatch } from './memory-watch.js';
@@ -28,6 +29,7 @@ export interface ChaosResult {
   readonly kinds: Topology['kinds'];
   readonly kills: readonly Kill[];
   readonly restarts: readonly Restart[];
+  readonly outages: readonly Outage[];
   readonly adoptions: readonly Adoption[];
   /** The most bytes that each process held in memory. */
   readonly memory: Readonly<Record<string, number>>;
@@ -51,6 +53,7 @@ export async function runChaos(topology: Topology, options: ChaosOptions): Promi
     onKill: ({ victim, step }) => told(`${victim} killed ${step ?? 'at random'}`),
     onRestart: ({ victim, running, handedOver, moment }) =>
       told(`${victim} stopped (${moment}): it ran ${running} turns, and left ${handedOver.length}`),
+    onOutage: ({ kind, victim }) => told(`an outage (${kind}): ${victim} was away`),
   });
   const memory = new MemoryWatch(topology.victims);
   const blows = await killer.run(plan);

@@ -1,3 +1,5 @@
+import type { OutageKind } from './outages.js';
+import { OUTAGES } from './outages.js';
 import type { Random } from './random.js';
 import type { Step } from './steps.js';
 import { STEP_NAMES, isSent, isSlow } from './steps.js';
@@ -28,6 +30,7 @@ export type PlannedBlow = {
   | { readonly type: 'random' }
   /** SIGTERM to a process of this kind; it is started again when it has ended. */
   | { readonly type: 'restart'; readonly kind: string; readonly moment: RestartMoment }
+  | { readonly type: 'outage'; readonly kind: OutageKind }
 );
 
 export interface Schedule {
@@ -36,6 +39,8 @@ export interface Schedule {
   readonly random: number;
   /** How often each kind of process is restarted at each of its moments. */
   readonly restarts: number;
+  /** How often each kind of outage comes. */
+  readonly outages: number;
   readonly kinds: readonly Kind[];
   /**
    * Between blows, in ms. A named one is prepared soon after the least, and comes when its step is
@@ -62,7 +67,7 @@ const SENT_FOR_MS = [0, 1, 3];
  */
 export function timesOf(step: Step, each: number): number {
   if (isSent(step)) return each;
-  return Math.max(1, each - (isSlow(step) ? 2 : 1));
+  return each === 0 ? 0 : Math.max(1, each - (isSlow(step) ? 2 : 1));
 }
 
 /** The blows of a run, in an order that follows from the seed. */
@@ -98,7 +103,14 @@ export function planBlows(schedule: Schedule, random: Random): readonly PlannedB
       })),
     ),
   );
-  return random.shuffled([...steps, ...anywhere, ...restarts]);
+  const outages = OUTAGES.flatMap((kind) =>
+    Array.from({ length: schedule.outages }, (): PlannedBlow => ({
+      type: 'outage',
+      kind,
+      ...chosen(soon),
+    })),
+  );
+  return random.shuffled([...steps, ...anywhere, ...restarts, ...outages]);
 }
 
 /** The moments at which a kind of process is to be restarted. */

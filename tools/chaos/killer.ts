@@ -4,6 +4,8 @@ import type { Blows, Kill, Restart } from './blows.js';
 import type { WaitingCall } from './conversation.js';
 import type { PlannedBlow, RestartMoment } from './kill-schedule.js';
 import { orderNextStart, withdrawStartOrder } from './start-order.js';
+import type { Outage, OutageKind } from './outages.js';
+import { pauseProcess } from './outages.js';
 import type { Arming, KillPoint } from './steps.js';
 import { needsOrphan } from './steps.js';
 import type { Topology } from './topology.js';
@@ -41,12 +43,14 @@ export interface KillerOptions {
   readonly stopped: AbortSignal;
   readonly onKill: (kill: Kill) => void;
   readonly onRestart: (restart: Restart) => void;
+  readonly onOutage: (outage: Outage) => void;
 }
 
 /** Strikes one process after the other as planned, whether or not all has recovered. */
 export class Killer {
   private readonly kills: Kill[] = [];
   private readonly restarts: Restart[] = [];
+  private readonly outages: Outage[] = [];
   /** Restarts that were begun, by the victim's name. */
   private readonly stopping = new Map<string, Promise<void>>();
 
@@ -70,8 +74,8 @@ export class Killer {
       else if (attempts + 1 < ATTEMPTS) queue.push({ planned, attempts: attempts + 1 });
     }
     await Promise.all(this.stopping.values());
-    const { kills, restarts } = this;
-    return { kills, restarts };
+    const { kills, restarts, outages } = this;
+    return { kills, restarts, outages };
   }
 
   /** False where the moment did not come. */
@@ -81,6 +85,8 @@ export class Killer {
         return this.killAnywhere(planned.choice);
       case 'restart':
         return this.restart(planned.kind, planned.moment, planned.choice);
+      case 'outage':
+        return this.outage(planned.kind, planned.choice);
       case 'step':
         if (needsOrphan(planned.step)) return this.killAdopter(planned);
         return planned.step === 'H1' ? this.killAtHandOver(planned) : this.killAtStep(planned);
@@ -137,6 +143,24 @@ export class Killer {
     if (victim === null) return false;
     // Not awaited: others die while it ends. `run` waits for it.
     void this.ask(victim, moment);
+    return true;
+  }
+
+  private async outage(kind: OutageKind, choice: number): Promise<boolean> {
+    const { infrastructure } = this.topology;
+    const at = Date.now();
+    let victim: string;
+    if (kind === 'a pause') {
+      const runner = await this.choose(this.topology.passing('T1'), choice, 'any');
+      if (runner === null) return false;
+      victim = runner.name;
+      this.topology.pausing(runner);
+      await pauseProcess(runner);
+    } else if (infrastructure === null) return false;
+    else victim = await infrastructure.takeAway(kind, choice);
+    const outage = { kind, victim, at, endedAt: Date.now() };
+    this.outages.push(outage);
+    this.options.onOutage(outage);
     return true;
   }
 

@@ -9,6 +9,7 @@ import { planBlows, timesOf } from './kill-schedule.js';
 import { Random } from './random.js';
 import { figures, objections } from './report.js';
 import { STEP_NAMES } from './steps.js';
+import { Infrastructure } from './outages.js';
 import type { Topology } from './topology.js';
 import { startEmbedded, startServices } from './topology.js';
 
@@ -18,12 +19,13 @@ const USAGE = `usage: npm run chaos -- [options]
                    step is hit one to three times on each, and every kind of process is stopped and started again
   --minutes N      what it may take; what was not reached by then fails the run (default 12)
   --seed S         repeats the plan of an earlier run (default: the time)
+  --each N         how often a named step is hit at the most (default 3); 0 leaves steps and restarts out
+  --outages N      how often each of these is taken from the stack, which has three brokers then: a broker, all brokers, Postgres,
+                   and a runner that is paused (default 0)
   --topology T     embedded or stack; both without it
   --keep           leave histories, ledgers and logs also where the run passes
 `;
 
-const EACH_STEP = 3;
-const EACH_RESTART = 1;
 const LEAST_TURNS = 200;
 const GAP = { least: 1_500, most: 4_000 };
 const LANES = 6;
@@ -31,8 +33,11 @@ const LANES = 6;
 const CLOSING_MS = 30_000;
 const TOPOLOGIES = ['embedded', 'stack'] as const;
 
-const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const options = readOptions();
+/** Of each kind of process, at each of its moments. */
+const EACH_RESTART = options.each === 0 ? 0 : 1;
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => interrupted.abort());
@@ -40,7 +45,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 const startedAt = Date.now();
 const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-chaos-'));
 print(
-  `Chaos with seed ${options.seed}: ${options.kills} random kills, up to ${EACH_STEP} of each step on each topology, and restarts.`,
+  `Chaos with seed ${options.seed}: ${options.kills} random kills, up to ${options.each} of each step on each topology, and restarts.`,
 );
 const results: ChaosResult[] = [];
 try {
@@ -72,9 +77,10 @@ async function run(
     return await runChaos(topology, {
       plan: planBlows(
         {
-          each: EACH_STEP,
+          each: options.each,
           random: Math.ceil(options.kills / topologies),
           restarts: EACH_RESTART,
+          outages: name === 'stack' ? options.outages : 0,
           kinds: topology.kinds,
           gap: GAP,
         },
@@ -99,17 +105,28 @@ async function start(
     return { topology, end: () => topology.stop() };
   }
   print('Starting Kafka, Postgres and the services …');
-  const kafka = await startKafka({ dataDir: path.join(dataDir, 'kafka'), say: print });
-  // Only our own processes are killed: the database need not wait for the disk.
-  const postgres = await startPostgres({ dataDir: path.join(dataDir, 'postgres'), unsafe: true });
+  const hasOutages = options.outages > 0;
+  const kafka = await startKafka({
+    dataDir: path.join(dataDir, 'kafka'),
+    brokers: hasOutages ? 3 : 1,
+    say: print,
+  });
+  const postgres = await startPostgres({
+    dataDir: path.join(dataDir, 'postgres'),
+    // Where only our own processes are killed the database need not wait for the disk.
+    unsafe: !hasOutages,
+  });
   const stopServers = async (): Promise<void> => {
     await Promise.all([kafka.stop({ discard: true }), postgres.stop({ discard: true })]);
   };
   try {
-    const topology = await startServices(folder, {
-      kafkaBrokers: kafka.brokers,
-      postgresUrl: postgres.url,
-    });
+    const topology = await startServices(
+      folder,
+      { kafkaBrokers: kafka.brokers, postgresUrl: postgres.url },
+      hasOutages ? { SBP_KAFKA_REPLICATION: '3', SBP_KAFKA_MIN_ISR: '2' } : {},
+      undefined,
+      hasOutages ? new Infrastructure(kafka, postgres) : null,
+    );
     return {
       topology,
       end: async () => {
@@ -124,11 +141,12 @@ async function start(
 }
 
 async function judge(): Promise<never> {
-  const named = STEP_NAMES.reduce((sum, step) => sum + timesOf(step, EACH_STEP), 0);
+  const named = STEP_NAMES.reduce((sum, step) => sum + timesOf(step, options.each), 0);
   const against = objections(results, {
     kills: options.topologies.length * named + options.kills,
-    eachStep: EACH_STEP,
+    eachStep: options.each,
     eachRestart: EACH_RESTART,
+    eachOutage: options.outages,
     turns: LEAST_TURNS,
   });
   const missing = options.topologies.length - results.length;
@@ -153,6 +171,8 @@ function readOptions(): {
   readonly kills: number;
   readonly minutes: number;
   readonly seed: number;
+  readonly each: number;
+  readonly outages: number;
   readonly keep: boolean;
   readonly topologies: readonly (typeof TOPOLOGIES)[number][];
 } {
@@ -164,11 +184,13 @@ function readOptions(): {
         kills: { type: 'string', default: '36' },
         minutes: { type: 'string', default: '12' },
         seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+        each: { type: 'string', default: '3' },
+        outages: { type: 'string', default: '0' },
         topology: { type: 'string' },
         keep: { type: 'boolean', default: false },
       },
     });
-    for (const name of ['kills', 'minutes', 'seed'] as const) {
+    for (const name of ['kills', 'minutes', 'seed', 'each', 'outages'] as const) {
       if (!/^\d{1,9}$/.test(values[name]))
         throw new Error(`--${name} ${values[name]} is not a whole number.`);
     }
@@ -181,6 +203,8 @@ function readOptions(): {
       kills: Number(values.kills),
       minutes: Number(values.minutes),
       seed: Number(values.seed),
+      each: Number(values.each),
+      outages: Number(values.outages),
       topologies,
       keep: values.keep,
     };

@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { ChaosResult } from './chaos-run.js';
 import type { Kill, Restart } from './blows.js';
 import { objections } from './report.js';
+import { OUTAGES } from './outages.js';
 import { STEP_NAMES } from './steps.js';
 
-const DEMANDS = { kills: STEP_NAMES.length, eachStep: 1, eachRestart: 1, turns: 0 };
+const DEMANDS = { kills: STEP_NAMES.length, eachStep: 1, eachRestart: 1, eachOutage: 1, turns: 0 };
 const MIB = 1024 * 1024;
 
 function restart(moment: Restart['moment'], handedOver: readonly string[]): Restart {
@@ -43,6 +44,7 @@ function result(change: Partial<ChaosResult> = {}): ChaosResult {
     kinds: [{ name: 'completions', runsTurns: true }],
     kills,
     restarts: RESTARTS,
+    outages: OUTAGES.map((kind) => ({ kind, victim: 'kafka-1', at: 1, endedAt: 2 })),
     memory: { 'completions-1': 300 * MIB },
     adoptions: [],
     crashes: [],
@@ -84,6 +86,11 @@ describe('a chaos run fails', () => {
       'a kind of process was not stopped at one of its moments',
       /completions was stopped 0 times \(short turn\), not 1/,
       result({ restarts: RESTARTS.filter(({ moment }) => moment !== 'short turn') }),
+    ],
+    [
+      'something was never taken away',
+      /0 outages of the kind "Postgres", not 1/,
+      result({ outages: result().outages.filter(({ kind }) => kind !== 'Postgres') }),
     ],
     [
       'no turn was ever handed over',

@@ -1,6 +1,8 @@
 import type { Adoption } from './adoptions.js';
 import type { ChaosResult } from './chaos-run.js';
 import { foundTurns } from './history-transcript.js';
+import type { OutageKind } from './outages.js';
+import { OUTAGES } from './outages.js';
 import type { RestartMoment } from './kill-schedule.js';
 import { momentsOf, timesOf } from './kill-schedule.js';
 import type { Step } from './steps.js';
@@ -14,6 +16,8 @@ export interface Demands {
   readonly eachStep: number;
   /** Of each kind of process, at each of its moments. */
   readonly eachRestart: number;
+  /** Of each kind of outage, where there are any. */
+  readonly eachOutage: number;
   readonly turns: number;
 }
 
@@ -30,6 +34,10 @@ function killsAt({ kills }: ChaosResult, step: Step): number {
 
 function restartsAt({ restarts }: ChaosResult, kind: string, moment: RestartMoment): number {
   return restarts.filter((each) => each.kind === kind && each.moment === moment).length;
+}
+
+function countOf(outages: ChaosResult['outages'], kind: OutageKind): number {
+  return outages.filter((outage) => outage.kind === kind).length;
 }
 
 /** Turns that completed. */
@@ -75,7 +83,16 @@ export function objections(results: readonly ChaosResult[], demands: Demands): r
           ),
       ),
     ),
+    ...results.flatMap(({ topology, outages }) =>
+      topology === 'embedded'
+        ? []
+        : OUTAGES.filter((kind) => countOf(outages, kind) < demands.eachOutage).map(
+            (kind) =>
+              `${topology}: ${countOf(outages, kind)} outages of the kind "${kind}", not ${demands.eachOutage}`,
+          ),
+    ),
     ...results
+      .filter(() => demands.eachRestart > 0)
       .filter(({ restarts }) => restarts.every(({ handedOver }) => handedOver.length === 0))
       .map(({ topology }) => `${topology}: no turn was handed over`),
     ...results.flatMap(({ topology, memory }) =>
@@ -111,6 +128,7 @@ export function figures(result: ChaosResult): readonly string[] {
     `  ${conversations.length} sessions, ${turnsOf(result)} turns completed; ${calls.length} calls: ${[...outcomes].map(([type, of]) => `${of.length} ${type}`).join(', ')}; the longest took ${seconds(longest)}`,
     `  ${connections.length} surface connections, ${conversations.reduce((sum, each) => sum + each.acknowledged.length, 0)} acknowledgements followed`,
     `  ${restarts.length} restarts; ${restarts.reduce((sum, { running }) => sum + running, 0)} turns ran then, ${restarts.reduce((sum, { handedOver }) => sum + handedOver.length, 0)} of them were handed over; the longest stop took ${seconds(Math.max(0, ...restarts.map(({ at, endedAt }) => endedAt - at)))}`,
+    `  outages: ${OUTAGES.map((kind) => `${kind} ${countOf(result.outages, kind)}`).join(', ')}`,
     `  turns adopted: ${adoptedIn(adoptions, 'kill')} after a kill; ${adoptedIn(adoptions, 'hand-over')} after a hand-over`,
     `  ${cancellations.length} cancellations, ${stopped.length} of a turn that ran`,
     `  ${calls.filter(({ reading }) => reading === 'stalling').length} callers stopped reading, ${calls.filter(({ reading }) => reading === 'steadily').length} read slowly; the most memory of a process: ${mib(Math.max(0, ...Object.values(memory)))}`,

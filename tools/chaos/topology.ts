@@ -7,6 +7,7 @@ import type { ExistingInfrastructure } from '../stack/index.js';
 import type { ProcessExit } from '../supervise/index.js';
 import { SupervisedProcess, listeningLine } from '../supervise/index.js';
 import type { Kind } from './kill-schedule.js';
+import type { Infrastructure } from './outages.js';
 import type { Step } from './steps.js';
 import { ownerOf } from './steps.js';
 import { LEDGER_VARIABLE } from './work-ledger.js';
@@ -20,8 +21,12 @@ export interface Topology {
   readonly kinds: readonly Kind[];
   /** Those that pass a step. */
   passing(step: Step): readonly SupervisedProcess[];
+  /** What lies under the services and may be taken away; null where that is not killed. */
+  readonly infrastructure: Infrastructure | null;
   /** Sends SIGTERM. When the process has ended it is started again. */
   askToStop(victim: SupervisedProcess): void;
+  /** The process is about to be paused: it ends by itself where its slot was taken meanwhile. */
+  pausing(victim: SupervisedProcess): void;
   /**
    * Ends of processes that nobody brought about: signals other than SIGKILL, and exit codes other
    * than the 0 of one that was asked to stop.
@@ -99,6 +104,7 @@ export async function startEmbedded(
     [server],
     () => [server],
     () => server.stop(),
+    null,
   );
 }
 
@@ -108,6 +114,7 @@ export async function startServices(
   infrastructure: ExistingInfrastructure,
   settings: NodeJS.ProcessEnv = {},
   port?: number,
+  below: Infrastructure | null = null,
 ): Promise<Topology> {
   const unique = `chaos_${path.basename(dataDir).replaceAll(/[^A-Za-z0-9]/g, '')}`;
   const stack = await startStack({
@@ -128,7 +135,7 @@ export async function startServices(
   });
   const passing = (step: Step): readonly SupervisedProcess[] =>
     stack.services.filter(({ kind }) => kind === ownerOf(step));
-  return topology('stack', stack.url, dataDir, stack.services, passing, () => stack.stop());
+  return topology('stack', stack.url, dataDir, stack.services, passing, () => stack.stop(), below);
 }
 
 function topology(
@@ -138,13 +145,16 @@ function topology(
   victims: readonly SupervisedProcess[],
   passing: Topology['passing'],
   stop: () => Promise<void>,
+  infrastructure: Infrastructure | null,
 ): Topology {
   const crashes: ProcessExit[] = [];
   const asked = new Set<number>();
+  const paused = new Set<number>();
   let isStopping = false;
   const onExit = (exit: ProcessExit): void => {
     if (isStopping || exit.expected) return;
-    const hasStopped = asked.has(exit.pid) && exit.code === 0;
+    const hasStopped =
+      (asked.has(exit.pid) && exit.code === 0) || (paused.has(exit.pid) && exit.code === 1);
     if (exit.signal !== 'SIGKILL' && !hasStopped) crashes.push(exit);
     const victim = victims.find((each) => each.name === exit.name);
     setTimeout(() => {
@@ -163,6 +173,8 @@ function topology(
       runsTurns: passing('T1').some((runner) => kindOf(runner.name) === kind),
     })),
     passing,
+    infrastructure,
+    pausing: ({ pid }) => void paused.add(pid),
     askToStop: (victim) => {
       asked.add(victim.pid);
       victim.kill('SIGTERM');

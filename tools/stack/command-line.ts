@@ -10,6 +10,7 @@ export const USAGE = `usage: npm run stack -- [options]
 
   --port N          of the one address in front (default ${DEFAULT_PORT}; 0: any free one)
   --data-dir DIR    where Kafka, Postgres, the secret and the logs are kept (default ${DEFAULT_DATA_DIR})
+  --brokers N       Kafka brokers, 1 or 3 (default 1): with 3 each record is kept three times
   --replicas LIST   processes of each service, as in completions=2,gateway=2,sessions=2 (default one each)
   --no-restart      leave a process dead that ended on its own
   --rebuild         make the read models again from the log of a stopped stack, and end
@@ -25,6 +26,7 @@ export function stackOptions(
     options: {
       port: { type: 'string', default: DEFAULT_PORT },
       'data-dir': { type: 'string', default: DEFAULT_DATA_DIR },
+      brokers: { type: 'string', default: '1' },
       replicas: { type: 'string', default: '' },
       'no-restart': { type: 'boolean', default: false },
       rebuild: { type: 'boolean', default: false },
@@ -36,10 +38,17 @@ export function stackOptions(
   return {
     port,
     dataDir: values['data-dir'],
+    brokers: brokersOf(values.brokers),
     replicas: replicasOf(values.replicas),
     restart: !values['no-restart'],
     rebuild: values.rebuild,
   };
+}
+
+function brokersOf(count: string): 1 | 3 {
+  if (count === '1') return 1;
+  if (count === '3') return 3;
+  throw new Error(`--brokers ${count} is neither 1 nor 3.`);
 }
 
 function replicasOf(list: string): Partial<Record<ServiceName, number>> {

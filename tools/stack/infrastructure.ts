@@ -19,6 +19,7 @@ export interface Infrastructure {
 
 export interface InfrastructureOptions {
   readonly existing: ExistingInfrastructure | undefined;
+  readonly brokers: 1 | 3;
   readonly dataDir: string;
   readonly logDir: string;
   readonly database: string;
@@ -27,7 +28,7 @@ export interface InfrastructureOptions {
 }
 
 export async function startInfrastructure(options: InfrastructureOptions): Promise<Infrastructure> {
-  const { existing, database, dataDir, logDir, restart, say } = options;
+  const { existing, brokers, database, dataDir, logDir, restart, say } = options;
   if (existing !== undefined) {
     return {
       kafkaBrokers: existing.kafkaBrokers,
@@ -38,7 +39,7 @@ export async function startInfrastructure(options: InfrastructureOptions): Promi
   }
   say('Starting Kafka and Postgres …');
   const [kafka, postgres] = await Promise.allSettled([
-    startKafka({ dataDir: path.join(dataDir, 'kafka'), logDir, restart, say }),
+    startKafka({ dataDir: path.join(dataDir, 'kafka'), brokers, logDir, restart, say }),
     startPostgres({ dataDir: path.join(dataDir, 'postgres'), logDir, restart }),
   ]);
   const stop = async (): Promise<void> => {

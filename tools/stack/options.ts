@@ -10,6 +10,11 @@ export interface StackOptions {
   readonly dataDir: string;
   /** Of the front; 0, the default, is any free one. */
   readonly port?: number;
+  /**
+   * Of the Kafka that is started; 3 keep each record three times, and go on while one is away.
+   * Default 1; a folder keeps what it was made with.
+   */
+  readonly brokers?: 1 | 3;
   /** How many processes of each kind; 1 where it is not said, and 0 starts none. */
   readonly replicas?: PerKind<number>;
   /** Start a process again that ended on its own; true by default. */

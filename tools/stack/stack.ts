@@ -88,6 +88,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await endLeftoverServices(dataDir);
     infrastructure = await startInfrastructure({
       existing: options.infrastructure,
+      brokers: options.brokers ?? 1,
       dataDir,
       logDir: logDirOf(options),
       database: options.database ?? 'statebridge',
@@ -142,8 +143,8 @@ async function settings(
   const given = { ...process.env, ...options.env };
   return {
     SBP_KAFKA_PARTITIONS: DEFAULT_PARTITIONS,
-    SBP_KAFKA_REPLICATION: '1',
-    SBP_KAFKA_MIN_ISR: '1',
+    SBP_KAFKA_REPLICATION: options.brokers === 3 ? '3' : '1',
+    SBP_KAFKA_MIN_ISR: options.brokers === 3 ? '2' : '1',
     SBP_KAFKA_TOPIC_PREFIX: 'sbp',
     SBP_PUBLIC_URL: `http://localhost:${port}`,
     ...given,

@@ -1,0 +1,58 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { KafkaCluster, Postgres } from '../infrastructure/index.js';
+import type { SupervisedProcess } from '../supervise/index.js';
+
+/** What is taken away from under the services, for a while. */
+export const OUTAGES = ['one broker', 'all brokers', 'Postgres', 'a pause'] as const;
+export type OutageKind = (typeof OUTAGES)[number];
+
+/** What was away, and for how long. */
+export interface Outage {
+  readonly kind: OutageKind;
+  readonly victim: string;
+  readonly at: number;
+  readonly endedAt: number;
+}
+
+/** How long something is away, in ms: longer than a process may be silent before it is adopted. */
+const AWAY_MS = 6_000;
+
+/** Takes away brokers and the database by SIGKILL, and gives them back. */
+export class Infrastructure {
+  constructor(
+    private readonly kafka: KafkaCluster,
+    private readonly postgres: Postgres,
+  ) {}
+
+  /** Resolves when it serves again. `choice`: 0 ≤ r < 1, which of the brokers. */
+  async takeAway(kind: Exclude<OutageKind, 'a pause'>, choice: number): Promise<string> {
+    const victims = this.victims(kind, choice);
+    for (const victim of victims) victim.kill('SIGKILL');
+    await Promise.all(victims.map((victim) => gone(victim)));
+    await delay(AWAY_MS);
+    await Promise.all(victims.map((victim) => victim.start()));
+    return victims.map(({ name }) => name).join(', ');
+  }
+
+  private victims(kind: OutageKind, choice: number): readonly SupervisedProcess[] {
+    const { processes } = this.kafka;
+    if (kind === 'Postgres') return [this.postgres.process];
+    if (kind === 'all brokers') return processes;
+    const broker = processes[Math.floor(choice * processes.length)];
+    return broker === undefined ? [] : [broker];
+  }
+}
+
+async function gone(victim: SupervisedProcess): Promise<void> {
+  while (victim.child !== undefined) await delay(20);
+}
+
+/**
+ * Stops a process without its knowledge until others have taken its work over, and lets it go on:
+ * what it still states must not count.
+ */
+export async function pauseProcess(victim: SupervisedProcess): Promise<void> {
+  victim.kill('SIGSTOP');
+  await delay(AWAY_MS);
+  victim.kill('SIGCONT');
+}
