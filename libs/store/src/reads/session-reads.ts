@@ -13,6 +13,7 @@ import type {
 import type { Database } from '#libs/sql';
 import { raw } from '#libs/sql';
 import { integer, rows } from '../statement.js';
+import { SessionQuarantined, servedState } from '../quarantine/stored-state.js';
 import { liveSession } from './live-session.js';
 import { readEnd, readError, readRequest, wholeText } from './turn-content.js';
 
@@ -124,11 +125,12 @@ export function hasEnded(status: OpenStatus | TurnStatus): status is TurnStatus 
 export class SessionReads {
   constructor(private readonly database: Database) {}
 
+  /** @throws SessionQuarantined */
   async state(sessionId: string): Promise<SessionState> {
     return this.database.read(async (reader) => {
       const [row] = await rows(reader)<{ state: string }>`
         SELECT state FROM sessions WHERE session_id = ${sessionId}`;
-      return row === undefined ? initialState : (JSON.parse(row.state) as SessionState);
+      return row === undefined ? initialState : servedState(row.state);
     });
   }
 
@@ -174,17 +176,24 @@ export class SessionReads {
     };
   }
 
-  /** Who runs a turn, or that it has ended: nothing of what was said is read. */
+  /**
+   * Who runs a turn, or that it has ended: nothing of what was said is read.
+   * @throws SessionQuarantined
+   */
   async attempt(sessionId: string, turnId: string): Promise<TurnGlance | null> {
     const [row] = await this.database.read(
       (reader) => rows(reader)<
-        Pick<TurnGlance, 'epoch' | 'status'> & RunnerColumns & { readonly unreached: number }
+        Pick<TurnGlance, 'epoch' | 'status'> &
+          RunnerColumns & { readonly unreached: number; readonly phase: string | null }
       >`
-        SELECT epoch, status, unreached, runner_slot AS slot, runner_incarnation AS incarnation
+        SELECT epoch, status, unreached, runner_slot AS slot, runner_incarnation AS incarnation,
+          (SELECT phase FROM sessions WHERE session_id = turns.session_id) AS phase
         FROM turns WHERE session_id = ${sessionId} AND turn_id = ${turnId}`,
     );
     if (row === undefined) return null;
-    const { slot, incarnation, unreached, ...columns } = row;
+    const { slot, incarnation, unreached, phase, ...columns } = row;
+    // What is folded of it may not be how it ended.
+    if (phase === 'quarantined') throw new SessionQuarantined();
     return { ...columns, runner: { slot, incarnation }, isUnreached: unreached === 1 };
   }
 

@@ -1,5 +1,6 @@
 export { NaiveSession } from './naive-session.js';
 export { plansOf } from './query-plans.js';
+export { recordsOf } from './records.js';
 export { move, randomBatches } from './random-sessions.js';
 export {
   aProcess,

@@ -7,9 +7,11 @@ import { inject } from 'vitest';
 import type { LogEvent } from '#libs/protocol';
 import type { Database, DatabaseCounts, Dialect } from '#libs/sql';
 import { openPostgres, openSqlite, raw, sql } from '#libs/sql';
+import type { Applied } from '../../src/projection/projection.js';
 import { PROJECTOR, Projection } from '../../src/projection/projection.js';
 import { storeEntities } from '../../src/entities/index.js';
 import { storeMigrations } from '../../src/migrations/index.js';
+import { recordsOf } from './records.js';
 import { CreatePositions1780000000002, PositionRow } from './consumer-positions.js';
 
 export const DIALECTS: readonly Dialect[] = ['sqlite', 'postgres'];
@@ -31,6 +33,9 @@ const TABLES = [
   'session_origins',
   'promised_sessions',
   'turn_keys',
+  'quarantined_sessions',
+  'quarantined_events',
+  'skipped_events',
   'consumer_positions',
 ] as const;
 type Table = (typeof TABLES)[number];
@@ -42,7 +47,7 @@ const PARTITION = 0;
 export interface TestStore {
   readonly database: Database;
   /** Folds events as the projector does: one transaction, and the position moves on with them. */
-  fold(...events: readonly LogEvent[]): ReturnType<Projection['apply']>;
+  fold(...events: readonly LogEvent[]): Promise<Applied['pokes']>;
   /** Moves the fold's position, as records that no session is changed by would. */
   foldedTo(next: number): Promise<void>;
   /** All rows of a table, in a fixed order. */
@@ -61,7 +66,7 @@ export async function openTestStore(dialect: Dialect): Promise<TestStore> {
     database,
     fold: (...events) =>
       database.write(async (transaction) => {
-        const pokes = await projection.apply(transaction, PARTITION, events);
+        const { pokes } = await projection.apply(transaction, PARTITION, recordsOf(events));
         await sql(transaction)`
           INSERT INTO consumer_positions (consumer, "partition", next_offset)
           VALUES (${PROJECTOR}, ${PARTITION}, ${events.length})
