@@ -34,6 +34,12 @@ export interface Upcast {
   readonly up: (event: JsonObject) => JsonObject;
 }
 
+/** The schemas of all events, as a union by `type`. */
+interface EventSchemas {
+  readonly options: readonly { readonly shape: { readonly type: { readonly value: string } } }[];
+  safeParse(value: unknown): z.ZodSafeParseResult<unknown>;
+}
+
 /** More follow on one another only where an upcast leads back to its own version. */
 const MOST_UPCASTS = 32;
 const MOST_FAULTS = 4;
@@ -51,7 +57,7 @@ export class EventCodec {
 
   /** @param schema of all events as of this version */
   constructor(
-    private readonly schema: z.ZodDiscriminatedUnion<readonly EventSchema[]>,
+    private readonly schema: EventSchemas,
     upcasts: readonly Upcast[],
   ) {
     this.upcasts = new Map(upcasts.map((upcast) => [versionName(upcast), upcast]));
@@ -116,7 +122,6 @@ export class EventCodec {
   }
 }
 
-type EventSchema = z.ZodObject<{ type: z.ZodLiteral<string> } & z.ZodRawShape>;
 type Head = z.infer<typeof Head>;
 
 /** As this version reads events. No version was released, so there is nothing to upcast. */

@@ -112,7 +112,8 @@ export class Quarantine {
   async retry(sessionId: string): Promise<RetryOutcome> {
     for (let events = 0; ;) {
       const step = await this.database.write((transaction) => this.step(transaction, sessionId));
-      if (step.type === 'none') return step;
+      // Where some were tried here, another process has done the rest.
+      if (step.type === 'none') return events === 0 ? step : { type: 'folded', events };
       events += step.events;
       if (step.type !== 'more') return { ...step, events };
     }

@@ -1,4 +1,5 @@
-import type { LogEvent } from '#libs/protocol';
+import type { EventCodec, LogEvent } from '#libs/protocol';
+import { eventCodec } from '#libs/protocol';
 import type { FoldRecord } from '../../src/projection/record-fold.js';
 
 /** Events as records of a partition, from an offset on. */
@@ -8,6 +9,17 @@ export function recordsOf(events: readonly LogEvent[], from = 0): readonly FoldR
     text: JSON.stringify(event),
     event,
     unread: null,
+    position: { offset: from + index },
+  }));
+}
+
+/** Records as they stand in the log, each with its key, as a version reads them. */
+export function readBy(
+  written: readonly (readonly [key: string, text: string])[],
+  { from = 0, codec = eventCodec }: { readonly from?: number; readonly codec?: EventCodec } = {},
+): readonly FoldRecord[] {
+  return written.map(([key, text], index) => ({
+    ...codec.read(key, text),
     position: { offset: from + index },
   }));
 }
