@@ -15,6 +15,8 @@ export { rebuild } from './composition/rebuild.js';
 export { sessionReport } from './composition/session-report.js';
 export type { SessionReport } from './composition/session-report.js';
 export { sessionReportText } from './composition/session-report-text.js';
+export { runQuarantine } from './composition/quarantine.js';
+export { parseQuarantineCommand } from './settings/quarantine-command.js';
 export { keysCommand } from './settings/keys-command.js';
 export { parseLogCommand } from './settings/log-command.js';
 export type { LogCommand } from './settings/log-command.js';
