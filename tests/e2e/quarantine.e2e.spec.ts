@@ -55,7 +55,7 @@ describe.each([
     expect(headers.get('retry-after')).toBe('60');
   }
 
-  it('keeps its session from being served and no other one, and operators see why [A12] [SBP-ERR-17]', async () => {
+  it('keeps its session from being served and no other one, and operators see why [A12] [SBP-ERR-10]', async () => {
     let url = await installation.start();
     const [sick, well, other] = [new Agent(url), new Agent(url), new Agent(url)];
     const { sbp } = await sick.turn('One.');
@@ -134,5 +134,17 @@ describe.each([
     await installation.rebuild();
     const after = (await held()).map((rows) => rows.map((row) => JSON.stringify(row)).sort());
     expect(after).toEqual(before);
+
+    // As a version would that knows the event, and may pass it over.
+    await installation.execute(`UPDATE quarantined_events SET event_type = 'session.starred',
+      value = '{"type":"session.starred","schema":1,"optional":true}'
+      WHERE session_id = '${id}' AND reason <> 'behind'`);
+    const again = sick.at(await installation.start());
+    await vi.waitFor(
+      async () => expect((await again.get(`sessions/${id}`)).status).toBe(200),
+      WAIT,
+    );
+    expect((await again.turn('Two.')).sbp).toMatchObject({ session_id: id, step_count: 2 });
+    expectQuarantined(await again.get(`sessions/${never}`));
   });
 });

@@ -46,6 +46,10 @@ export async function rebuildableEmbedded(): Promise<Rebuildable> {
       withFile((file) => file.prepare(insert).run(sessionId, randomUUID(), text));
       return Promise.resolve();
     },
+    execute: (statement) => {
+      withFile((file) => file.exec(statement));
+      return Promise.resolve();
+    },
     command: (...args) => runCommand([...args, '--data-dir', dataDir], EMBEDDED_SETTINGS),
     rows: (table) =>
       Promise.resolve(withFile((file) => file.prepare(`SELECT * FROM ${table}`).all() as Row[])),

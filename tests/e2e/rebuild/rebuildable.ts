@@ -31,6 +31,8 @@ export interface Rebuildable {
   readonly rebuild: () => Promise<void>;
   /** Writes a record into the log, whatever it is. Embedded it is stopped. */
   readonly write: (sessionId: string, text: string) => Promise<void>;
+  /** Changes its tables; it is stopped. */
+  readonly execute: (statement: string) => Promise<void>;
   /** Runs a command of `sbp-server` on it. */
   readonly command: (...args: readonly string[]) => Promise<Ended>;
   /** All rows of a read model. */

@@ -55,6 +55,9 @@ export async function rebuildableStack(settings: Settings = {}): Promise<Rebuild
         await producer.disconnect();
       }
     },
+    execute: async (statement) => {
+      await query(statement);
+    },
     command: (...args) => runCommand(args, env),
     rows: (table) => query(`SELECT * FROM ${table}`),
     remove: () => rm(dataDir, { recursive: true, force: true }),

@@ -1,12 +1,13 @@
 import { z } from 'zod';
-import { JsonObject, isUuid } from '../json.js';
+import type { JsonObject } from '../json.js';
+import { isUuid } from '../json.js';
 import { LogEvent } from './log-event.js';
 
 /**
  * Why a record is no event that can be folded [A12]. `optional`: its writer allows that readers
  * who do not know it pass it over.
  */
-export type UnreadReason = 'malformed' | 'unknown_type' | 'unknown_schema' | 'optional';
+type UnreadReason = 'malformed' | 'unknown_type' | 'unknown_schema' | 'optional';
 
 export interface Unread {
   readonly reason: UnreadReason;

@@ -9,9 +9,9 @@ const PAGE = 100;
 
 export interface QuarantineOutput {
   /** For standard output. */
-  print(text: string): void;
+  readonly print: (text: string) => void;
   /** For standard error. */
-  complain(text: string): void;
+  readonly complain: (text: string) => void;
 }
 
 type CommandOf<T extends QuarantineCommand['type']> = Extract<QuarantineCommand, { type: T }>;

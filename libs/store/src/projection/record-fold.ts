@@ -11,7 +11,7 @@ import type { ExportFates } from './roaming-writes.js';
 export type FoldRecord = ReadRecord & { readonly position: { readonly offset: number } };
 
 /** Why a session is quarantined [A12]. */
-export type QuarantineReason =
+type QuarantineReason =
   | 'malformed'
   | 'unknown_type'
   | 'unknown_schema'

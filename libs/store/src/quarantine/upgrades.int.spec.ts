@@ -37,7 +37,10 @@ const SurfaceDetached2 = z.object({
   schema: z.literal(2),
   data: z.object({ attach_id: z.string(), why: z.object({ reason: z.string() }) }),
 });
-type NewerEvent = FoldedEvent | z.infer<typeof SessionStarred> | z.infer<typeof SurfaceDetached2>;
+type NewerEvent =
+  | Exclude<FoldedEvent, { type: 'surface.detached' }>
+  | z.infer<typeof SessionStarred>
+  | z.infer<typeof SurfaceDetached2>;
 
 const newerCodec = new EventCodec(
   z.discriminatedUnion('type', [
@@ -66,22 +69,22 @@ function newerEvolve(state: SessionState, event: NewerEvent): Evolution<SessionS
         poke: [],
       };
     case 'surface.detached': {
-      const { attach_id, why } = event.data as z.infer<typeof SurfaceDetached2>['data'];
+      const { attach_id, why } = event.data;
       const data = { attach_id, reason: why.reason };
       return evolve(state, { ...event, schema: 1, data } as FoldedEvent);
     }
     default:
-      return evolve(state, event as FoldedEvent);
+      return evolve(state, event);
   }
 }
 
 const present = new Projection();
-const newer = new Projection((state, event) => newerEvolve(state, event as NewerEvent));
+const newer = new Projection((state, event) => newerEvolve(state, event as unknown as NewerEvent));
 
 /** Written by the newer version. */
 function starred(session: string): Written {
-  const { schema: _schema, ...envelope } = surfaceDetached(id(1), { session });
-  const star = { ...envelope, schema: 1, type: 'session.starred', data: { stars: 3 } };
+  const envelope = surfaceDetached(id(1), { session });
+  const star = { ...envelope, type: 'session.starred', data: { stars: 3 } };
   return [session, JSON.stringify({ ...star, occurred_at: '2030-01-01T00:00:00.000Z' })];
 }
 

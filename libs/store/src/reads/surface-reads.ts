@@ -66,7 +66,10 @@ interface OwedRow {
 export class SurfaceReads {
   constructor(private readonly database: Database) {}
 
-  /** One statement, so that what is drained and what is live cannot overlap or leave a gap [A7]. @throws SessionQuarantined */
+  /**
+   * One statement, so that what is drained and what is live cannot overlap or leave a gap [A7].
+   * @throws SessionQuarantined
+   */
   async view(sessionId: string, written: number): Promise<SurfaceView> {
     const found = await this.database.read(
       (reader) => rows(reader)<{ state: string } & (OwedRow | { turnId: null })>`
