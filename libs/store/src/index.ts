@@ -45,7 +45,7 @@ export { SessionInspection } from './reads/session-inspection.js';
 export type { InspectedClaim, InspectedSession } from './reads/session-inspection.js';
 export { SessionList } from './reads/session-list.js';
 export type { ListedSession, SessionFilter, SessionPlace } from './reads/session-list.js';
-export { SessionReads, hasEnded } from './reads/session-reads.js';
+export { SessionReads, hasEnded, mustBeOpen } from './reads/session-reads.js';
 export type { TurnGlance, TurnRecord, TurnSummary, WaitingRecord } from './reads/session-reads.js';
 export { SurfaceReads } from './reads/surface-reads.js';
 export type { Glance, OwedTurn, SurfaceView } from './reads/surface-reads.js';

@@ -8,9 +8,11 @@ import { SessionInspection } from '#libs/store';
 import { Cancellation } from '../turn/cancellation.js';
 import { RunStops } from '../turn/run-stops.js';
 import { DeadProcess } from '../testing/dead-process.js';
+import { trackedRequest } from '../testing/test-request.js';
 import { TestCaller } from '../testing/test-caller.js';
 import { TestModel, answerWith, neverAnswer } from '../testing/test-model.js';
 import { eventually, useStage } from '../testing/test-stage.js';
+import { Interruption } from './interruption.js';
 
 const stage = useStage();
 const by = { principal: 'anonymous', via: 'http' } as const;
@@ -134,6 +136,12 @@ describe('a request that finds its session busy', () => {
     // It was claimed before; its answer is acknowledged, and held like all that comes.
     expect((await first).seen).toEqual(['answer with sbp']);
     await expect(completions.turn({ sbp, text: 'Three.' })).rejects.toMatchObject(told);
+    // One that had seen the session before.
+    const { asked } = trackedRequest({ text: 'Four.' });
+    const interrupting = completions
+      .get(Interruption)
+      .take(sessionId, { turnId: randomUUID(), asked, by });
+    await expect(interrupting).rejects.toMatchObject(told);
   });
 
   it('is told 409 where it does not want to wait, and nothing is begun', async () => {

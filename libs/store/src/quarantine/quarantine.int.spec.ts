@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { evolve } from '#libs/domain';
-import { fold, id, sessionOpened, surfaceAttached, turnStarted } from '#libs/domain/testing';
+import {
+  fold,
+  id,
+  sessionExported,
+  sessionOpened,
+  surfaceAttached,
+  turnStarted,
+} from '#libs/domain/testing';
 import type { LogEvent } from '#libs/protocol';
 import { EventCodec, LogEvent as schema } from '#libs/protocol';
 import { StorageFault } from '#libs/sql';
@@ -22,6 +29,7 @@ import { Claims } from '../claims/claims.js';
 import { Orphans } from '../claims/orphans.js';
 import { ProjectionProgress } from '../projection/projection-progress.js';
 import { Projection } from '../projection/projection.js';
+import { ExportReads } from '../reads/export-reads.js';
 import { Freshness } from '../reads/freshness.js';
 import { SessionInspection } from '../reads/session-inspection.js';
 import { SessionList } from '../reads/session-list.js';
@@ -108,9 +116,11 @@ describe.each(DIALECTS)('the quarantine on %s', (dialect) => {
   describe('lets nobody act on what was folded before', () => {
     const gateway = aProcess(3);
     const { turn } = turnOf(1);
+    const exported = sessionExported(id(12), { session: SICK });
 
     beforeEach(async () => {
-      const running = [...runningSession(1), surfaceAttached(id(9), { session: SICK, gateway })];
+      const attached = surfaceAttached(id(9), { session: SICK, gateway });
+      const running = [...runningSession(1), attached, exported];
       await store.apply(readBy([...running.map(now), later(start)]));
     });
 
@@ -126,6 +136,9 @@ describe.each(DIALECTS)('the quarantine on %s', (dialect) => {
       const list = new SessionList(store.database);
       expect(await list.page({ ...filter, since: null }, null, 10)).toEqual([]);
       expect(await list.placeOf(SICK, 'anonymous')).not.toBeNull();
+      const exports = new ExportReads(store.database);
+      await expect(exports.one(exported.data.export_id)).rejects.toThrow(SessionQuarantined);
+      expect(await reads.lastState(SICK)).toMatchObject({ turn: { turnId: turn } });
       expect(await new SessionInspection(store.database).inspect(SICK, 0)).toMatchObject({
         isQuarantined: true,
         state: { turn: { turnId: turn } },

@@ -13,7 +13,7 @@ import type {
 import type { Database } from '#libs/sql';
 import { raw } from '#libs/sql';
 import { integer, rows } from '../statement.js';
-import { SessionQuarantined, servedState } from '../quarantine/stored-state.js';
+import { SessionQuarantined, lastState, servedState } from '../quarantine/stored-state.js';
 import { liveSession } from './live-session.js';
 import { readEnd, readError, readRequest, wholeText } from './turn-content.js';
 
@@ -127,18 +127,30 @@ export class SessionReads {
 
   /** @throws SessionQuarantined */
   async state(sessionId: string): Promise<SessionState> {
-    return this.database.read(async (reader) => {
-      const [row] = await rows(reader)<{ state: string }>`
-        SELECT state FROM sessions WHERE session_id = ${sessionId}`;
-      return row === undefined ? initialState : servedState(row.state);
-    });
+    const text = await this.stateText(sessionId);
+    return text === null ? initialState : servedState(text);
+  }
+
+  /**
+   * As of before it was quarantined, if it is: for what others have of it and never changes, such
+   * as whose it is and what it goes on from [A12].
+   */
+  async lastState(sessionId: string): Promise<SessionState> {
+    const text = await this.stateText(sessionId);
+    return text === null ? initialState : lastState(text);
   }
 
   /** A session that is known to be open: that it is not is a fault of the server. */
   async open(sessionId: string): Promise<OpenSession> {
-    const state = await this.state(sessionId);
-    if (state.phase === 'open') return state;
-    throw new Error(`session ${sessionId} is not open`);
+    return mustBeOpen(sessionId, await this.state(sessionId));
+  }
+
+  private async stateText(sessionId: string): Promise<string | null> {
+    const [row] = await this.database.read(
+      (reader) => rows(reader)<{ state: string }>`
+        SELECT state FROM sessions WHERE session_id = ${sessionId}`,
+    );
+    return row?.state ?? null;
   }
 
   /** The live session of a principal's agent, which need not be folded yet; null without one. */
@@ -235,6 +247,12 @@ export class SessionReads {
     );
     return found.map((row) => ({ ...row, usage: readUsage(row.usage) }));
   }
+}
+
+/** A session that others have something of. @throws Error where it is not open */
+export function mustBeOpen(sessionId: string, state: SessionState): OpenSession {
+  if (state.phase === 'open') return state;
+  throw new Error(`session ${sessionId} is not open`);
 }
 
 const SUMMARY_COLUMNS = `turn_id AS "turnId", number, epoch, status, model_used AS "modelUsed",
