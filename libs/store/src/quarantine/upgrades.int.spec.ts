@@ -208,7 +208,7 @@ describe.each(DIALECTS)('random logs with records that cannot be read, on %s', (
   });
   afterAll(() => store.close());
 
-  const runs = { numRuns: dialect === 'sqlite' ? 25 : 8 };
+  const runs = { numRuns: dialect === 'sqlite' ? 15 : 4 };
   const seeds = fc.integer({ min: 1, max: 1_000_000 });
   const harms = (...kinds: readonly Harm[]) =>
     fc.array(fc.constantFrom<Harm>(...Array.from<Harm>({ length: 40 }).fill('none'), ...kinds), {
