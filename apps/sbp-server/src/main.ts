@@ -6,8 +6,10 @@ import {
   keysCommand,
   parseDemoModelSettings,
   parseLogCommand,
+  parseQuarantineCommand,
   parseSettings,
   rebuild,
+  runQuarantine,
   runService,
   sessionReport,
   sessionReportText,
@@ -27,6 +29,11 @@ const USAGE = `Usage: sbp-server <command> [options]
   rebuild [--data-dir DIR]                           makes the read models again from the log; stop the server first
   log <session-id> [--content] [--json] [--data-dir DIR]
                                                      a session's events, state, claim and Tether; embedded, stop the server first
+  quarantine list [--json] [--data-dir DIR]          the sessions with an event that cannot be folded; embedded, stop the server first
+  quarantine show <session-id> [--content] [--json] [--data-dir DIR]
+                                                     the events that are held of one
+  quarantine retry <session-id>|--all [--json] [--data-dir DIR]
+                                                     tries to fold them again
   surface [--url URL] [--session ID --token TOKEN] [--ask TEXT] [--model NAME] [--device-type TYPE]
           [--tools LIST|none] [--place LAT,LON] [--shell] [--yes] [--json]
                                                      this terminal as a surface: shows turns, sends what you type
@@ -63,6 +70,9 @@ try {
       break;
     case 'log':
       await printSession();
+      break;
+    case 'quarantine':
+      await quarantine();
       break;
     case 'surface':
       await surface();
@@ -152,6 +162,16 @@ async function printSession(): Promise<void> {
   }
   const text = asJson ? `${JSON.stringify(report, null, 2)}\n` : sessionReportText(report);
   process.stdout.write(text);
+}
+
+async function quarantine(): Promise<void> {
+  const command = parseQuarantineCommand(process.env, argv);
+  const logger = createLogger('quarantine', command.settings.logLevel, process.stderr);
+  const output = {
+    print: (text: string) => void process.stdout.write(text),
+    complain: (text: string) => void process.stderr.write(text),
+  };
+  process.exitCode = await runQuarantine(command, output, logger);
 }
 
 async function surface(): Promise<void> {

@@ -31,6 +31,11 @@ export interface TransactionalReaderOptions {
   readonly transactions: Limit;
   readonly onProblem: (problem: string, error?: unknown) => void;
   readonly onCommitted?: (batch: LogBatch) => void;
+  /**
+   * Called before the position of a partition is first asked for, and again at the next ask if it
+   * failed; nothing of the partition is read meanwhile.
+   */
+  readonly onAssigned?: (partition: number) => Promise<void>;
 }
 
 /**
@@ -39,7 +44,8 @@ export interface TransactionalReaderOptions {
  */
 export function transactionalReader(options: TransactionalReaderOptions): LogReader {
   const { consumer, batchSize, database, positions, transactions, effects } = options;
-  const { onProblem, onCommitted } = options;
+  const { onProblem, onCommitted, onAssigned } = options;
+  const prepared = new Set<number>();
 
   const tell = (action: () => void): void => {
     try {
@@ -49,11 +55,24 @@ export function transactionalReader(options: TransactionalReaderOptions): LogRea
     }
   };
 
+  const prepare = async (partition: number): Promise<void> => {
+    if (onAssigned === undefined || prepared.has(partition)) return;
+    try {
+      await onAssigned(partition);
+      prepared.add(partition);
+    } catch (error) {
+      onProblem(`what ${consumer} does before it reads partition ${partition} failed`, error);
+    }
+  };
+
   return {
     consumer,
     batchSize,
     onProblem,
-    position: (partition) => positions.load(consumer, partition),
+    position: async (partition) => {
+      await prepare(partition);
+      return positions.load(consumer, partition);
+    },
     handle: async (batch) => {
       const actions: (() => void)[] = [];
       const advanced = await transactions.run(() =>

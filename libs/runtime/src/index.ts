@@ -17,6 +17,8 @@ export type { SessionReport } from './composition/session-report.js';
 export { sessionReportText } from './composition/session-report-text.js';
 export { configCommand } from './settings/config-command.js';
 export { tokenCommand } from './settings/token-command.js';
+export { runQuarantine } from './composition/quarantine.js';
+export { parseQuarantineCommand } from './settings/quarantine-command.js';
 export { keysCommand } from './settings/keys-command.js';
 export { parseLogCommand } from './settings/log-command.js';
 export type { LogCommand } from './settings/log-command.js';

@@ -1,8 +1,9 @@
-import { Controller, UseFilters } from '@nestjs/common';
+import { Controller, Logger, UseFilters } from '@nestjs/common';
 import { Ctx, Payload } from '@nestjs/microservices';
 import type { LogBatch } from '#libs/event-log';
 import { BatchContext, HandlerErrors, LogConsumer } from '#libs/event-log';
 import { Mailbox } from '#libs/mailbox';
+import type { NewlyQuarantined } from '#libs/store';
 import { PROJECTOR, Projection } from '#libs/store';
 
 /**
@@ -12,6 +13,8 @@ import { PROJECTOR, Projection } from '#libs/store';
 @Controller()
 @UseFilters(HandlerErrors)
 export class ProjectorController {
+  private readonly logger = new Logger('Projector');
+
   constructor(
     private readonly projection: Projection,
     private readonly mailbox: Mailbox,
@@ -19,8 +22,13 @@ export class ProjectorController {
 
   @LogConsumer(PROJECTOR)
   async project(@Payload() batch: LogBatch, @Ctx() context: BatchContext): Promise<void> {
-    const events = batch.records.flatMap(({ event }) => (event === null ? [] : [event]));
-    const pokes = await this.projection.apply(context.transaction, batch.partition, events);
+    const { partition, records } = batch;
+    const { pokes, quarantined } = await this.projection.apply(
+      context.transaction,
+      partition,
+      records,
+    );
+    context.afterCommit(() => quarantined.forEach((session) => this.alarm(session)));
     // While replaying nobody waits for what is old.
     if (!batch.live) return;
     context.afterCommit(() => {
@@ -29,5 +37,14 @@ export class ProjectorController {
         void this.mailbox.send(process, { type: 'poke', session_id: sessionId });
       }
     });
+  }
+
+  /** Once for each session; ids and the reason, and nothing of what people or models wrote. */
+  private alarm(session: NewlyQuarantined): void {
+    const { sessionId, partition, offset, reason, detail } = session;
+    this.logger.error(
+      `session ${sessionId} is quarantined: the record at offset ${offset} of partition ` +
+        `${partition} cannot be folded (${reason}: ${detail}); see sbp-server quarantine`,
+    );
   }
 }

@@ -30,7 +30,7 @@ import type { MailboxMessage } from '#libs/mailbox';
 import type { LogEvent } from '#libs/protocol';
 import type { Database } from '#libs/sql';
 import { openSqlite } from '#libs/sql';
-import type { PokeTarget } from '#libs/store';
+import type { Applied, FoldRecord } from '#libs/store';
 import { Projection, SessionReads, Transcripts, storeEntities, storeMigrations } from '#libs/store';
 import { ProjectorController } from './projector.controller.js';
 
@@ -41,11 +41,11 @@ class InterruptedProjection extends Projection {
   override async apply(
     transaction: EntityManager,
     partition: number,
-    events: readonly LogEvent[],
-  ): Promise<readonly PokeTarget[]> {
-    const pokes = await super.apply(transaction, partition, events);
+    records: readonly FoldRecord[],
+  ): Promise<Applied> {
+    const applied = await super.apply(transaction, partition, records);
     if (this.failures-- > 0) throw new Error('killed before the commit');
-    return pokes;
+    return applied;
   }
 }
 

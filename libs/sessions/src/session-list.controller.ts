@@ -3,7 +3,7 @@ import { SessionAccess, ownPrincipal } from '#libs/access';
 import type { SessionsResponse } from '#libs/protocol';
 import { SbpError, SessionsQuery, parseQuery } from '#libs/protocol';
 import type { SessionPlace } from '#libs/store';
-import { Freshness, SessionList, SessionReads } from '#libs/store';
+import { Freshness, SessionList } from '#libs/store';
 import { Controller, Get, Query, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { operatorResponse, sessionResponse } from './session-response.js';
@@ -14,7 +14,6 @@ export class SessionListController {
   constructor(
     private readonly access: SessionAccess,
     private readonly freshness: Freshness,
-    private readonly reads: SessionReads,
     private readonly list: SessionList,
   ) {}
 
@@ -66,10 +65,8 @@ export class SessionListController {
 
   /** @throws SbpError SBP_INVALID_REQUEST */
   private async place(cursor: string, principal: string): Promise<SessionPlace> {
-    const session = await this.reads.state(cursor);
-    if (session.phase === 'open' && session.principal === principal) {
-      return { createdAt: session.createdAt, sessionId: cursor };
-    }
+    const place = await this.list.placeOf(cursor, principal);
+    if (place !== null) return place;
     const message = 'cursor: is not the next_cursor of a page. Begin without one.';
     throw new SbpError('SBP_INVALID_REQUEST', message, { param: 'cursor' });
   }

@@ -20,9 +20,19 @@ export { ProcessIdentity } from './processes/process-identity.js';
 export { ProcessWatch } from './processes/process-watch.js';
 export { Processes } from './processes/processes.js';
 export type { HeldClaim } from './processes/processes.js';
+export type { PokeTarget } from './projection/batch.js';
 export { PROJECTOR, Projection } from './projection/projection.js';
-export type { PokeTarget } from './projection/projection.js';
+export type { Applied, NewlyQuarantined } from './projection/projection.js';
+export type { FoldRecord } from './projection/record-fold.js';
 export { ProjectionProgress } from './projection/projection-progress.js';
+export { Quarantine } from './quarantine/quarantine.js';
+export type {
+  QuarantineCounts,
+  QuarantinedEvent,
+  QuarantinedSession,
+  RetryOutcome,
+} from './quarantine/quarantine.js';
+export { SessionQuarantined } from './quarantine/stored-state.js';
 export { ExportReads } from './reads/export-reads.js';
 export type { ExportRecord } from './reads/export-reads.js';
 export { Lineage } from './reads/lineage.js';
@@ -35,7 +45,7 @@ export { SessionInspection } from './reads/session-inspection.js';
 export type { InspectedClaim, InspectedSession } from './reads/session-inspection.js';
 export { SessionList } from './reads/session-list.js';
 export type { ListedSession, SessionFilter, SessionPlace } from './reads/session-list.js';
-export { SessionReads, hasEnded } from './reads/session-reads.js';
+export { SessionReads, hasEnded, mustBeOpen } from './reads/session-reads.js';
 export type { TurnGlance, TurnRecord, TurnSummary, WaitingRecord } from './reads/session-reads.js';
 export { SurfaceReads } from './reads/surface-reads.js';
 export type { Glance, OwedTurn, SurfaceView } from './reads/surface-reads.js';

@@ -13,6 +13,7 @@ import {
   plansOf,
   runningSession,
   turnOf,
+  recordsOf,
 } from '#libs/store/testing';
 import type { TestStore } from '#libs/store/testing';
 import { Claims } from './claims/claims.js';
@@ -199,10 +200,10 @@ describe.each(DIALECTS)('beside 20,000 idle sessions and turns on %s', (dialect)
           const told = { session: id(LONG), turn: id(77), after: LAST, keeps: 2 * LAST };
           const edit = { session: id(LONG), turn: id(78), after: LAST + 1, keeps: 2 * LAST - 5 };
           const projection = new Projection();
-          await projection.apply(transaction, 0, [turnStarted(20, told)]);
-          await projection.apply(transaction, 0, [turnCompleted(20, told)]);
-          await projection.apply(transaction, 0, [turnStarted(30, edit)]);
-          await projection.apply(transaction, 0, [turnFailed(30, edit)]);
+          await projection.apply(transaction, 0, recordsOf([turnStarted(20, told)]));
+          await projection.apply(transaction, 0, recordsOf([turnCompleted(20, told)]));
+          await projection.apply(transaction, 0, recordsOf([turnStarted(30, edit)]));
+          await projection.apply(transaction, 0, recordsOf([turnFailed(30, edit)]));
         }),
       ));
   });

@@ -138,10 +138,10 @@ export class TestBackend {
   }
 
   private fold(batch: LogBatch): Promise<readonly PokeTarget[] | null> {
-    const events = batch.records.flatMap(({ event }) => (event === null ? [] : [event]));
     return this.database.write(async (transaction) => {
       if (!(await this.positions.advance(transaction, batch))) return null;
-      return this.projection.apply(transaction, batch.partition, events);
+      const { pokes } = await this.projection.apply(transaction, batch.partition, batch.records);
+      return pokes;
     });
   }
 }

@@ -1,10 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { guardFolder } from '../../../tools/supervise/index.js';
 import { EMBEDDED_SETTINGS, embeddedProgram } from '../topology/embedded.js';
-import { runRebuild } from './command.js';
+import { runCommand, runRebuild } from './command.js';
 import type { Rebuildable, Row } from './rebuildable.js';
 
 /** Tables of an embedded installation that a rebuild does not make. */
@@ -40,6 +41,16 @@ export async function rebuildableEmbedded(): Promise<Rebuildable> {
       return Promise.resolve();
     },
     rebuild: () => runRebuild(['--data-dir', dataDir], EMBEDDED_SETTINGS),
+    write: (sessionId, text) => {
+      const insert = 'INSERT INTO log_records (session_id, event_id, body) VALUES (?, ?, ?)';
+      withFile((file) => file.prepare(insert).run(sessionId, randomUUID(), text));
+      return Promise.resolve();
+    },
+    execute: (statement) => {
+      withFile((file) => file.exec(statement));
+      return Promise.resolve();
+    },
+    command: (...args) => runCommand([...args, '--data-dir', dataDir], EMBEDDED_SETTINGS),
     rows: (table) =>
       Promise.resolve(withFile((file) => file.prepare(`SELECT * FROM ${table}`).all() as Row[])),
     remove: () => rm(dataDir, { recursive: true, force: true }),

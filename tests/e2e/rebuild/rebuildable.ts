@@ -1,3 +1,5 @@
+import type { Ended } from './command.js';
+
 /** One row of a table, as the database gives it. */
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -11,6 +13,9 @@ export const READ_MODELS = [
   'surface_tools',
   'session_origins',
   'promised_sessions',
+  'quarantined_sessions',
+  'quarantined_events',
+  'skipped_events',
 ] as const;
 type ReadModel = (typeof READ_MODELS)[number];
 
@@ -24,6 +29,12 @@ export interface Rebuildable {
   readonly emptyTables: () => Promise<void>;
   /** Runs the rebuild command; it is stopped. */
   readonly rebuild: () => Promise<void>;
+  /** Writes a record into the log, whatever it is. Embedded it is stopped. */
+  readonly write: (sessionId: string, text: string) => Promise<void>;
+  /** Changes its tables; it is stopped. */
+  readonly execute: (statement: string) => Promise<void>;
+  /** Runs a command of `sbp-server` on it. */
+  readonly command: (...args: readonly string[]) => Promise<Ended>;
   /** All rows of a read model. */
   readonly rows: (table: ReadModel) => Promise<readonly Row[]>;
   readonly remove: () => Promise<void>;

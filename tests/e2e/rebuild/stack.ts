@@ -2,15 +2,18 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { Kafka, Partitioners, logLevel } from 'kafkajs';
 import pg from 'pg';
+import { inject } from 'vitest';
 import type { Stack } from '../../../tools/stack/index.js';
 import { startStack } from '../../../tools/stack/index.js';
 import { guardFolder } from '../../../tools/supervise/index.js';
 import { sharedStack } from '../topology/stack.js';
-import { runRebuild } from './command.js';
+import { runCommand, runRebuild } from './command.js';
+import type { Settings } from '../topology/settings.js';
 import type { Rebuildable, Row } from './rebuildable.js';
 
-export async function rebuildableStack(): Promise<Rebuildable> {
+export async function rebuildableStack(settings: Settings = {}): Promise<Rebuildable> {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-rebuild-'));
   guardFolder(dataDir);
   const name = `rebuild-${randomUUID()}`;
@@ -27,7 +30,8 @@ export async function rebuildableStack(): Promise<Rebuildable> {
   };
   return {
     start: async () => {
-      stack = await startStack(sharedStack(dataDir, name));
+      const shared = sharedStack(dataDir, name);
+      stack = await startStack({ ...shared, env: { ...shared.env, ...settings } });
       env = stack.env;
       return stack.url;
     },
@@ -38,6 +42,23 @@ export async function rebuildableStack(): Promise<Rebuildable> {
         if (tablename !== 'credentials') await query(`TRUNCATE "${String(tablename)}"`);
     },
     rebuild: () => runRebuild([], env),
+    write: async (sessionId, text) => {
+      const brokers = inject('SBP_TEST_KAFKA_BROKERS').split(',');
+      const producer = new Kafka({ brokers, logLevel: logLevel.NOTHING }).producer({
+        createPartitioner: Partitioners.DefaultPartitioner,
+      });
+      await producer.connect();
+      try {
+        const messages = [{ key: sessionId, value: text }];
+        await producer.send({ topic: `${name}.turns`, messages });
+      } finally {
+        await producer.disconnect();
+      }
+    },
+    execute: async (statement) => {
+      await query(statement);
+    },
+    command: (...args) => runCommand(args, env),
     rows: (table) => query(`SELECT * FROM ${table}`),
     remove: () => rm(dataDir, { recursive: true, force: true }),
   };

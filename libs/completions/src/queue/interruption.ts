@@ -43,7 +43,7 @@ export class Interruption {
 
   /**
    * Null where the session does not go on any more, so that the request is to look again.
-   * @throws SbpError SBP_PAYLOAD_TOO_LARGE
+   * @throws SbpError SBP_PAYLOAD_TOO_LARGE; SessionQuarantined
    */
   async take(sessionId: string, { turnId, asked, by }: Interrupting): Promise<ClaimedTurn | null> {
     const { epoch, over } = await this.seize(sessionId, turnId);
@@ -85,8 +85,12 @@ export class Interruption {
       const held = claim?.turnId ?? null;
       const taking = { sessionId, turnId, runner: this.identity.address };
       const epoch = await this.claims.interrupt(taking, held);
-      // Null where somebody else was quicker: he has it, or has let it go.
-      if (epoch === null) continue;
+      // Null where somebody else was quicker: he has it, or has let it go. Or it is quarantined,
+      // which this read says by its throw: nobody will ever have it.
+      if (epoch === null) {
+        await this.reads.state(sessionId);
+        continue;
+      }
       const over = held === null || claim === null ? null : { turnId: held, runner: claim.runner };
       return { epoch, over };
     }

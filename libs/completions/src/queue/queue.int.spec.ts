@@ -3,13 +3,16 @@ import { describe, expect, it } from 'vitest';
 import { turnQueued } from '#libs/domain/testing';
 import type { OpenSession } from '#libs/domain';
 import { MAX_WAITING } from '#libs/domain';
+import type { LogEvent } from '#libs/protocol';
 import { SessionInspection } from '#libs/store';
 import { Cancellation } from '../turn/cancellation.js';
 import { RunStops } from '../turn/run-stops.js';
 import { DeadProcess } from '../testing/dead-process.js';
+import { trackedRequest } from '../testing/test-request.js';
 import { TestCaller } from '../testing/test-caller.js';
 import { TestModel, answerWith, neverAnswer } from '../testing/test-model.js';
 import { eventually, useStage } from '../testing/test-stage.js';
+import { Interruption } from './interruption.js';
 
 const stage = useStage();
 const by = { principal: 'anonymous', via: 'http' } as const;
@@ -118,6 +121,27 @@ describe('a request that finds its session busy', () => {
     await Promise.all([first, second]);
     // Its caller is gone, so a surface is owed it.
     expect(await stateOf(sessionId)).toMatchObject({ steps: 2, head: 1 });
+  });
+
+  // [SBP-ERR-10]
+  it('is told 503 at once where its session is quarantined meanwhile, and nothing is lost [A12]', async () => {
+    const { model, completions, first, sessionId, sbp } = await busy();
+    const second = completions.turn({ sbp, text: 'Two.' });
+    await waiting(sessionId, 1);
+    const later = { ...turnQueued({ session: sessionId }), type: 'session.starred' };
+    await stage.backend.append(later as unknown as LogEvent);
+    const told = { code: 'SBP_UPSTREAM_UNAVAILABLE', retryAfter: 60 };
+    await expect(second).rejects.toMatchObject(told);
+    await model.goOn(0);
+    // It was claimed before; its answer is acknowledged, and held like all that comes.
+    expect((await first).seen).toEqual(['answer with sbp']);
+    await expect(completions.turn({ sbp, text: 'Three.' })).rejects.toMatchObject(told);
+    // One that had seen the session before.
+    const { asked } = trackedRequest({ text: 'Four.' });
+    const interrupting = completions
+      .get(Interruption)
+      .take(sessionId, { turnId: randomUUID(), asked, by });
+    await expect(interrupting).rejects.toMatchObject(told);
   });
 
   it('is told 409 where it does not want to wait, and nothing is begun', async () => {

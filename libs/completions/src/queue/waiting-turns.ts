@@ -1,6 +1,6 @@
 import type { SessionState } from '#libs/domain';
 import type { MailboxMessage } from '#libs/mailbox';
-import { SessionReads } from '#libs/store';
+import { SessionQuarantined, SessionReads } from '#libs/store';
 import { SessionReleases } from '#libs/session-log';
 import { Injectable } from '@nestjs/common';
 
@@ -13,6 +13,7 @@ export type Turnout = 'next' | 'left' | 'closing';
 interface Waiter {
   readonly turnId: string;
   readonly tell: (turnout: Turnout) => void;
+  readonly fail: (error: Error) => void;
 }
 
 /** A session is looked at at least so often while somebody waits in it, in ms. */
@@ -74,13 +75,13 @@ export class WaitingTurns {
     }
   }
 
-  /** Looks at once, and then whenever something changes. */
+  /** Looks at once, and then whenever something changes. @throws SessionQuarantined */
   async turnout(sessionId: string, turnId: string): Promise<Turnout> {
     if (this.isClosing) return 'closing';
-    const { promise, resolve } = Promise.withResolvers<Turnout>();
+    const { promise, resolve, reject } = Promise.withResolvers<Turnout>();
     const watched = this.sessions.get(sessionId) ?? newlyWatched();
     this.sessions.set(sessionId, watched);
-    const waiter = { turnId, tell: resolve };
+    const waiter = { turnId, tell: resolve, fail: reject };
     watched.waiters.add(waiter);
     void this.look(sessionId, watched);
     try {
@@ -110,7 +111,12 @@ export class WaitingTurns {
     while (stale()) {
       watched.isStale = false;
       watched.lookedAt = performance.now();
-      const state = await this.reads.state(sessionId).catch(() => null);
+      const state = await this.reads.state(sessionId).catch((error: unknown) => {
+        // Nothing happens in it before an operator has done something [A12].
+        if (error instanceof SessionQuarantined)
+          for (const { fail } of watched.waiters) fail(error);
+        return null;
+      });
       // The next sweep finds them where the database does not answer now.
       if (state === null) break;
       watched.order = state.phase === 'open' ? state.waiting.map(({ turnId }) => turnId) : [];

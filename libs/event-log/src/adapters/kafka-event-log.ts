@@ -193,7 +193,7 @@ export class KafkaEventLog extends EventLog {
         try {
           client ??= new ClusterClient(this.options.kafka, this.topic);
           const { messages } = await client.fetch(partition, next, 1000);
-          records = messages.map((message) => decodeRecord(partition, message, this.options.kafka));
+          records = messages.map((message) => decodeRecord(partition, message));
           failures = 0;
         } catch (error) {
           client?.abandon();
@@ -294,7 +294,7 @@ export class KafkaEventLog extends EventLog {
 
   private async handle(reader: LogReader, batch: MessageBatch): Promise<'done' | 'stale'> {
     const { partition, from, next, live } = batch;
-    const records = batch.messages.map((message) => decodeRecord(partition, message, reader));
+    const records = batch.messages.map((message) => decodeRecord(partition, message));
     return await reader.handle({ consumer: reader.consumer, partition, from, next, records, live });
   }
 }

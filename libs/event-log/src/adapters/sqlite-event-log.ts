@@ -1,12 +1,10 @@
-import type { LogEvent } from '#libs/protocol';
-import { LIMITS, decodeEvent } from '#libs/protocol';
+import { LIMITS, eventCodec } from '#libs/protocol';
 import type { Database } from '#libs/sql';
 import { sql } from '#libs/sql';
 import type {
   Append,
   AppendOutcome,
   LogBatch,
-  LogPosition,
   LogReader,
   LogRecord,
   LogSubscription,
@@ -25,11 +23,6 @@ const READ_BATCH = 500;
  * records are.
  */
 const BATCH_BYTES = 4 * 1024 * 1024;
-
-interface Decoded {
-  readonly records: readonly LogRecord[];
-  readonly malformed: readonly { readonly position: LogPosition; readonly problem: string }[];
-}
 
 /** The log in the tables of the embedded server's one SQLite file; one partition. */
 export class SqliteEventLog extends EventLog {
@@ -121,7 +114,7 @@ export class SqliteEventLog extends EventLog {
   ): AsyncGenerator<readonly LogRecord[]> {
     const end = await atCall;
     for (let next = from; next < end;) {
-      const { records } = decode(await this.slice(next, end, READ_BATCH));
+      const records = decode(await this.slice(next, end, READ_BATCH));
       const last = records.at(-1);
       if (last === undefined) return;
       yield records;
@@ -134,12 +127,9 @@ export class SqliteEventLog extends EventLog {
     const { consumer, batchSize } = reader;
     const end = await this.end(PARTITION);
     if (from >= end) return undefined;
-    const { records, malformed } = decode(await this.slice(from, end, batchSize));
+    const records = decode(await this.slice(from, end, batchSize));
     const last = records.at(-1);
     if (last === undefined) return undefined;
-    for (const { position, problem } of malformed) {
-      reader.onProblem(`record ${position.offset} of the log is malformed: ${problem}`);
-    }
     const next = last.position.offset + 1;
     return { consumer, partition: PARTITION, from, next, records, live: next >= end };
   }
@@ -163,7 +153,7 @@ export class SqliteEventLog extends EventLog {
         ), placed AS MATERIALIZED (
           SELECT "offset", SUM(bytes) OVER (ORDER BY "offset") - bytes AS before FROM sizes
         )
-        SELECT log_records."offset", body FROM placed
+        SELECT log_records."offset", session_id AS "sessionId", body FROM placed
         JOIN log_records ON log_records."offset" = placed."offset"
         WHERE before < ${bytes} ORDER BY log_records."offset"`,
     );
@@ -181,15 +171,9 @@ export class SqliteEventLog extends EventLog {
   }
 }
 
-function decode(stored: readonly StoredRecord[]): Decoded {
-  const records: LogRecord[] = [];
-  const malformed: { position: LogPosition; problem: string }[] = [];
-  for (const { offset, body } of stored) {
-    const position = { partition: PARTITION, offset };
-    const decoded = decodeEvent(body);
-    const event: LogEvent | null = decoded.type === 'event' ? decoded.event : null;
-    records.push({ position, event });
-    if (decoded.type === 'malformed') malformed.push({ position, problem: decoded.problem });
-  }
-  return { records, malformed };
+function decode(stored: readonly StoredRecord[]): readonly LogRecord[] {
+  return stored.map(({ offset, sessionId, body }) => ({
+    position: { partition: PARTITION, offset },
+    ...eventCodec.read(sessionId, body),
+  }));
 }

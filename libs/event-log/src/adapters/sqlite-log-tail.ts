@@ -1,5 +1,6 @@
 export interface StoredRecord {
   readonly offset: number;
+  readonly sessionId: string;
   /** The event as JSON. */
   readonly body: string;
 }

@@ -11,7 +11,9 @@ export function describeReading(log: LogFixture): void {
     const position = await log.append(event);
     expect(position.partition).toBe(log.partitionOf(event.session_id));
     expect(await log.current.log.end(position.partition)).toBeGreaterThan(position.offset);
-    expect(await log.recordsOf(event.session_id, position.offset)).toEqual([{ position, event }]);
+    expect(await log.recordsOf(event.session_id, position.offset)).toMatchObject([
+      { position, event },
+    ]);
   });
 
   it('reads from the position asked for to the end as it was when the call began', async () => {

@@ -1,4 +1,4 @@
-import type { LogEvent } from '#libs/protocol';
+import type { LogEvent, ReadRecord } from '#libs/protocol';
 
 /**
  * Where a record stands: offsets rise within a partition and never repeat; they say nothing across
@@ -22,11 +22,11 @@ export type AppendOutcome =
       readonly detail: string;
     };
 
-export interface LogRecord {
-  readonly position: LogPosition;
-  /** Null where a later version wrote what this one does not know: the reader passes over it. */
-  readonly event: LogEvent | null;
-}
+/**
+ * A record as it stands in the log, with the event that it is; where this version cannot read it,
+ * `unread` says why, and the reader decides what to do [A12].
+ */
+export type LogRecord = ReadRecord & { readonly position: LogPosition };
 
 /** Consecutive records of one partition. */
 export interface LogBatch {
@@ -61,7 +61,7 @@ export interface LogReader {
    * batch of a partition is fetched when this one has resolved (back-pressure).
    */
   handle(batch: LogBatch): Promise<'done' | 'stale'>;
-  /** Told of every throw and every malformed or missing record, for the operator. */
+  /** Told of every throw and every missing record, for the operator. */
   onProblem(problem: string, error?: unknown): void;
 }
 

@@ -51,7 +51,11 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-async function start(controller: Type, batchSize = 100): Promise<void> {
+async function start(
+  controller: Type,
+  batchSize = 100,
+  onAssigned: (consumer: string, partition: number) => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
   @Module({ controllers: [controller] })
   class ReaderModule {}
 
@@ -67,6 +71,7 @@ async function start(controller: Type, batchSize = 100): Promise<void> {
       batchSize,
       onProblem: (problem, error) => problems.push({ problem, error }),
       onCommitted: (batch) => committed.push(batch),
+      onAssigned,
     }),
   });
   await app.startAllMicroservices();
@@ -218,6 +223,27 @@ describe('EventLogTransport', () => {
     await vi.waitFor(async () =>
       expect(await effects('lasting')).toEqual([...before, ...meanwhile]),
     );
+  });
+
+  it('is told of a partition before anything of it is read, once, and goes on where that fails', async () => {
+    const seen: string[] = [];
+
+    @Controller()
+    class Consumer {
+      @LogConsumer('prepared')
+      handle(@Payload() batch: LogBatch, @Ctx() context: BatchContext): Promise<void> {
+        seen.push('batch');
+        return note('prepared', batch, context);
+      }
+    }
+    const ids = await appendFacts(3);
+    await start(Consumer, 1, async (consumer, partition) => {
+      seen.push(`${consumer} ${partition}, ${(await effects('prepared')).length} read`);
+      throw new Error('not now');
+    });
+    await vi.waitFor(async () => expect(await effects('prepared')).toEqual(ids));
+    expect(seen).toEqual(['prepared 0, 0 read', 'batch', 'batch', 'batch']);
+    expect(problems).toMatchObject([{ error: { message: 'not now' } }]);
   });
 
   it('does not start with two handlers for one consumer', async () => {

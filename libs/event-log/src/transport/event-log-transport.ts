@@ -23,6 +23,11 @@ export interface EventLogTransportOptions {
   readonly onProblem: (problem: string, error?: unknown) => void;
   /** Called after each commit of any consumer. */
   readonly onCommitted?: (batch: LogBatch) => void;
+  /**
+   * Called once for each partition that a consumer of this process gets, before it reads anything
+   * of it.
+   */
+  readonly onAssigned?: (consumer: string, partition: number) => Promise<void>;
 }
 
 /** Fewer than a process's connections to Postgres. */
@@ -91,7 +96,7 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
   }
 
   private subscribe(consumer: string, handler: BatchHandler): Promise<LogSubscription> {
-    const { log, ...reader } = this.options;
+    const { log, onAssigned, ...reader } = this.options;
     const effects = async (
       batch: LogBatch,
       transaction: EntityManager,
@@ -104,7 +109,13 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
       if (isObservable(result)) await lastValueFrom(result, { defaultValue: undefined });
     };
     return log.subscribe(
-      transactionalReader({ ...reader, consumer, effects, transactions: this.transactions }),
+      transactionalReader({
+        ...reader,
+        ...{ consumer, effects, transactions: this.transactions },
+        ...(onAssigned === undefined
+          ? {}
+          : { onAssigned: (partition: number) => onAssigned(consumer, partition) }),
+      }),
     );
   }
 }

@@ -303,7 +303,7 @@ export class SurfaceConnection {
         this.close(CLOSE.NORMAL, 'finished');
         return;
       case 'failed':
-        this.parts.watcher.problem(`drain of session ${this.sessionId}`, end.error);
+        this.parts.watcher.problem(`what session ${this.sessionId} owes its surface`, end.error);
         this.close(CLOSE.OVERLOADED, 'refused');
     }
   }

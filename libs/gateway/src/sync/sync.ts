@@ -13,6 +13,7 @@ import type {
   SurfaceView,
   ToolReads,
 } from '#libs/store';
+import { SessionQuarantined } from '#libs/store';
 import { deadline } from '#libs/timing';
 import type { Acknowledger } from '../acknowledgement/acknowledger.js';
 import type { AttachmentId } from '../attachment/surface-events.js';
@@ -48,7 +49,7 @@ export type SyncEnd =
   | { readonly type: 'revoked' }
   /** The session has finished, and everything was read. */
   | { readonly type: 'finished' }
-  /** What it is owed could not be read in the middle of the drain. */
+  /** What it is owed could not be read in the middle of the drain, or is quarantined. */
   | { readonly type: 'failed'; readonly error: unknown };
 
 export interface SyncEvents {
@@ -212,7 +213,9 @@ export class SurfaceSync {
       this.endIfOver(open);
       if (!this.stopped) this.acknowledger.outputEnded();
     } catch (error) {
-      this.events.failed(error);
+      // The sweep would find nothing else before an operator has done something [A12].
+      if (error instanceof SessionQuarantined) this.end({ type: 'failed', error });
+      else this.events.failed(error);
     }
   }
 

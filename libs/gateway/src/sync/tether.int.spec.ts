@@ -1,4 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { surfaceDetached } from '#libs/domain/testing';
+import type { LogEvent } from '#libs/protocol';
 import type { SurfaceTimings } from '../surface-timings.js';
 import { attach, eventually, sdk, visit, useScene } from '../testing/scene.js';
 import { TestAgent } from '../testing/test-agent.js';
@@ -6,6 +9,21 @@ import type { TestGateway } from '../testing/test-gateway.js';
 import type { TestSurface } from '../testing/test-surface.js';
 
 const scene = useScene();
+
+describe('a surface of a session that is quarantined', () => {
+  // [SBP-ERR-10]
+  it('is closed with 1013 as soon as it is, and whenever it comes back [A12]', async () => {
+    const gateway = await scene.startGateway();
+    const agent = await TestAgent.withTurns(scene.backend);
+    const surface = await attach(gateway, agent);
+    await surface.next('SESSION_ATTACHED');
+    const later = { ...surfaceDetached(randomUUID(), { session: agent.sessionId }), schema: 2 };
+    await scene.backend.append(later as unknown as LogEvent);
+    expect(await surface.closed).toMatchObject({ code: 1013 });
+    const back = await attach(gateway, agent);
+    expect(await back.closed).toMatchObject({ code: 1013 });
+  });
+});
 
 describe('attach and drain', () => {
   it('answers with what the surface said of itself and a token that works', async () => {

@@ -6,3 +6,5 @@ export * from './session-origin.js';
 export * from './tool-policy.js';
 export * from './turn-events.js';
 export * from './log-event.js';
+export { EventCodec, eventCodec, eventNameOf } from './event-codec.js';
+export type { DecodedEvent, ReadRecord, Unread, Upcast } from './event-codec.js';

@@ -76,30 +76,3 @@ export type FoldedEventOf<T extends LogEventType> = Extract<FoldedEvent, { type:
 export function contentOf(event: LogEvent): object | undefined {
   return 'content' in event ? event.content : undefined;
 }
-
-const KNOWN = new Set<string>(LogEvent.options.map((option) => option.shape.type.value));
-const Head = z.looseObject({ type: z.string(), schema: z.int() });
-
-export type DecodedEvent =
-  | { readonly type: 'event'; readonly event: LogEvent }
-  /** A later writer's event type or version: readers pass it over. */
-  | { readonly type: 'unknown' }
-  /** Not an event at all; a reader reports it. */
-  | { readonly type: 'malformed'; readonly problem: string };
-
-/** Reads a record of the log as written by this or a later version. */
-export function decodeEvent(text: string): DecodedEvent {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    return { type: 'malformed', problem: String(error) };
-  }
-  const parsed = LogEvent.safeParse(json);
-  if (parsed.success) return { type: 'event', event: parsed.data };
-  const head = Head.safeParse(json);
-  if (!head.success) return { type: 'malformed', problem: z.prettifyError(head.error) };
-  return !KNOWN.has(head.data.type) || head.data.schema !== 1
-    ? { type: 'unknown' }
-    : { type: 'malformed', problem: z.prettifyError(parsed.error) };
-}

@@ -2,7 +2,7 @@ import type { OpenSession } from '#libs/domain';
 import { textsOf } from '#libs/domain';
 import type { BundleMessage, JsonObject, Message } from '#libs/protocol';
 import type { DerivedSession, ExportRecord, Piece, TranscriptEntry } from '#libs/store';
-import { Lineage, SessionReads, Transcripts, TurnEnds } from '#libs/store';
+import { Lineage, SessionReads, Transcripts, TurnEnds, mustBeOpen } from '#libs/store';
 import { Injectable } from '@nestjs/common';
 import type { BundleStream } from './bundle.js';
 
@@ -91,18 +91,19 @@ export class Bundles {
 
   /** Read once for all that a bundle says of them. */
   private async links(sessionId: string, turnNumber: number): Promise<Links> {
-    const first = await this.link(sessionId, turnNumber);
+    const first = await this.link(sessionId, turnNumber, await this.reads.open(sessionId));
     const rest: Link[] = [];
     for (let { base } = first.session; base !== null;) {
-      const link = await this.link(base.session_id, base.turn_number);
+      const { session_id: behind, turn_number: last } = base;
+      const state = mustBeOpen(behind, await this.reads.lastState(behind));
+      const link = await this.link(behind, last, state);
       rest.push(link);
       ({ base } = link.session);
     }
     return [first, ...rest];
   }
 
-  private async link(sessionId: string, turnNumber: number): Promise<Link> {
-    const session = await this.reads.open(sessionId);
+  private async link(sessionId: string, turnNumber: number, session: OpenSession): Promise<Link> {
     return { sessionId, turnNumber, session, derived: await this.lineage.of(sessionId) };
   }
 

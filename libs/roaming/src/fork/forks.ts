@@ -114,7 +114,7 @@ export class Forks {
     const { base } = session;
     if (base !== null && step === base.step_count) return base;
     if (base !== null && step < base.step_count) {
-      const behind = await this.reads.state(base.session_id);
+      const behind = await this.reads.lastState(base.session_id);
       if (behind.phase === 'open') {
         return this.atStep(base.session_id, behind, step, base.turn_number);
       }

@@ -1,7 +1,7 @@
 import type { OpenSession } from '#libs/domain';
 import { SYSTEM } from '#libs/session-log';
 import type { PromisedSession } from '#libs/store';
-import { ExportReads, SessionReads } from '#libs/store';
+import { ExportReads, SessionReads, mustBeOpen } from '#libs/store';
 import { Injectable } from '@nestjs/common';
 import { Bundles } from '../bundle/bundles.js';
 import { RemoteImports } from '../servers/remote-imports.js';
@@ -52,7 +52,7 @@ export class PromiseKeeper {
 
   private async ofHandoff(promise: PromiseOf<'handoff'>): Promise<Derivation> {
     const { sessionId, sourceId, data, content } = promise;
-    const source = await this.reads.open(sourceId);
+    const source = mustBeOpen(sourceId, await this.reads.lastState(sourceId));
     const { agent_id: agentId, export_id: exportId, base } = data;
     const said = { sourceId, fromAgent: source.agentId, toAgent: agentId, ...content };
     return {

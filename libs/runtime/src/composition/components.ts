@@ -28,6 +28,7 @@ import {
   Projection,
   ProjectionProgress,
   Promises,
+  Quarantine,
   QueueHeads,
   SessionList,
   SessionReads,
@@ -62,6 +63,7 @@ export interface Components {
   readonly log: EventLog;
   readonly positions: ConsumerPositions;
   readonly progress: ProjectionProgress;
+  readonly quarantine: Quarantine;
   readonly presence: Presence;
   readonly logger: Logger;
   /** That signs tokens. */
@@ -107,6 +109,7 @@ export async function openComponents(
   const plainModel = openModel(settings);
   const model = decorators.model?.(plainModel) ?? plainModel;
   const transcripts = new Transcripts(database);
+  const projection = new Projection();
   const shared: readonly Provider[] = [
     { provide: EventLog, useValue: log },
     { provide: Database, useValue: database },
@@ -117,7 +120,7 @@ export async function openComponents(
     { provide: TurnKeys, useValue: decorators.keys?.(plainKeys) ?? plainKeys },
     { provide: UnconfirmedAnswers, useValue: answers },
     { provide: Processes, useValue: processes },
-    { provide: Projection, useValue: new Projection() },
+    { provide: Projection, useValue: projection },
     { provide: Freshness, useValue: new Freshness(database, log, progress) },
     { provide: SessionReads, useValue: new SessionReads(database) },
     { provide: SessionList, useValue: new SessionList(database) },
@@ -149,6 +152,7 @@ export async function openComponents(
     log,
     positions,
     progress,
+    quarantine: new Quarantine(database, projection),
     presence,
     logger,
     secret,

@@ -31,11 +31,7 @@ export async function rebuild(settings: Settings, logger: Logger): Promise<numbe
         await database.write(async (transaction) => {
           if (!(await positions.advance(transaction, batch)))
             throw new Error('Another process reads the log: stop the services.');
-          await projection.apply(
-            transaction,
-            partition,
-            records.flatMap(({ event }) => (event === null ? [] : [event])),
-          );
+          await projection.apply(transaction, partition, records);
         });
         from = next;
         folded += records.length;

@@ -33,6 +33,8 @@ const BATCH_SIZE = 200;
 /** How long one wait for the fold takes at most, in ms; another follows. */
 const FOLD_LOOK_MS = 60_000;
 
+const STILL_QUARANTINED = 'A session stays quarantined: see sbp-server quarantine';
+
 @Module({})
 class ServiceModule {}
 
@@ -85,6 +87,10 @@ export async function createService(
       onCommitted: ({ consumer, partition, next }) => {
         if (consumer === PROJECTOR) progress.advanced(partition, next);
       },
+      // This version may know more than the one that quarantined them [A12].
+      onAssigned: async (consumer, partition) => {
+        if (consumer === PROJECTOR) await retryQuarantined(components, partition);
+      },
     });
     app.connectMicroservice({ strategy });
   }
@@ -102,6 +108,17 @@ async function foldedToTheEnd({ log, progress }: Components): Promise<void> {
     const last = (await log.end(partition)) - 1;
     while (!(await progress.reached(partition, last, FOLD_LOOK_MS)));
   }
+}
+
+async function retryQuarantined(
+  { quarantine, logger }: Components,
+  partition: number,
+): Promise<void> {
+  await quarantine.retryPartition(partition, (session, outcome) => {
+    if (outcome.type === 'folded')
+      logger.info({ session }, 'A quarantined session is served again');
+    if (outcome.type === 'held') logger.error({ session, ...outcome.fault }, STILL_QUARANTINED);
+  });
 }
 
 /** Takes the process' mailbox: messages sent from now on arrive. */

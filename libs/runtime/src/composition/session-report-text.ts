@@ -25,6 +25,7 @@ export function sessionReportText(report: SessionReport): string {
 const VERDICTS: Readonly<Record<SessionReport['readModels'], string>> = {
   same: 'as the log says',
   behind: 'right as far as they are folded',
+  quarantined: 'QUARANTINED: `sbp-server quarantine show` says why',
   different: 'DIFFERENT from the log: `sbp-server rebuild` makes them again',
 };
 

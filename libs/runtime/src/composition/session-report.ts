@@ -6,10 +6,9 @@ import type { LogEvent } from '#libs/protocol';
 import type { InspectedClaim, InspectedSession } from '#libs/store';
 import { SessionInspection } from '#libs/store';
 import type { Logger } from '#libs/telemetry';
-import { UnusableDataDirectory, requireStore } from '../settings/data-directory.js';
 import type { Settings } from '../settings/settings.js';
 import type { Storage } from './storage.js';
-import { openStorage } from './storage.js';
+import { openIdleStorage } from './idle-storage.js';
 
 /** An event with its place in the log. */
 export interface ReportedEvent {
@@ -20,9 +19,10 @@ export interface ReportedEvent {
 
 /**
  * How the read models stand to the log: `same` is the fold of what the projector has read, and all
- * is read; `behind`, what it has read is right; `different`, a defect or a change by hand.
+ * is read; `behind`, what it has read is right; `different`, a defect or a change by hand;
+ * `quarantined`, an event of the session could not be folded [A12].
  */
-type ReadModelsVerdict = 'same' | 'behind' | 'different';
+type ReadModelsVerdict = 'same' | 'behind' | 'different' | 'quarantined';
 
 /** One session as the log and the database have it. */
 export interface SessionReport {
@@ -38,7 +38,7 @@ export interface SessionReport {
   /** Records of the partition that this version cannot read, whatever session they are of. */
   readonly unreadable: number;
   readonly events: readonly ReportedEvent[];
-  /** The fold of all the session's events. */
+  /** The fold of the session's events; of those before the first that cannot be folded. */
   readonly state: SessionState;
   readonly claim: InspectedClaim | null;
   /** Null where the session was never opened. */
@@ -56,7 +56,7 @@ export async function sessionReport(
   options: { readonly withContent: boolean },
   logger: Logger,
 ): Promise<SessionReport> {
-  const storage = await openIdleStorage(settings, logger);
+  const storage = await openIdleStorage(settings, 'log', logger);
   try {
     const { log } = storage;
     const partition = log.partitionOf(sessionId);
@@ -70,17 +70,6 @@ export async function sessionReport(
   }
 }
 
-async function openIdleStorage(settings: Settings, logger: Logger): Promise<Storage> {
-  const { backend, dataDir } = settings;
-  if (backend.type === 'embedded') requireStore(dataDir);
-  try {
-    return await openStorage(settings, 'log', logger);
-  } catch (error) {
-    if (!(error instanceof Error) || error.name !== 'DirectoryInUse') throw error;
-    throw new UnusableDataDirectory(dataDir, 'a server runs on it; stop it first', error);
-  }
-}
-
 interface ReadEvent {
   readonly offset: number;
   readonly event: LogEvent;
@@ -90,6 +79,8 @@ interface ReadSession {
   readonly events: readonly ReadEvent[];
   readonly end: number;
   readonly unreadable: number;
+  /** Of the session's first record that this version cannot read; Infinity where it reads all. */
+  readonly heldFrom: number;
 }
 
 async function readSession(
@@ -100,14 +91,17 @@ async function readSession(
   const events: ReadEvent[] = [];
   let unreadable = 0;
   let end = 0;
+  let heldFrom = Infinity;
   for await (const records of log.read(partition, 0)) {
-    for (const { position, event } of records) {
+    for (const { position, event, key, unread } of records) {
       end = position.offset + 1;
+      const isHeld = unread !== null && unread.reason !== 'optional' && key === sessionId;
+      if (isHeld) heldFrom = Math.min(heldFrom, position.offset);
       if (event === null) unreadable += 1;
       else if (event.session_id === sessionId) events.push({ offset: position.offset, event });
     }
   }
-  return { events, end, unreadable };
+  return { events, end, unreadable, heldFrom };
 }
 
 interface Found {
@@ -121,8 +115,12 @@ interface Found {
 function report({ description }: Storage, found: Found): SessionReport {
   const { sessionId, partition, inspected, read, withContent } = found;
   const { foldedTo, claim } = inspected;
-  const { events, end, unreadable } = read;
-  const state = foldOf(events);
+  const { events, end, unreadable, heldFrom } = read;
+  const { isQuarantined } = inspected;
+  const state =
+    isQuarantined && inspected.state !== null
+      ? inspected.state
+      : foldOf(events.filter(({ offset }) => offset < heldFrom));
   return {
     sessionId,
     backend: description,
@@ -145,9 +143,10 @@ function report({ description }: Storage, found: Found): SessionReport {
 }
 
 function readModelsVerdict(
-  { state, foldedTo }: InspectedSession,
+  { state, foldedTo, isQuarantined }: InspectedSession,
   { events, end }: ReadSession,
 ): ReadModelsVerdict {
+  if (isQuarantined) return 'quarantined';
   const seen = foldOf(events.filter(({ offset }) => offset < foldedTo));
   // As it was stored: JSON knows no `undefined`.
   const expected: unknown = JSON.parse(JSON.stringify(seen));

@@ -4,6 +4,7 @@ import type { Database } from '#libs/sql';
 import type { SqlPart } from '#libs/sql';
 import { part, raw } from '#libs/sql';
 import { PROJECTOR } from '../projection/projection.js';
+import { servedState } from '../quarantine/stored-state.js';
 import { liveSession } from '../reads/live-session.js';
 import { integer, rows } from '../statement.js';
 import { ClaimsInUse } from './claims-in-use.js';
@@ -131,6 +132,7 @@ export class Claims {
   /**
    * Claims an existing session, and says what the read models show of it. Where these are behind
    * the head, they may still show an open turn: whoever wins waits for the head, and looks again.
+   * @throws SessionQuarantined: nobody acts on what is folded of it [A12]
    */
   async claim(request: ClaimRequest): Promise<ClaimOutcome> {
     return this.inUse.during<ClaimOutcome>(request.turnId, async () => {
@@ -145,7 +147,7 @@ export class Claims {
     });
   }
 
-  /** What a claim would see, without trying one. */
+  /** What a claim would see, without trying one. @throws SessionQuarantined */
   async look(target: ClaimTarget): Promise<SeenTarget> {
     const [row] = await this.database.read(
       (reader) => rows(reader)<SeenRow>`${seenStatement(target)}`,
@@ -296,7 +298,7 @@ export class Claims {
       SELECT s.session_id, ${turnId}, ${raw(this.greatest)}(s.epoch + 1, ${raw(this.database.nowMs)}),
         ${raw(integer(runner.slot))}, ${runner.incarnation}, -1, ''
       FROM sessions s
-      WHERE s.session_id = ${targetId(target)} AND ${mayUse}
+      WHERE s.session_id = ${targetId(target)} AND ${mayUse} AND s.phase <> 'quarantined'
         AND ((s.open_turn_id IS NULL
             AND (${raw(beforeWaiting === true ? '1 = 1' : 's.next_turn_id IS NULL')}
               OR s.next_turn_id = ${turnId}))
@@ -376,8 +378,7 @@ function seenTarget(row: SeenRow | undefined): SeenTarget {
     type: 'refused',
     sessionId,
     head: lastHead ?? -1,
-    seen:
-      state === null ? null : { state: JSON.parse(state) as SessionState, foldedTo: foldedTo ?? 0 },
+    seen: state === null ? null : { state: servedState(state), foldedTo: foldedTo ?? 0 },
   };
 }
 

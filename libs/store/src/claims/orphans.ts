@@ -34,7 +34,7 @@ export class Orphans {
     });
   }
 
-  /** Claims that these dead processes hold. */
+  /** Claims that these dead processes hold; none of a quarantined session [A12]. */
   async heldBy(incarnations: readonly string[], limit: number): Promise<readonly Orphan[]> {
     if (incarnations.length === 0) return [];
     const found = await this.database.read(
@@ -47,6 +47,8 @@ export class Orphans {
         SELECT session_id AS "sessionId", turn_id AS "turnId", epoch,
           runner_incarnation AS incarnation
         FROM claims WHERE turn_id IS NOT NULL AND runner_incarnation IN (${[...incarnations]})
+          AND NOT EXISTS (SELECT 1 FROM sessions s
+            WHERE s.session_id = claims.session_id AND s.phase = 'quarantined')
         LIMIT ${raw(integer(limit))}`,
     );
     return found.map(({ sessionId, turnId, epoch, incarnation }) => ({

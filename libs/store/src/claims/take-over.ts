@@ -18,7 +18,7 @@ export interface TakeOver {
 
 /**
  * Takes the claim of a turn at a new epoch, which is above the claim's, the folded one and the
- * database's clock [A3]; null where the row may not be taken.
+ * database's clock [A3]; null where the row may not be taken, or the session is quarantined [A12].
  */
 export async function takeOver(
   database: Database,
@@ -34,7 +34,8 @@ export async function takeOver(
         ${raw(integer(runner.slot))}, ${runner.incarnation}, -1, ''
       FROM (SELECT COALESCE(MAX(epoch), 0) AS folded FROM sessions
         WHERE session_id = ${sessionId}) AS fold
-      WHERE 1 = 1
+      WHERE NOT EXISTS (SELECT 1 FROM sessions
+        WHERE session_id = ${sessionId} AND phase = 'quarantined')
       ON CONFLICT (session_id) DO UPDATE SET turn_id = excluded.turn_id,
         epoch = ${greatest}(claims.epoch + ${by}, excluded.epoch),
         runner_slot = excluded.runner_slot, runner_incarnation = excluded.runner_incarnation

@@ -305,4 +305,42 @@ const tables = [
       },
     ],
   }),
+  new Table({
+    name: 'quarantined_sessions',
+    columns: [
+      column('session_id', id, key),
+      column('log_partition', int),
+      column('since_offset', bigint),
+      column('reason', varchar(16)),
+      column('detail', text),
+      column('event_count', int),
+    ],
+    indices: [
+      {
+        name: 'quarantined_sessions_partition',
+        columnNames: ['log_partition', 'session_id'],
+      },
+    ],
+  }),
+  new Table({
+    name: 'quarantined_events',
+    columns: [
+      column('log_partition', int, key),
+      column('log_offset', bigint, key),
+      column('session_id', id),
+      column('event_id', id, nullable),
+      column('event_type', varchar(64), nullable),
+      column('reason', varchar(16)),
+      column('value', text),
+    ],
+    indices: [{ name: 'quarantined_events_session', columnNames: ['session_id', 'log_offset'] }],
+  }),
+  new Table({
+    name: 'skipped_events',
+    columns: [
+      column('log_partition', int, key),
+      column('event_type', varchar(64), key),
+      column('count', int),
+    ],
+  }),
 ];

@@ -15,7 +15,14 @@ import {
   user,
 } from '#libs/domain/testing';
 import type { LogEvent } from '#libs/protocol';
-import { DIALECTS, costOf, idleSession, openTestStore, turnOf } from '#libs/store/testing';
+import {
+  DIALECTS,
+  costOf,
+  idleSession,
+  openTestStore,
+  recordsOf,
+  turnOf,
+} from '#libs/store/testing';
 import type { TestStore } from '#libs/store/testing';
 import { SessionReads } from '../reads/session-reads.js';
 import { Projection } from './projection.js';
@@ -88,7 +95,9 @@ describe.each(DIALECTS)('a batch of events on %s', (dialect) => {
     }
 
     const apply = (events: readonly LogEvent[]) =>
-      store.database.write((transaction) => new Projection().apply(transaction, 0, events));
+      store.database.write((transaction) =>
+        new Projection().apply(transaction, 0, recordsOf(events)),
+      );
 
     it('of a constant number, however many events and sessions it has [A11]', async () => {
       const few = await everything(1, 1);

@@ -24,7 +24,7 @@ import {
 } from '#libs/domain/testing';
 import { initialState } from '#libs/domain';
 import { NO_TOOL_POLICY } from '#libs/protocol';
-import { DIALECTS, openTestStore } from '#libs/store/testing';
+import { DIALECTS, openTestStore, recordsOf } from '#libs/store/testing';
 import type { TestStore } from '#libs/store/testing';
 import { Projection } from './projection.js';
 import { SessionReads } from '../reads/session-reads.js';
@@ -110,7 +110,7 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
     const projection = new Projection();
     await expect(
       store.database.write(async (transaction) => {
-        await projection.apply(transaction, 0, answered);
+        await projection.apply(transaction, 0, recordsOf(answered));
         throw new Error('the process was killed');
       }),
     ).rejects.toThrow('killed');
@@ -264,7 +264,7 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
 
   it('say in which partition of the log a session is', async () => {
     await store.database.write((transaction) =>
-      new Projection().apply(transaction, 7, [...opened]),
+      new Projection().apply(transaction, 7, recordsOf(opened)),
     );
     expect(await store.rows('sessions')).toMatchObject([{ log_partition: 7 }]);
   });

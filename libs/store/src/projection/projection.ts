@@ -1,299 +1,148 @@
-import type { Change, Evolution, SessionState } from '#libs/domain';
-import { dueAt, evolve, initialState, shownLife } from '#libs/domain';
+import type { SessionState } from '#libs/domain';
+import { evolve as domainEvolve, initialState } from '#libs/domain';
 import type { LogEvent, ProcessAddress } from '#libs/protocol';
-import { contentOf } from '#libs/protocol';
-import { tuples } from '#libs/sql';
+import { isUuid } from '#libs/protocol';
 import type { EntityManager } from 'typeorm';
-import type { LiveSessionRow } from '../entities/live-session.entity.js';
-import type { SessionRow } from '../entities/session.entity.js';
-import { rows } from '../statement.js';
-import type { TurnKeyRow } from '../entities/turn-key.entity.js';
-import { idempotencyName } from '../claims/turn-keys.js';
-import { RoamingWrites } from './roaming-writes.js';
-import { ToolWrites } from './tool-writes.js';
+import { countSkipped, holdRecords } from '../quarantine/quarantine-statements.js';
+import type { StoredState } from '../quarantine/stored-state.js';
+import { quarantined } from '../quarantine/stored-state.js';
+import type { Evolve, PokeTarget } from './batch.js';
+import { addPoke } from './batch.js';
+import type { Fault, FoldRecord, FoldedRecords } from './record-fold.js';
+import { foldRecords, stateAfter } from './record-fold.js';
+import { loadFates } from './roaming-writes.js';
+import {
+  dropSession,
+  loadStates,
+  writeKeys,
+  writeLiveSessions,
+  writeSessions,
+} from './session-statements.js';
 import { writeTurns } from './turn-statements.js';
-import type { Columns } from './turn-writes.js';
-import { TurnWrites } from './turn-writes.js';
 
 /** The consumer of the log that folds it; its position says how far the read models are. */
 export const PROJECTOR = 'projector';
 
-/** A process that has something new to see in a session. */
-export interface PokeTarget {
+/** A session that a batch has quarantined. */
+export interface NewlyQuarantined extends Fault {
   readonly sessionId: string;
-  readonly process: ProcessAddress;
+  readonly partition: number;
 }
 
-/** What a batch of events makes of the read models. */
-interface Batch {
-  readonly sessions: Map<string, SessionState>;
-  readonly turns: TurnWrites;
-  readonly tools: ToolWrites;
-  readonly live: Map<string, Columns<LiveSessionRow>>;
-  readonly roaming: RoamingWrites;
-  /** By session: as whoever opened it called it. */
-  readonly labels: Map<string, string>;
-  readonly keys: Map<string, Columns<TurnKeyRow>>;
-  readonly pokes: Map<string, PokeTarget>;
+export interface Applied {
+  /** The processes to poke once it has committed. */
+  readonly pokes: readonly PokeTarget[];
+  readonly quarantined: readonly NewlyQuarantined[];
+}
+
+/** What is to be folded of a session that is quarantined. */
+export interface HeldSession {
+  readonly sessionId: string;
+  readonly partition: number;
+  readonly before: SessionState;
+  readonly records: readonly FoldRecord[];
+  /** Whether no more of its records are held behind them. */
+  readonly isAll: boolean;
 }
 
 /**
  * The read models as a pure fold of the log [A4]: every rule is in the domain's `evolve`, none is
- * in SQL. A batch takes a constant number of statements, however many events it has [A11].
+ * in SQL. A batch takes a constant number of statements, however many events it has [A11]. What
+ * cannot be folded quarantines its session, and no other one [A12].
  */
 export class Projection {
+  constructor(private readonly evolve: Evolve = domainEvolve) {}
+
   /**
-   * Folds events of a partition, in log order, inside the caller's transaction; gives the processes
-   * to poke once it has committed.
+   * Folds records of a partition, in log order, inside the caller's transaction. It throws only
+   * where the database fails.
    */
   async apply(
     transaction: EntityManager,
     partition: number,
-    events: readonly LogEvent[],
-  ): Promise<readonly PokeTarget[]> {
-    if (events.length === 0) return [];
-    const before = await load(transaction, new Set(events.map((event) => event.session_id)));
-    const roaming = new RoamingWrites();
-    await roaming.load(transaction, events);
-    const batch = foldBatch(before, roaming, events);
-    const changed = [...batch.sessions].filter(
-      ([id, state]) => before.get(id) !== state && state !== initialState,
+    records: readonly FoldRecord[],
+  ): Promise<Applied> {
+    const sessionIds = new Set(records.map(({ key }) => key).filter(isUuid));
+    const stored =
+      sessionIds.size === 0
+        ? new Map<string, StoredState>()
+        : await loadStates(transaction, sessionIds);
+    const folded = await this.fold(transaction, partition, records, stored);
+    const newly = newlyQuarantined(partition, folded);
+    const states = new Map<string, StoredState>(folded.batch.sessions);
+    for (const { sessionId, reason } of newly) {
+      if (reason === 'no_session') continue;
+      const before = stateAfter(folded, stored, sessionId);
+      states.set(sessionId, quarantined(before));
+      for (const process of involvedIn(before)) addPoke(folded.batch, { sessionId, process });
+    }
+    const changed = [...states].filter(
+      ([id, state]) => stored.get(id) !== state && state !== initialState,
     );
-    if (changed.length > 0) await writeSessions(transaction, partition, changed, batch.labels);
-    await writeTurns(transaction, batch.turns);
-    await batch.tools.write(transaction);
-    await roaming.write(transaction);
-    if (batch.keys.size > 0) await writeKeys(transaction, batch.keys);
-    // Last, and in one order for all projectors: many sessions share one row of it.
-    if (batch.live.size > 0) await writeLiveSessions(transaction, batch.live);
-    return [...batch.pokes.values()];
+    await writeBatch(transaction, partition, folded, changed);
+    if (folded.held.size > 0) await holdRecords(transaction, partition, folded.held);
+    return { pokes: [...folded.batch.pokes.values()], quarantined: newly };
+  }
+
+  /**
+   * Folds records that were held, as far as it can; gives what stands against the first that
+   * cannot be folded. Without that, and if it was all, the session is served again.
+   */
+  async resume(transaction: EntityManager, session: HeldSession): Promise<Fault | null> {
+    const { sessionId, partition, before, records, isAll } = session;
+    const stored = new Map<string, StoredState>([[sessionId, before]]);
+    const folded = await this.fold(transaction, partition, records, stored);
+    const after = stateAfter(folded, stored, sessionId);
+    const fault = folded.held.get(sessionId)?.fault ?? null;
+    const isServed = fault === null && isAll;
+    const state = isServed ? after : quarantined(after);
+    await writeBatch(transaction, partition, folded, [[sessionId, state]]);
+    // Nothing counted of what it has: then it has no row, as if it had never been quarantined.
+    if (state === initialState) await dropSession(transaction, sessionId);
+    return fault;
+  }
+
+  private async fold(
+    transaction: EntityManager,
+    partition: number,
+    records: readonly FoldRecord[],
+    stored: ReadonlyMap<string, StoredState>,
+  ): Promise<FoldedRecords> {
+    const events = records.flatMap(({ event }): readonly LogEvent[] => (event ? [event] : []));
+    const fates = await loadFates(transaction, events);
+    return foldRecords({ partition, records, stored, fates, evolve: this.evolve });
   }
 }
 
-function foldBatch(
-  before: ReadonlyMap<string, SessionState>,
-  roaming: RoamingWrites,
-  events: readonly LogEvent[],
-): Batch {
-  const batch: Batch = {
-    sessions: new Map(),
-    turns: new TurnWrites(),
-    tools: new ToolWrites(),
-    roaming,
-    live: new Map(),
-    labels: new Map(),
-    keys: new Map(),
-    pokes: new Map(),
-  };
-  for (const event of events) {
-    const sessionId = event.session_id;
-    const state = batch.sessions.get(sessionId) ?? before.get(sessionId) ?? initialState;
-    const evolution = evolve(state, event);
-    batch.sessions.set(sessionId, evolution.state);
-    for (const change of evolution.changes) addChange(batch, event, change);
-    roaming.settle(event);
-    addKey(batch, event, evolution);
-    for (const process of evolution.poke) {
-      batch.pokes.set(`${sessionId} ${process.incarnation}`, { sessionId, process });
-    }
-  }
-  return batch;
-}
-
-function addChange(batch: Batch, event: LogEvent, change: Change): void {
-  const sessionId = event.session_id;
-  switch (change.type) {
-    case 'session-opened': {
-      const { principal, agentId, openedEpoch, isLive } = change;
-      const label = event.type === 'session.opened' ? (event.content?.label ?? null) : null;
-      // Postgres takes no NUL in a text.
-      if (label !== null) batch.labels.set(sessionId, label.replaceAll('\0', '\ufffd'));
-      const key = JSON.stringify([principal, agentId]);
-      const opened = { principal, agentId, sessionId, openedEpoch };
-      const other = batch.live.get(key);
-      if (isLive && (other === undefined || isLater(opened, other))) batch.live.set(key, opened);
-      return;
-    }
-    case 'session-exported':
-    case 'session-derived':
-    case 'session-promised':
-    case 'promise-kept':
-      batch.roaming.add(sessionId, change, contentText(event));
-      return;
-    case 'copies-dropped':
-    case 'part-restored':
-    case 'note-added':
-    case 'turn-queued':
-    case 'turn-withdrawn':
-    case 'turn-forgotten':
-    case 'turn-started':
-    case 'turn-adopted':
-    case 'turn-parked':
-    case 'turn-ended':
-    case 'turn-owed':
-      batch.turns.add(sessionId, change, contentText(event), event.id);
-      return;
-    case 'call-returned': {
-      // Another event's content says nothing of the call that it ended.
-      const isOwn = event.type === 'tool.returned' || change.outcome === 'denied';
-      const content = isOwn ? contentText(event) : null;
-      batch.tools.add(sessionId, change, content);
-      return;
-    }
-    case 'tools-called':
-    case 'tool-called':
-    case 'call-decided':
-    case 'round-returned':
-    case 'surface-attached':
-      batch.tools.add(sessionId, change, contentText(event));
-  }
-}
-
-/** Of two sessions of an agent; where their epochs are one, all agree on one of them. */
-function isLater(left: Columns<LiveSessionRow>, right: Columns<LiveSessionRow>): boolean {
-  if (left.openedEpoch !== right.openedEpoch) return left.openedEpoch > right.openedEpoch;
-  return left.sessionId > right.sessionId;
-}
-
-/** The key of a turn that has begun or waits, so that a rebuilt table knows it, too. */
-function addKey(batch: Batch, event: LogEvent, { state, changes }: Evolution<SessionState>): void {
-  if (event.type !== 'turn.started' && event.type !== 'turn.queued') return;
-  const { idempotency_key: key, body_hash: bodyHash } = event.data;
-  if (key === null || changes.length === 0 || state.phase !== 'open') return;
-  const { principal, agentId } = state;
-  const name = idempotencyName(key);
-  const holder = event.type === 'turn.started' ? event.data.runner : event.data.holder;
-  batch.keys.set(JSON.stringify([principal, agentId, name]), {
-    principal,
-    agentId,
-    name,
-    turnId: event.turn_id,
-    sessionId: event.session_id,
-    bodyHash: bodyHash ?? '',
-    holderIncarnation: holder.incarnation,
-    caller: 'there',
-    createdAt: Date.parse(event.occurred_at),
-  });
-}
-
-/** An event's content as it goes to a row: as it stands [A10]. */
-function contentText(event: LogEvent): string | null {
-  const content = contentOf(event);
-  return content === undefined ? null : JSON.stringify(content);
-}
-
-async function load(
-  transaction: EntityManager,
-  sessionIds: ReadonlySet<string>,
-): Promise<ReadonlyMap<string, SessionState>> {
-  const found = await rows(transaction)<{ id: string; state: string }>`
-    SELECT session_id AS id, state FROM sessions WHERE session_id IN (${[...sessionIds]})`;
-  return new Map(found.map(({ id, state }) => [id, JSON.parse(state) as SessionState]));
-}
-
-async function writeSessions(
+async function writeBatch(
   transaction: EntityManager,
   partition: number,
-  sessions: readonly (readonly [string, SessionState])[],
-  labels: ReadonlyMap<string, string>,
+  { batch, skipped }: FoldedRecords,
+  changed: readonly (readonly [string, StoredState])[],
 ): Promise<void> {
-  await rows(transaction)`
-    INSERT INTO sessions (session_id, phase, label, status, principal, agent_id, created_at,
-      log_partition, epoch, state, head, open_turn_id, open_epoch, due_at, next_turn_id, next_holder,
-      attach_id, called, gateway_slot, gateway_incarnation)
-    VALUES ${tuples(
-      sessions.map(([id, state]) => {
-        const row = sessionColumns(id, state);
-        return [
-          ...[
-            row.sessionId,
-            row.phase,
-            labels.get(id) ?? null,
-            row.status,
-            row.principal,
-            row.agentId,
-            row.createdAt,
-          ],
-          ...[partition, row.epoch, row.state, row.head],
-          ...[row.openTurnId, row.openEpoch, row.dueAt, row.nextTurnId, row.nextHolder],
-          ...[row.attachId, row.called, row.gatewaySlot],
-          row.gatewayIncarnation,
-        ];
-      }),
-    )}
-    ON CONFLICT (session_id) DO UPDATE SET phase = excluded.phase,
-      label = COALESCE(sessions.label, excluded.label), status = excluded.status,
-      principal = excluded.principal, agent_id = excluded.agent_id,
-      created_at = excluded.created_at, log_partition = excluded.log_partition,
-      epoch = excluded.epoch, state = excluded.state, head = excluded.head,
-      open_turn_id = excluded.open_turn_id, open_epoch = excluded.open_epoch,
-      due_at = excluded.due_at,
-      next_turn_id = excluded.next_turn_id, next_holder = excluded.next_holder,
-      attach_id = excluded.attach_id, called = excluded.called, gateway_slot = excluded.gateway_slot,
-      gateway_incarnation = excluded.gateway_incarnation`;
+  if (changed.length > 0) await writeSessions(transaction, partition, changed, batch.labels);
+  await writeTurns(transaction, batch.turns);
+  await batch.tools.write(transaction);
+  await batch.roaming.write(transaction);
+  if (batch.keys.size > 0) await writeKeys(transaction, batch.keys);
+  if (skipped.size > 0) await countSkipped(transaction, partition, skipped);
+  // Last, and in one order for all projectors: many sessions share one row of it.
+  if (batch.live.size > 0) await writeLiveSessions(transaction, batch.live);
 }
 
-async function writeLiveSessions(
-  transaction: EntityManager,
-  live: ReadonlyMap<string, Columns<LiveSessionRow>>,
-): Promise<void> {
-  const sorted = [...live].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
-  await rows(transaction)`
-    INSERT INTO live_sessions (principal, agent_id, session_id, opened_epoch)
-    VALUES ${tuples(
-      sorted.map((row) => [row.principal, row.agentId, row.sessionId, row.openedEpoch]),
-    )}
-    ON CONFLICT (principal, agent_id) DO UPDATE
-      SET session_id = excluded.session_id, opened_epoch = excluded.opened_epoch
-    WHERE live_sessions.opened_epoch < excluded.opened_epoch
-      OR (live_sessions.opened_epoch = excluded.opened_epoch
-        AND live_sessions.session_id < excluded.session_id)`;
+function newlyQuarantined(partition: number, { held }: FoldedRecords): readonly NewlyQuarantined[] {
+  return [...held].flatMap(([sessionId, { fault }]) =>
+    fault === null ? [] : [{ ...fault, sessionId, partition }],
+  );
 }
 
-async function writeKeys(
-  transaction: EntityManager,
-  keys: ReadonlyMap<string, Columns<TurnKeyRow>>,
-): Promise<void> {
-  // In one order for all projectors, because sessions of several partitions may share a key.
-  const sorted = [...keys].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
-  await rows(transaction)`
-    INSERT INTO turn_keys (principal, agent_id, name, turn_id, session_id, body_hash,
-      holder_incarnation, caller, created_at)
-    VALUES ${tuples(
-      sorted.map((row) => [
-        ...[row.principal, row.agentId, row.name, row.turnId, row.sessionId, row.bodyHash],
-        ...[row.holderIncarnation, row.caller, row.createdAt],
-      ]),
-    )}
-    ON CONFLICT (principal, agent_id, name) DO UPDATE SET session_id = excluded.session_id
-    WHERE turn_keys.turn_id = excluded.turn_id`;
-}
-
-function sessionColumns(
-  sessionId: string,
-  state: SessionState,
-): Omit<Columns<SessionRow>, 'logPartition' | 'label'> {
-  const session = state.phase === 'open' ? state : null;
-  const surface = session?.surface;
-  const attachment = surface?.type === 'attached' ? surface.attachment : null;
-  return {
-    sessionId,
-    phase: state.phase,
-    status: session === null ? '' : shownLife(session).status,
-    principal: session?.principal ?? '',
-    agentId: session?.agentId ?? '',
-    createdAt: session?.createdAt ?? '',
-    epoch: state.epoch,
-    state: JSON.stringify(state),
-    head: session?.head ?? 0,
-    openTurnId: session?.turn?.turnId ?? null,
-    openEpoch: session?.turn?.epoch ?? null,
-    dueAt: session === null ? null : dueAt(session),
-    nextTurnId: session?.waiting[0]?.turnId ?? null,
-    nextHolder: session?.waiting[0]?.holder.incarnation ?? null,
-    attachId: attachment?.attachId ?? null,
-    called: session?.called ?? 0,
-    gatewaySlot: attachment?.gateway.slot ?? null,
-    gatewayIncarnation: attachment?.gateway.incarnation ?? null,
-  };
+/** Who must learn that nothing more happens in a session. */
+function involvedIn(state: SessionState): readonly ProcessAddress[] {
+  if (state.phase !== 'open') return [];
+  const { surface, turn, waiting } = state;
+  return [
+    ...(surface.type === 'attached' ? [surface.attachment.gateway] : []),
+    ...(turn === null ? [] : [turn.runner]),
+    ...waiting.map(({ holder }) => holder),
+  ];
 }

@@ -2,9 +2,10 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { id, sessionOpened, turnStarted } from '#libs/domain/testing';
 import { sql } from '#libs/sql';
 import type { LogEvent } from '#libs/protocol';
-import { openTestStore } from '#libs/store/testing';
+import { openTestStore, recordsOf } from '#libs/store/testing';
 import type { TestStore } from '#libs/store/testing';
 import { Projection } from './projection.js';
+import type { FoldRecord } from './record-fold.js';
 
 /** Anonymous sessions of one agent are in all partitions, and share one row of `live_sessions`. */
 const AGENTS = Array.from({ length: 150 }, (_, number) => `agent ${number}`);
@@ -19,8 +20,8 @@ afterAll(() => store.close());
 beforeEach(() => store.clear());
 
 /** New sessions of these agents, in this order. */
-function opened(agents: readonly string[], first: number, epoch: number): readonly LogEvent[] {
-  return agents.flatMap((agent, at) => {
+function opened(agents: readonly string[], first: number, epoch: number): readonly FoldRecord[] {
+  const events = agents.flatMap((agent, at): LogEvent[] => {
     const session = id(first + at);
     const opening = sessionOpened(epoch, { session });
     return [
@@ -28,6 +29,7 @@ function opened(agents: readonly string[], first: number, epoch: number): readon
       turnStarted(epoch, { session, turn: id(0x900000 + first + at) }),
     ];
   });
+  return recordsOf(events);
 }
 
 it('projectors of several partitions that open sessions of the same agents do not deadlock', async () => {

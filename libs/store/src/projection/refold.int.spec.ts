@@ -5,22 +5,10 @@ import type { Move } from '#libs/domain/testing';
 import { fold, id, randomLog } from '#libs/domain/testing';
 import { initialState } from '#libs/domain';
 import type { Dialect } from '#libs/sql';
-import { DIALECTS, move, openTestStore, randomBatches } from '#libs/store/testing';
+import { DIALECTS, move, openTestStore, randomBatches, tablesOf } from '#libs/store/testing';
 import type { TestStore } from '#libs/store/testing';
 import { SessionReads } from '../reads/session-reads.js';
 import { Transcripts } from '../reads/transcripts.js';
-
-const READ_MODELS = [
-  'sessions',
-  'turns',
-  'tool_rounds',
-  'tool_calls',
-  'surface_tools',
-  'live_sessions',
-  'exports',
-  'session_origins',
-  'promised_sessions',
-] as const;
 
 describe('folding the same log again', () => {
   const stores = new Map<Dialect, TestStore>();
@@ -37,13 +25,6 @@ describe('folding the same log again', () => {
 
   const of = (dialect: Dialect): TestStore => stores.get(dialect) as TestStore;
 
-  async function tables(store: TestStore): Promise<Record<string, unknown>> {
-    const entries = await Promise.all(
-      READ_MODELS.map(async (table) => [table, (await store.rows(table)).map(readable)] as const),
-    );
-    return Object.fromEntries(entries);
-  }
-
   it.each(DIALECTS)(
     'into dropped tables gives the same rows, in other batches too, on %s',
     async (dialect) => {
@@ -52,14 +33,14 @@ describe('folding the same log again', () => {
         await store.clear();
         const log = randomBatches(seed);
         for (const batch of log) await store.fold(...batch);
-        const before = await tables(store);
+        const before = await tablesOf(store);
         expect((before['turns'] as unknown[]).length).toBeGreaterThan(10);
 
         await store.database.dropAll([]);
         await store.database.migrate();
         expect(await store.rows('sessions')).toEqual([]);
         await store.fold(...log.flat());
-        expect(await tables(store)).toEqual(before);
+        expect(await tablesOf(store)).toEqual(before);
       }
     },
   );
@@ -80,14 +61,14 @@ describe('folding the same log again', () => {
         const log = shuffled([randomLog(moves, 1), randomLog(others, 2)]);
         await store.clear();
         for (const event of log) await store.fold(event);
-        const oneByOne = await tables(store);
+        const oneByOne = await tablesOf(store);
         await store.clear();
         let from = 0;
         for (const size of [...sizes, log.length]) {
           await store.fold(...log.slice(from, from + size));
           from += size;
         }
-        expect(await tables(store)).toEqual(oneByOne);
+        expect(await tablesOf(store)).toEqual(oneByOne);
       };
       await fc.assert(fc.asyncProperty(logs, cuts, check), {
         numRuns: dialect === 'sqlite' ? 40 : 12,
@@ -98,7 +79,7 @@ describe('folding the same log again', () => {
   it('gives the same rows on both dialects', async () => {
     const log = randomBatches(4);
     for (const dialect of DIALECTS) for (const batch of log) await of(dialect).fold(...batch);
-    expect(await tables(of('postgres'))).toEqual(await tables(of('sqlite')));
+    expect(await tablesOf(of('postgres'))).toEqual(await tablesOf(of('sqlite')));
   });
 
   it.each(DIALECTS)(
@@ -126,14 +107,4 @@ function shuffled(logs: readonly (readonly LogEvent[])[]): readonly LogEvent[] {
   return Array.from({ length: longest }, (_, at) =>
     logs.flatMap((log) => log.slice(at, at + 1)),
   ).flat();
-}
-
-/** A row with its JSON columns read, so that a difference is shown where it is. */
-function readable(row: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [
-      name,
-      typeof value === 'string' && /^[{[]/.test(value) ? (JSON.parse(value) as unknown) : value,
-    ]),
-  );
 }

@@ -14,33 +14,23 @@ type RoamingChange = Extract<
   { type: 'session-exported' | 'session-derived' | 'session-promised' | 'promise-kept' }
 >;
 
+/** By export. */
+export type ExportFates = ReadonlyMap<string, ExportFate>;
+
 const OPEN: ExportFate = { type: 'open' };
 
 /** What a batch of events does to exports, to promises, and to where sessions come from. */
 export class RoamingWrites {
   private readonly exported = new Map<string, Columns<ExportRow>>();
   /** Of the exports that the batch is about, as they were before, and then as they are. */
-  private readonly fates = new Map<string, ExportFate>();
+  private readonly fates: Map<string, ExportFate>;
   private readonly settled = new Set<string>();
   private readonly derived = new Map<string, Columns<SessionOriginRow>>();
   private readonly promised = new Map<string, Columns<PromisedSessionRow>>();
 
-  /** Before the batch is folded: what has become of the exports that it is about. */
-  async load(transaction: EntityManager, events: readonly LogEvent[]): Promise<void> {
-    const ids = events.flatMap((event) => {
-      switch (event.type) {
-        case 'session.exported':
-        case 'export.consumed':
-        case 'export.revoked':
-          return [event.data.export_id];
-        default:
-          return [];
-      }
-    });
-    if (ids.length === 0) return;
-    const found = await rows(transaction)<{ id: string; fate: string }>`
-      SELECT export_id AS id, fate FROM exports WHERE export_id IN (${ids})`;
-    for (const { id, fate } of found) this.fates.set(id, JSON.parse(fate) as ExportFate);
+  /** @param known what has become of the exports that the batch is about, before it is folded */
+  constructor(known: ExportFates) {
+    this.fates = new Map(known);
   }
 
   /** Events that are about an export itself. */
@@ -118,6 +108,27 @@ export class RoamingWrites {
     if (this.derived.size > 0) await writeOrigins(transaction, [...this.derived.values()]);
     if (this.promised.size > 0) await writePromises(transaction, [...this.promised.values()]);
   }
+}
+
+/** What has become of the exports that events are about. */
+export async function loadFates(
+  transaction: EntityManager,
+  events: readonly LogEvent[],
+): Promise<ExportFates> {
+  const ids = events.flatMap((event) => {
+    switch (event.type) {
+      case 'session.exported':
+      case 'export.consumed':
+      case 'export.revoked':
+        return [event.data.export_id];
+      default:
+        return [];
+    }
+  });
+  if (ids.length === 0) return new Map();
+  const found = await rows(transaction)<{ id: string; fate: string }>`
+    SELECT export_id AS id, fate FROM exports WHERE export_id IN (${ids})`;
+  return new Map(found.map(({ id, fate }) => [id, JSON.parse(fate) as ExportFate]));
 }
 
 const NOT_PROMISED = {

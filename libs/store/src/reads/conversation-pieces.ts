@@ -1,6 +1,8 @@
 import type { OpenSession } from '#libs/domain';
+import { initialState } from '#libs/domain';
 import type { Database } from '#libs/sql';
 import { part, raw } from '#libs/sql';
+import { lastState } from '../quarantine/stored-state.js';
 import { integer, rows } from '../statement.js';
 
 /** The part of a conversation that one row of one session has brought. */
@@ -93,7 +95,8 @@ export class ConversationPieces {
       (reader) => rows(reader)<{ state: string }>`
         SELECT state FROM sessions WHERE session_id = ${sessionId}`,
     );
-    return row === undefined ? null : ((JSON.parse(row.state) as OpenSession).base ?? null);
+    const state = row === undefined ? initialState : lastState(row.state);
+    return state.phase === 'open' ? (state.base ?? null) : null;
   }
 
   private walk(sessionId: string, before: number): Promise<readonly PieceRow[]> {

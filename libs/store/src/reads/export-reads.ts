@@ -1,6 +1,7 @@
 import type { ExportFate } from '#libs/domain';
 import type { Database } from '#libs/sql';
 import { part, raw } from '#libs/sql';
+import { SessionQuarantined } from '../quarantine/stored-state.js';
 import { integer, rows } from '../statement.js';
 
 /** One export of a session. */
@@ -30,12 +31,18 @@ const COLUMNS = `export_id AS "exportId", session_id AS "sessionId", content,
 export class ExportReads {
   constructor(private readonly database: Database) {}
 
+  /** @throws SessionQuarantined where its session is, because it may be used or revoked */
   async one(exportId: string): Promise<ExportRecord | null> {
     const [row] = await this.database.read(
-      (reader) => rows(reader)<ExportColumns>`
-        SELECT ${raw(COLUMNS)} FROM exports WHERE export_id = ${exportId}`,
+      (reader) => rows(reader)<ExportColumns & { readonly phase: string | null }>`
+        SELECT ${raw(COLUMNS)},
+          (SELECT phase FROM sessions s WHERE s.session_id = exports.session_id) AS phase
+        FROM exports WHERE export_id = ${exportId}`,
     );
-    return row === undefined ? null : recordOf(row);
+    if (row === undefined) return null;
+    const { phase, ...columns } = row;
+    if (phase === 'quarantined') throw new SessionQuarantined();
+    return recordOf(columns);
   }
 
   /** Those of a session behind one of them, or the newest, at most `limit`; newest first. */

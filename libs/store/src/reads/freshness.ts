@@ -2,6 +2,7 @@ import { SbpError } from '#libs/protocol';
 import type { Database } from '#libs/sql';
 import { pause } from '#libs/timing';
 import type { ProjectionProgress } from '../projection/projection-progress.js';
+import { SessionQuarantined } from '../quarantine/stored-state.js';
 import { rows } from '../statement.js';
 
 /** What is asked of the log: where it ends. */
@@ -53,7 +54,7 @@ export class Freshness {
   /**
    * Waits until the read models show every owned event of the session that was acknowledged; a
    * claimed session that is not folded yet is waited for.
-   * @throws SbpError SBP_UPSTREAM_UNAVAILABLE after 15 s
+   * @throws SbpError SBP_UPSTREAM_UNAVAILABLE after 15 s; SessionQuarantined
    */
   async presence(sessionId: string): Promise<'present' | 'absent'> {
     const deadline = performance.now() + this.timeoutMs;
@@ -144,6 +145,7 @@ export class Freshness {
         SELECT (SELECT phase FROM sessions WHERE session_id = ${sessionId}) AS phase,
           (SELECT head_offset FROM claims WHERE session_id = ${sessionId}
             AND (turn_id IS NOT NULL OR head_offset >= 0)) AS head`;
+      if (row?.phase === 'quarantined') throw new SessionQuarantined();
       return row ?? { phase: null, head: null };
     });
   }

@@ -2,6 +2,7 @@ import type { SessionState } from '#libs/domain';
 import type { ProcessAddress } from '#libs/protocol';
 import type { Database } from '#libs/sql';
 import { PROJECTOR } from '../projection/projection.js';
+import { lastState, storedState } from '../quarantine/stored-state.js';
 import { rows } from '../statement.js';
 
 /** The row of a session's claim, with what is known of the process that holds or held it. */
@@ -20,8 +21,9 @@ export interface InspectedClaim {
 
 /** All that the database knows of one session's state, as of one moment. */
 export interface InspectedSession {
-  /** Null where none is folded. */
+  /** Null where none is folded; as of before it was quarantined. */
   readonly state: SessionState | null;
+  readonly isQuarantined: boolean;
   /** The projector's next offset in the partition. */
   readonly foldedTo: number;
   readonly claim: InspectedClaim | null;
@@ -61,7 +63,8 @@ export class SessionInspection {
     );
     const state = row?.state ?? null;
     return {
-      state: state === null ? null : (JSON.parse(state) as SessionState),
+      state: state === null ? null : lastState(state),
+      isQuarantined: state !== null && storedState(state).phase === 'quarantined',
       foldedTo: row?.foldedTo ?? 0,
       claim: row === undefined ? null : claimOf(row),
     };

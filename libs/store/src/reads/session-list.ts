@@ -1,6 +1,8 @@
 import type { OpenSession } from '#libs/domain';
+import { initialState } from '#libs/domain';
 import type { Database } from '#libs/sql';
 import { part, raw } from '#libs/sql';
+import { lastState } from '../quarantine/stored-state.js';
 import { integer, rows } from '../statement.js';
 
 /** Which sessions of a principal are asked for; null: whatever it is. */
@@ -25,7 +27,10 @@ export interface ListedSession {
   readonly label: string | null;
 }
 
-/** A principal's sessions, newest first. A page costs what it holds [A11]. */
+/**
+ * A principal's sessions, newest first. A page costs what it holds [A11]. None that is quarantined
+ * [A12].
+ */
 export class SessionList {
   constructor(private readonly database: Database) {}
 
@@ -52,6 +57,17 @@ export class SessionList {
     return found.map(({ sessionId, state, label: called }) => {
       return { sessionId, session: JSON.parse(state) as OpenSession, label: called };
     });
+  }
+
+  /** Where a principal's session is in the list; null where it has none of that id. */
+  async placeOf(sessionId: string, principal: string): Promise<SessionPlace | null> {
+    const [row] = await this.database.read(
+      (reader) => rows(reader)<{ state: string }>`
+        SELECT state FROM sessions WHERE session_id = ${sessionId}`,
+    );
+    const session = row === undefined ? initialState : lastState(row.state);
+    if (session.phase !== 'open' || session.principal !== principal) return null;
+    return { createdAt: session.createdAt, sessionId };
   }
 
   /** As whoever opened the session called it. */

@@ -13,6 +13,7 @@ import type {
 import type { Database } from '#libs/sql';
 import { raw } from '#libs/sql';
 import { integer, rows } from '../statement.js';
+import { SessionQuarantined, lastState, servedState } from '../quarantine/stored-state.js';
 import { liveSession } from './live-session.js';
 import { readEnd, readError, readRequest, wholeText } from './turn-content.js';
 
@@ -124,19 +125,32 @@ export function hasEnded(status: OpenStatus | TurnStatus): status is TurnStatus 
 export class SessionReads {
   constructor(private readonly database: Database) {}
 
+  /** @throws SessionQuarantined */
   async state(sessionId: string): Promise<SessionState> {
-    return this.database.read(async (reader) => {
-      const [row] = await rows(reader)<{ state: string }>`
-        SELECT state FROM sessions WHERE session_id = ${sessionId}`;
-      return row === undefined ? initialState : (JSON.parse(row.state) as SessionState);
-    });
+    const text = await this.stateText(sessionId);
+    return text === null ? initialState : servedState(text);
+  }
+
+  /**
+   * As of before it was quarantined, if it is: for what others have of it and never changes, such
+   * as whose it is and what it goes on from [A12].
+   */
+  async lastState(sessionId: string): Promise<SessionState> {
+    const text = await this.stateText(sessionId);
+    return text === null ? initialState : lastState(text);
   }
 
   /** A session that is known to be open: that it is not is a fault of the server. */
   async open(sessionId: string): Promise<OpenSession> {
-    const state = await this.state(sessionId);
-    if (state.phase === 'open') return state;
-    throw new Error(`session ${sessionId} is not open`);
+    return mustBeOpen(sessionId, await this.state(sessionId));
+  }
+
+  private async stateText(sessionId: string): Promise<string | null> {
+    const [row] = await this.database.read(
+      (reader) => rows(reader)<{ state: string }>`
+        SELECT state FROM sessions WHERE session_id = ${sessionId}`,
+    );
+    return row?.state ?? null;
   }
 
   /** The live session of a principal's agent, which need not be folded yet; null without one. */
@@ -174,17 +188,24 @@ export class SessionReads {
     };
   }
 
-  /** Who runs a turn, or that it has ended: nothing of what was said is read. */
+  /**
+   * Who runs a turn, or that it has ended: nothing of what was said is read.
+   * @throws SessionQuarantined
+   */
   async attempt(sessionId: string, turnId: string): Promise<TurnGlance | null> {
     const [row] = await this.database.read(
       (reader) => rows(reader)<
-        Pick<TurnGlance, 'epoch' | 'status'> & RunnerColumns & { readonly unreached: number }
+        Pick<TurnGlance, 'epoch' | 'status'> &
+          RunnerColumns & { readonly unreached: number; readonly phase: string | null }
       >`
-        SELECT epoch, status, unreached, runner_slot AS slot, runner_incarnation AS incarnation
+        SELECT epoch, status, unreached, runner_slot AS slot, runner_incarnation AS incarnation,
+          (SELECT phase FROM sessions WHERE session_id = turns.session_id) AS phase
         FROM turns WHERE session_id = ${sessionId} AND turn_id = ${turnId}`,
     );
     if (row === undefined) return null;
-    const { slot, incarnation, unreached, ...columns } = row;
+    const { slot, incarnation, unreached, phase, ...columns } = row;
+    // What is folded of it may not be how it ended.
+    if (phase === 'quarantined') throw new SessionQuarantined();
     return { ...columns, runner: { slot, incarnation }, isUnreached: unreached === 1 };
   }
 
@@ -226,6 +247,12 @@ export class SessionReads {
     );
     return found.map((row) => ({ ...row, usage: readUsage(row.usage) }));
   }
+}
+
+/** A session that others have something of. @throws Error where it is not open */
+export function mustBeOpen(sessionId: string, state: SessionState): OpenSession {
+  if (state.phase === 'open') return state;
+  throw new Error(`session ${sessionId} is not open`);
 }
 
 const SUMMARY_COLUMNS = `turn_id AS "turnId", number, epoch, status, model_used AS "modelUsed",

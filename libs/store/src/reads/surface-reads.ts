@@ -4,6 +4,7 @@ import type { TurnError, TurnStatus } from '#libs/protocol';
 import type { Database } from '#libs/sql';
 import type { SqlPart } from '#libs/sql';
 import { part, raw } from '#libs/sql';
+import { servedState } from '../quarantine/stored-state.js';
 import { rows } from '../statement.js';
 import { readEnd, readError, wholeText } from './turn-content.js';
 
@@ -65,7 +66,10 @@ interface OwedRow {
 export class SurfaceReads {
   constructor(private readonly database: Database) {}
 
-  /** One statement, so that what is drained and what is live cannot overlap or leave a gap [A7]. */
+  /**
+   * One statement, so that what is drained and what is live cannot overlap or leave a gap [A7].
+   * @throws SessionQuarantined
+   */
   async view(sessionId: string, written: number): Promise<SurfaceView> {
     const found = await this.database.read(
       (reader) => rows(reader)<{ state: string } & (OwedRow | { turnId: null })>`
@@ -77,7 +81,7 @@ export class SurfaceReads {
     const [first] = found;
     if (first === undefined) return { session: initialState, owed: [] };
     return {
-      session: JSON.parse(first.state) as SessionState,
+      session: servedState(first.state),
       owed: found.flatMap((row) => (row.turnId === null ? [] : [owedTurn(row)])),
     };
   }

@@ -3,13 +3,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
+import type { EntityManager } from 'typeorm';
 import { inject } from 'vitest';
 import type { LogEvent } from '#libs/protocol';
 import type { Database, DatabaseCounts, Dialect } from '#libs/sql';
 import { openPostgres, openSqlite, raw, sql } from '#libs/sql';
+import type { Applied } from '../../src/projection/projection.js';
 import { PROJECTOR, Projection } from '../../src/projection/projection.js';
 import { storeEntities } from '../../src/entities/index.js';
 import { storeMigrations } from '../../src/migrations/index.js';
+import type { FoldRecord } from '../../src/projection/record-fold.js';
+import { recordsOf } from './records.js';
 import { CreatePositions1780000000002, PositionRow } from './consumer-positions.js';
 
 export const DIALECTS: readonly Dialect[] = ['sqlite', 'postgres'];
@@ -31,9 +35,12 @@ const TABLES = [
   'session_origins',
   'promised_sessions',
   'turn_keys',
+  'quarantined_sessions',
+  'quarantined_events',
+  'skipped_events',
   'consumer_positions',
 ] as const;
-type Table = (typeof TABLES)[number];
+export type Table = (typeof TABLES)[number];
 
 /** The partition of the log that all sessions of a test store are in. */
 const PARTITION = 0;
@@ -42,7 +49,12 @@ const PARTITION = 0;
 export interface TestStore {
   readonly database: Database;
   /** Folds events as the projector does: one transaction, and the position moves on with them. */
-  fold(...events: readonly LogEvent[]): ReturnType<Projection['apply']>;
+  fold(...events: readonly LogEvent[]): Promise<Applied['pokes']>;
+  /**
+   * Applies records as the projector does, by a projection of any version; the position moves to
+   * behind the last.
+   */
+  apply(records: readonly FoldRecord[], projection?: Projection): Promise<Applied>;
   /** Moves the fold's position, as records that no session is changed by would. */
   foldedTo(next: number): Promise<void>;
   /** All rows of a table, in a fixed order. */
@@ -61,7 +73,7 @@ export async function openTestStore(dialect: Dialect): Promise<TestStore> {
     database,
     fold: (...events) =>
       database.write(async (transaction) => {
-        const pokes = await projection.apply(transaction, PARTITION, events);
+        const { pokes } = await projection.apply(transaction, PARTITION, recordsOf(events));
         await sql(transaction)`
           INSERT INTO consumer_positions (consumer, "partition", next_offset)
           VALUES (${PROJECTOR}, ${PARTITION}, ${events.length})
@@ -69,13 +81,14 @@ export async function openTestStore(dialect: Dialect): Promise<TestStore> {
             SET next_offset = consumer_positions.next_offset + excluded.next_offset`;
         return pokes;
       }),
+    apply: (records, by = projection) =>
+      database.write(async (transaction) => {
+        const next = (records.at(-1)?.position.offset ?? -1) + 1;
+        await moveTo(transaction, next);
+        return by.apply(transaction, PARTITION, records);
+      }),
     foldedTo: async (next) => {
-      await database.write(
-        (transaction) => sql(transaction)`
-          INSERT INTO consumer_positions (consumer, "partition", next_offset)
-          VALUES (${PROJECTOR}, ${PARTITION}, ${next})
-          ON CONFLICT (consumer, "partition") DO UPDATE SET next_offset = excluded.next_offset`,
-      );
+      await database.write((transaction) => moveTo(transaction, next));
     },
     rows: async (table) => {
       const { rows } = await database.read(
@@ -99,6 +112,13 @@ export async function openTestStore(dialect: Dialect): Promise<TestStore> {
       await remove();
     },
   };
+}
+
+async function moveTo(transaction: EntityManager, next: number): Promise<void> {
+  await sql(transaction)`
+    INSERT INTO consumer_positions (consumer, "partition", next_offset)
+    VALUES (${PROJECTOR}, ${PARTITION}, ${next})
+    ON CONFLICT (consumer, "partition") DO UPDATE SET next_offset = excluded.next_offset`;
 }
 
 /** What a piece of work cost the database. */

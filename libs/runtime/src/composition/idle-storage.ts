@@ -1,0 +1,24 @@
+import type { Logger } from '#libs/telemetry';
+import { UnusableDataDirectory, requireStore } from '../settings/data-directory.js';
+import type { Settings } from '../settings/settings.js';
+import type { Storage } from './storage.js';
+import { openStorage } from './storage.js';
+
+/**
+ * Opens the storage of an installation for a command; on Kafka services may run on it.
+ * @throws UnusableDataDirectory, embedded, where there is no store or a server runs on it
+ */
+export async function openIdleStorage(
+  settings: Settings,
+  name: string,
+  logger: Logger,
+): Promise<Storage> {
+  const { backend, dataDir } = settings;
+  if (backend.type === 'embedded') requireStore(dataDir);
+  try {
+    return await openStorage(settings, name, logger);
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'DirectoryInUse') throw error;
+    throw new UnusableDataDirectory(dataDir, 'a server runs on it; stop it first', error);
+  }
+}
