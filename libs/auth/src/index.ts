@@ -1,4 +1,5 @@
 export { clientAddress } from './client-address.js';
+export { derivedKey } from './derived-key.js';
 export { loadSecret, secretProblem, UnusableSecret } from './secret.js';
 export type { SecretSource } from './secret.js';
 export { SessionTokens } from './session-tokens.js';

@@ -13,6 +13,7 @@ export type AfterCommit = (action: () => void) => void;
 export interface TransactionalReaderOptions {
   readonly consumer: string;
   readonly batchSize: number;
+  readonly lingerMs?: number;
   readonly database: Database;
   readonly positions: ConsumerPositions;
   /**
@@ -38,8 +39,8 @@ export interface TransactionalReaderOptions {
  * exactly once [A4].
  */
 export function transactionalReader(options: TransactionalReaderOptions): LogReader {
-  const { consumer, batchSize, database, positions, transactions, effects } = options;
-  const { onProblem, onCommitted } = options;
+  const { consumer, batchSize, lingerMs = 0, database, positions, transactions } = options;
+  const { effects, onProblem, onCommitted } = options;
 
   const tell = (action: () => void): void => {
     try {
@@ -52,6 +53,7 @@ export function transactionalReader(options: TransactionalReaderOptions): LogRea
   return {
     consumer,
     batchSize,
+    lingerMs,
     onProblem,
     position: (partition) => positions.load(consumer, partition),
     handle: async (batch) => {

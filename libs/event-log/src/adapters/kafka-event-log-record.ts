@@ -12,16 +12,17 @@ export function decodeRecord(
   operator: Pick<LogReader, 'onProblem'>,
 ): LogRecord {
   const position = { partition, offset: Number(message.offset) };
+  const raw = { key: message.key, value: message.value };
   const decoded = decodeEvent(message.value?.toString() ?? '');
   switch (decoded.type) {
     case 'event':
-      return { position, event: decoded.event };
+      return { position, event: decoded.event, raw };
     case 'unknown':
-      return { position, event: null };
+      return { position, event: null, raw };
     case 'malformed':
       operator.onProblem(
         `the record at offset ${message.offset} of partition ${partition} is no event: ${decoded.problem}`,
       );
-      return { position, event: null };
+      return { position, event: null, raw };
   }
 }

@@ -72,7 +72,9 @@ export class SqliteAppender {
       const rows = group.flatMap((append) => append.rows);
       try {
         const first = await this.write(rows);
-        this.onAppended(rows.map(({ body }, index) => ({ offset: first + index, body })));
+        this.onAppended(
+          rows.map(({ sessionId: key, body }, index) => ({ offset: first + index, key, body })),
+        );
         let next = first;
         for (const append of group) {
           next += append.rows.length;

@@ -16,6 +16,7 @@ import { SqliteAppender } from './sqlite-appender.js';
 import type { Range, StoredRecord } from './sqlite-log-tail.js';
 import { SqliteLogTail } from './sqlite-log-tail.js';
 import { SqliteSubscription } from './sqlite-subscription.js';
+import { StoredBytes } from './stored-bytes.js';
 
 const PARTITION = 0;
 /** Records in a batch of `read`. */
@@ -163,7 +164,7 @@ export class SqliteEventLog extends EventLog {
         ), placed AS MATERIALIZED (
           SELECT "offset", SUM(bytes) OVER (ORDER BY "offset") - bytes AS before FROM sizes
         )
-        SELECT log_records."offset", body FROM placed
+        SELECT log_records."offset", session_id AS "key", body FROM placed
         JOIN log_records ON log_records."offset" = placed."offset"
         WHERE before < ${bytes} ORDER BY log_records."offset"`,
     );
@@ -184,11 +185,11 @@ export class SqliteEventLog extends EventLog {
 function decode(stored: readonly StoredRecord[]): Decoded {
   const records: LogRecord[] = [];
   const malformed: { position: LogPosition; problem: string }[] = [];
-  for (const { offset, body } of stored) {
+  for (const { offset, key, body } of stored) {
     const position = { partition: PARTITION, offset };
     const decoded = decodeEvent(body);
     const event: LogEvent | null = decoded.type === 'event' ? decoded.event : null;
-    records.push({ position, event });
+    records.push({ position, event, raw: new StoredBytes(key, body) });
     if (decoded.type === 'malformed') malformed.push({ position, problem: decoded.problem });
   }
   return { records, malformed };

@@ -1,5 +1,7 @@
 export interface StoredRecord {
   readonly offset: number;
+  /** The session's id. */
+  readonly key: string;
   /** The event as JSON. */
   readonly body: string;
 }

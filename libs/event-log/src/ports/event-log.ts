@@ -22,10 +22,18 @@ export type AppendOutcome =
       readonly detail: string;
     };
 
+/** The exact bytes of a record as they stand in the log. */
+export interface RawRecord {
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+}
+
 export interface LogRecord {
   readonly position: LogPosition;
   /** Null where a later version wrote what this one does not know: the reader passes over it. */
   readonly event: LogEvent | null;
+  /** Of every record, also of one that cannot be decoded. */
+  readonly raw: RawRecord;
 }
 
 /** Consecutive records of one partition. */
@@ -49,6 +57,12 @@ export interface LogReader {
   readonly consumer: string;
   /** The most records in a batch. */
   readonly batchSize: number;
+  /**
+   * How long a reader at the log's end lets records gather before it reads on, in ms; absent: not
+   * at all. A hint, for readers that nobody waits for: a log that is read by other processes than
+   * those that append may leave it out.
+   */
+  readonly lingerMs?: number;
   /**
    * The stored position of a partition: asked when the partition is assigned, and after a `stale`
    * or a throw.
