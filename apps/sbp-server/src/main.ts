@@ -3,6 +3,7 @@ import { SBP_LEVEL, SBP_VERSION } from '#libs/protocol';
 import {
   addressOf,
   keysCommand,
+  parseAuditCommand,
   parseDemoModelSettings,
   parseLogCommand,
   parseSettings,
@@ -15,6 +16,8 @@ import {
 import { createLogger } from '#libs/telemetry';
 import { importSession, lineage, roam } from '#libs/terminal-roaming';
 import { runSurface } from '#libs/terminal-surface';
+import { AUDIT_TABLES } from '#libs/audit';
+import { audit } from './audit.js';
 import { sbpServer } from './service.js';
 
 const USAGE = `Usage: sbp-server <command> [options]
@@ -35,6 +38,10 @@ const USAGE = `Usage: sbp-server <command> [options]
   lineage <session-id> [--url URL] [--token TOKEN]   a session's relatives, as a tree
   keys list|rotate [--alg EdDSA|ES256] [--data-dir DIR]
                                                      the key pairs that sign roaming tokens
+  audit verify [--from-log] [--json] [--data-dir DIR]
+                                                     whether the audit trail is as it was written; embedded, stop the server first
+  audit export [--session ID] [--partition N] [--from OFFSET] [--data-dir DIR]
+                                                     the audit trail as lines of JSON
 
 Settings are environment variables, SBP_…: see docs/settings.md.
 `;
@@ -71,6 +78,9 @@ try {
       break;
     case 'keys':
       process.stdout.write(await keysCommand(process.env, argv));
+      break;
+    case 'audit':
+      process.exitCode = await audit(parseAuditCommand(process.env, argv), process.stdout);
       break;
     case '-h':
     case '--help':
@@ -123,7 +133,8 @@ async function demoModel(): Promise<void> {
 
 async function rebuildReadModels(): Promise<void> {
   const settings = parseSettings(process.env, argv);
-  const records = await rebuild(settings, createLogger('rebuild', settings.logLevel));
+  const logger = createLogger('rebuild', settings.logLevel);
+  const records = await rebuild(settings, logger, AUDIT_TABLES);
   process.stdout.write(`Folded ${records} records of the log.\n`);
 }
 

@@ -20,6 +20,8 @@ export const LIMITS = {
   frameRate: { perSecond: 200, atOnce: 2_000 },
   /** Bytes of one socket's frames; at once as much as four results of tools at their largest. */
   frameByteRate: { perSecond: 8 * 1024 * 1024, atOnce: 32 * 1024 * 1024 },
+  /** Characters of a principal. */
+  principal: 256,
   /** Characters of `X-Agent-ID`. */
   agentId: 256,
   /** Characters of `Idempotency-Key`. */

@@ -6,10 +6,9 @@ import type { LogEvent } from '#libs/protocol';
 import type { InspectedClaim, InspectedSession } from '#libs/store';
 import { SessionInspection } from '#libs/store';
 import type { Logger } from '#libs/telemetry';
-import { UnusableDataDirectory, requireStore } from '../settings/data-directory.js';
 import type { Settings } from '../settings/settings.js';
 import type { Storage } from './storage.js';
-import { openStorage } from './storage.js';
+import { openIdleStorage } from './idle-storage.js';
 
 /** An event with its place in the log. */
 export interface ReportedEvent {
@@ -56,7 +55,7 @@ export async function sessionReport(
   options: { readonly withContent: boolean },
   logger: Logger,
 ): Promise<SessionReport> {
-  const storage = await openIdleStorage(settings, logger);
+  const storage = await openIdleStorage(settings, 'log', logger);
   try {
     const { log } = storage;
     const partition = log.partitionOf(sessionId);
@@ -67,17 +66,6 @@ export async function sessionReport(
     return report(storage, { sessionId, partition, inspected, read, ...options });
   } finally {
     await storage.close();
-  }
-}
-
-async function openIdleStorage(settings: Settings, logger: Logger): Promise<Storage> {
-  const { backend, dataDir } = settings;
-  if (backend.type === 'embedded') requireStore(dataDir);
-  try {
-    return await openStorage(settings, 'log', logger);
-  } catch (error) {
-    if (!(error instanceof Error) || error.name !== 'DirectoryInUse') throw error;
-    throw new UnusableDataDirectory(dataDir, 'a server runs on it; stop it first', error);
   }
 }
 
