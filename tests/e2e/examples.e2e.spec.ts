@@ -113,8 +113,8 @@ describe('the examples', () => {
       await using consumer = run('own-consumer.ts', {}, environment);
       const line = ({ session }: { session: string }, model: string) =>
         `${session} ${model} 3 + 2 tokens`;
-      await consumer.prints(new RegExp(line(one, 'the-one-that-counts')));
-      await consumer.prints(new RegExp(line(other, 'another')));
+      await consumer.prints(/ the-one-that-counts [^]+tokens/);
+      await consumer.prints(/ another [^]+tokens/);
       const lines = consumer.output.split('\n').filter((each) => each.endsWith(' tokens'));
       expect(lines.sort()).toEqual(
         [line(one, 'the-one-that-counts'), line(other, 'another')].sort(),
