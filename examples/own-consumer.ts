@@ -41,14 +41,17 @@ function isAccepted({ type, session_id, turn_id, epoch }: TurnEvent): boolean {
 }
 // #endregion
 
+function print({ session_id, data: { model_used: model = '', usage } }: TurnEvent): void {
+  const tokens = `${usage?.prompt_tokens ?? '?'} + ${usage?.completion_tokens ?? '?'} tokens`;
+  console.log(`${session_id} ${model} ${tokens}`);
+}
+
 await consumer.connect();
 await consumer.subscribe({ topic, fromBeginning: true });
 await consumer.run({
-  eachMessage: async ({ message }) => {
+  eachMessage: ({ message }) => {
     const event = JSON.parse(String(message.value)) as TurnEvent;
-    if (!isAccepted(event)) return;
-    const { model_used: model = '', usage } = event.data;
-    const tokens = `${usage?.prompt_tokens ?? '?'} + ${usage?.completion_tokens ?? '?'} tokens`;
-    console.log(`${event.session_id} ${model} ${tokens}`);
+    if (isAccepted(event)) print(event);
+    return Promise.resolve();
   },
 });

@@ -3,7 +3,7 @@ import { Column, Entity, PrimaryColumn, Table } from 'typeorm';
 
 /** What was counted on a day; a value is added to, or for a maximum raised. */
 @Entity('usage_counters')
-export class UsageCounterRow {
+class UsageCounterRow {
   /** In UTC: 2026-05-10. */
   @PrimaryColumn({ type: 'varchar', length: 10 })
   day!: string;
@@ -32,7 +32,7 @@ export class UsageCounterRow {
 
 /** What must be known of a session to count its next event. */
 @Entity('usage_sessions')
-export class UsageSessionRow {
+class UsageSessionRow {
   @PrimaryColumn({ name: 'session_id', type: 'varchar', length: 36 })
   sessionId!: string;
 
@@ -47,7 +47,7 @@ export class UsageSessionRow {
 
 /** A turn that waits in the Tether, until it is acknowledged. */
 @Entity('usage_waiting')
-export class UsageWaitingRow {
+class UsageWaitingRow {
   @PrimaryColumn({ name: 'session_id', type: 'varchar', length: 36 })
   sessionId!: string;
 

@@ -8,8 +8,8 @@ import { TrailReads } from './trail/trail-reads.js';
 import { Trail } from './trail/trail.js';
 
 /**
- * The audit trail. From global modules it takes Database and SessionAccess; the application needs an
- * `EventLogTransport`, and the tables of `auditSchema`.
+ * The audit trail. From global modules it takes Database and SessionAccess; the application needs
+ * an `EventLogTransport`, and the tables of `auditSchema`.
  */
 @Module({})
 export class AuditModule {

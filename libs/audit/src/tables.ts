@@ -1,7 +1,7 @@
 import type { MigrationInterface, QueryRunner, TableColumnOptions } from 'typeorm';
 import { Column, Entity, Index, PrimaryColumn, Table } from 'typeorm';
 
-/** Tables that a rebuild keeps: a trail that is made anew would hide what was changed in the log. */
+/** Tables that a rebuild keeps: a trail made anew would hide what was changed in the log. */
 export const AUDIT_TABLES: readonly string[] = [
   'audit_records',
   'audit_heads',

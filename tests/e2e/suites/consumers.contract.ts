@@ -17,7 +17,7 @@ const SECRET_PLACE = 'by the old lighthouse';
 
 /** What the other consumers of the log make of it: the audit trail, and usage. */
 export function consumers(server: GetServer): void {
-  /** A session that has had a turn, a surface, a call of its tool, and a turn that was cancelled. */
+  /** A session that has had a surface, a call of its tool, and a turn that was cancelled. */
   async function used() {
     const agent = new Agent(server().url);
     const { sbp } = await agent.turn('Hello.');

@@ -30,7 +30,7 @@ export interface CountedSession {
 
 export const NEW_SESSION: CountedSession = { state: initialState, turns: {} };
 
-/** Only the turns that a later event can still count: one open, those that wait, the last unowed. */
+/** Only turns that a later event can count: the open one, those that wait, the last unowed. */
 export function prune(
   state: SessionState,
   turns: Readonly<Record<string, CountedTurn>>,
@@ -53,5 +53,5 @@ export function deviceOf({ surface }: OpenSession): string {
 
 /** As a column takes it: Postgres takes no NUL, and no key a long text. */
 export function column(text: string, length: number): string {
-  return [...text.replaceAll('\0', '\ufffd')].slice(0, length).join('');
+  return Array.from(text.replaceAll('\0', '\ufffd')).slice(0, length).join('');
 }

@@ -27,7 +27,7 @@ export const MAX_PATTERN = 'max.%';
 
 const OVERFLOW = 'more';
 
-/** Upper bounds of a distribution's buckets, in ms: up to a minute for models, days for the Tether. */
+/** Upper bounds of a distribution's buckets, in ms: a minute for models, days for the Tether. */
 export const BUCKETS: readonly number[] = [
   ...[10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 60_000],
   ...[300_000, 3_600_000, 21_600_000, 86_400_000, 604_800_000],

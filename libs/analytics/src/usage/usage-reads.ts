@@ -44,8 +44,8 @@ export class UsageReads {
     );
     const groups = new Map<string, { readonly keys: Keys; readonly values: Map<string, number> }>();
     for (const { counter, value, ...keys } of rows) {
-      const name = JSON.stringify(groupBy.map((key) => keys[key as keyof typeof keys]));
-      const group = groups.get(name) ?? { keys: keys as Keys, values: new Map<string, number>() };
+      const name = JSON.stringify(groupBy.map((key) => keys[key]));
+      const group = groups.get(name) ?? { keys, values: new Map<string, number>() };
       group.values.set(counter, value);
       groups.set(name, group);
     }

@@ -45,7 +45,7 @@ function named(values: Values, prefix: string): Readonly<Record<string, number>>
 function durations(measure: Measure, value: (counter: string) => number) {
   const count = value(measured.count(measure));
   const max = value(measured.max(measure));
-  /** The bound of the bucket that the duration at this share falls into, and never above the max. */
+  /** The bound of the bucket that the duration at this share falls into, or the maximum. */
   const percentile = (share: number): number | null => {
     if (count === 0) return null;
     let below = 0;

@@ -7,7 +7,7 @@ import { recordHash } from './chain.js';
 export type TrailRecord = Omit<Readonly<AuditRecordRow>, 'chain' | 'seal'>;
 
 /** The type of a record that this version cannot read. */
-export const UNREADABLE = 'unreadable';
+const UNREADABLE = 'unreadable';
 
 /** Who did what to which session from which address; nothing of what anybody said. */
 export function trailRecord({ position, event, raw }: LogRecord): TrailRecord {
@@ -47,5 +47,5 @@ function toldBy(event: LogEvent): Told {
 
 /** As its column holds it: Postgres takes no NUL, and no index a long text. */
 function bounded(text: string, length = 256): string {
-  return [...text.replaceAll('\0', '\ufffd')].slice(0, length).join('');
+  return Array.from(text.replaceAll('\0', '\ufffd')).slice(0, length).join('');
 }

@@ -20,7 +20,7 @@ export interface CheckpointRule {
 const USUAL: CheckpointRule = { everyRecords: 1_000, everyMs: 60_000 };
 
 /** The trail of a partition ends before the consumer's position: rows were taken out of it. */
-export class TrailCut extends Error {
+class TrailCut extends Error {
   override readonly name = 'TrailCut';
 }
 

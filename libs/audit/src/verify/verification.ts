@@ -9,7 +9,7 @@ import type { AuditHeadRow, AuditRecordRow } from '../tables.js';
 import { PartitionWalk } from './partition-walk.js';
 
 /** The first record of a partition that is not as it was written. */
-export interface Damage {
+interface Damage {
   readonly partition: number;
   readonly offset: number;
   /** In words. */
@@ -122,9 +122,9 @@ async function damageOfRows(
     }
     const damage = await damageOfMarks(nextOffset);
     if (damage !== null || logged === null) return damage;
-    const { done, value } = await logged.next();
-    if (done === true || value.position.offset >= nextOffset) return null;
-    return damageAt(value.position.offset, MISSING);
+    const next = await logged.next();
+    if (next.done === true || next.value.position.offset >= nextOffset) return null;
+    return damageAt(next.value.position.offset, MISSING);
   } finally {
     await logged?.return(undefined);
   }

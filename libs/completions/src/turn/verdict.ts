@@ -79,7 +79,7 @@ export class Verdict {
         // Nothing of it comes any more once the fold has passed what is in the log now.
         await this.freshness.latest(sessionId);
         if ((await this.reads.attempt(sessionId, turnId)) !== null) continue;
-        // Who interrupts it has ended it, though the log never had it; his word may be late or lost.
+        // Who interrupts it has ended it, though the log never had it; word of that may be lost.
         const isCancelled = await this.claims.wasInterrupted(sessionId, epoch);
         return isCancelled ? 'cancelled' : 'never-started';
       }

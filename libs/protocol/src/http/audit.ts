@@ -16,7 +16,10 @@ export const AuditQuery = z.object({
 
 const Digest = z.string().regex(/^[0-9a-f]{64}$/);
 
-/** One record of the log as the audit trail has it; all that an event says is null in one that is `unreadable`. */
+/**
+ * One record of the log as the audit trail has it; what its event says is null in one that is
+ * `unreadable`.
+ */
 export const AuditRecord = z.object({
   partition: z.int().min(0),
   offset: z.int().min(0),
