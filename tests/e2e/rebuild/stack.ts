@@ -3,12 +3,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
+import { AUDIT_TABLES } from '#libs/audit';
 import type { Stack } from '../../../tools/stack/index.js';
 import { startStack } from '../../../tools/stack/index.js';
 import { guardFolder } from '../../../tools/supervise/index.js';
 import { sharedStack } from '../topology/stack.js';
 import { runRebuild } from './command.js';
 import type { Rebuildable, Row } from './rebuildable.js';
+
+/** Tables of a stack that a rebuild does not make. */
+const KEPT = ['credentials', ...AUDIT_TABLES];
 
 export async function rebuildableStack(): Promise<Rebuildable> {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-rebuild-'));
@@ -35,7 +39,7 @@ export async function rebuildableStack(): Promise<Rebuildable> {
     emptyTables: async () => {
       const tables = await query(`SELECT tablename FROM pg_tables WHERE schemaname = 'public'`);
       for (const { tablename } of tables)
-        if (tablename !== 'credentials') await query(`TRUNCATE "${String(tablename)}"`);
+        if (!KEPT.includes(String(tablename))) await query(`TRUNCATE "${String(tablename)}"`);
     },
     rebuild: () => runRebuild([], env),
     rows: (table) => query(`SELECT * FROM ${table}`),
