@@ -16,7 +16,7 @@ const LIBRARIES = {
   auth: ['protocol'],
   access: ['protocol', 'telemetry', 'domain', 'store', 'auth'],
 };
-const SERVICES = ['completions', 'sessions', 'roaming', 'gateway'];
+const SERVICES = ['completions', 'sessions', 'roaming', 'gateway', 'audit', 'analytics'];
 const FOUNDATION = Object.keys(LIBRARIES);
 /** Clients of the server: nothing of the server is made of them. */
 const CLIENTS = { 'terminal-surface': ['protocol', 'timing'], 'terminal-roaming': ['protocol'] };

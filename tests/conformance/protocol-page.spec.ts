@@ -4,7 +4,7 @@ import { textOf } from './repository.js';
 
 describe('docs/protocol.md, with the pages that are parts of it,', () => {
   const text = textOf('docs/protocol.md');
-  const whole = `${text}${textOf('docs/roaming.md')}`;
+  const whole = `${text}${textOf('docs/roaming.md')}${textOf('docs/consumers.md')}`;
   const missing = (names: readonly string[]): readonly string[] =>
     names.filter((name) => !whole.includes(`\`${name}`));
 

@@ -3,7 +3,7 @@ import { ROOT, filesBelow, textOf } from './repository.js';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const PAGES = ['docs/protocol.md', 'docs/surfaces.md', 'docs/roaming.md'];
+const PAGES = ['docs/protocol.md', 'docs/surfaces.md', 'docs/roaming.md', 'docs/consumers.md'];
 
 interface Requirement {
   readonly id: string;

@@ -8,6 +8,8 @@ import { ROUTES, SERVICES } from '#libs/protocol';
 import type { ServiceName } from '#libs/protocol';
 import { createService, parseSettings } from '#libs/runtime';
 import type { ServiceSpec, Settings } from '#libs/runtime';
+import { analyticsService } from '../../apps/analytics/src/service.js';
+import { auditService } from '../../apps/audit/src/service.js';
 import { completionsService } from '../../apps/completions/src/service.js';
 import { gatewayService } from '../../apps/gateway/src/service.js';
 import { roamingService } from '../../apps/roaming/src/service.js';
@@ -18,6 +20,8 @@ const SPECS: Readonly<Record<ServiceName, (settings: Settings) => ServiceSpec>> 
   sessions: sessionsService,
   gateway: gatewayService,
   roaming: roamingService,
+  audit: auditService,
+  analytics: analyticsService,
 };
 
 let dataDir: string;

@@ -8,8 +8,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import Sqlite from 'better-sqlite3';
+import { AuditResponse } from '#libs/protocol';
 import { Agent } from './clients/agent.js';
 import { eventually } from './clients/waiting.js';
+import { SECRET } from './topology/settings.js';
 import { embeddedProgram } from './topology/embedded.js';
 
 const PROGRAM = path.resolve(import.meta.dirname, '../../dist/apps/sbp-server/src/main.js');
@@ -55,6 +58,8 @@ describe('sbp-server', () => {
     'demo-model --help',
     'rebuild --help',
     'log --help',
+    'audit --help',
+    'audit verify --help',
     'surface --help',
   ])('%s prints help and ends with 0', async (line) => {
     const { code, out, problem } = await run(line.split(' '));
@@ -111,6 +116,9 @@ describe('sbp-server', () => {
     ],
     ['token revoke x', 'token revoke: there is no key x. See `sbp-server token list`.'],
     ['config --port x', '--port: must be a whole number from 0 to 65535'],
+    ['audit', 'audit: `verify` or `export` must come first.'],
+    ['audit export --session x', '--session: must be the id of a session'],
+    ['audit export --from -1', '--from: must be a whole number from 0 on'],
     ['keys rotate --alg RSA', '--alg: must be one of EdDSA, ES256'],
   ])('%s says what is missing', async (line, problem) => {
     const found = await run(line.split(' '));
@@ -298,5 +306,48 @@ describe('sbp-server', () => {
     const unknown = await run(['log', UNKNOWN, '--data-dir', folder]);
     expect(unknown).toMatchObject({ code: 1, out: '' });
     expect(unknown.problem).toMatch(/^The log has no session /);
+  });
+
+  it('verifies and exports the audit trail of a server that has stopped', async () => {
+    const server = embeddedProgram(folder);
+    await server.start();
+    const agent = new Agent(server.url);
+    const { sbp } = await agent.turn('Who is told of this?');
+    const trail = async () =>
+      AuditResponse.parse((await agent.get(`audit?session_id=${sbp.session_id}`)).json).records;
+    await expect.poll(trail, { timeout: 30_000 }).toHaveLength(3);
+    const records = await trail();
+    await server.stop();
+    const audit = (...args: readonly string[]) =>
+      run(['audit', ...args, '--data-dir', folder], { SBP_JWT_SECRET: SECRET });
+
+    const intact = await audit('verify', '--from-log');
+    expect([intact.code, intact.problem]).toEqual([0, '']);
+    expect(intact.out).toMatch(
+      /^partition 0: 3 records, 1 checkpoints, chain [0-9a-f]{64}\nThe audit trail is intact: 3 records\.\n$/,
+    );
+    const exported = await audit('export', '--session', sbp.session_id);
+    const lines = exported.out.trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(records);
+    const [, second] = records;
+    const rest = await audit('export', '--partition', '0', '--from', String(second?.offset));
+    expect(rest.out.trimEnd().split('\n')).toEqual(lines.slice(1));
+
+    const file = new Sqlite(path.join(folder, 'statebridge.sqlite'));
+    file.prepare(`UPDATE audit_records SET principal = 'x' WHERE "offset" = ?`).run(second?.offset);
+    file.close();
+    const damaged = await audit('verify', '--json');
+    expect(damaged.code).toBe(1);
+    expect(JSON.parse(damaged.out)).toMatchObject({
+      intact: false,
+      partitions: [{ damage: { partition: 0, offset: second?.offset } }],
+    });
+    const told = await audit('verify');
+    expect([told.code, told.out]).toEqual([
+      1,
+      expect.stringMatching(
+        `^partition 0, offset ${second?.offset}: .*\nThe audit trail is DAMAGED`,
+      ),
+    ]);
   });
 });

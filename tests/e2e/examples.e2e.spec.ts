@@ -1,7 +1,17 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import {
+  OTHER_TURN,
+  sessionOpened,
+  turnAdopted,
+  turnCompleted,
+  turnFailed,
+  turnStarted,
+} from '#libs/domain/testing';
+import { KafkaEventLog } from '#libs/event-log/kafka';
 import type { SupervisedProcess } from '../../tools/supervise/index.js';
 import { guardFolder } from '../../tools/supervise/index.js';
 import { Agent } from './clients/agent.js';
@@ -39,11 +49,15 @@ interface Place {
 }
 
 /** Runs an example by its line in the README. */
-function run(file: string, { url = program.url, id = '', token = '' }: Place = {}): RunningProgram {
+function run(
+  file: string,
+  { url = program.url, id = '', token = '' }: Place = {},
+  environment: Readonly<Record<string, string>> = {},
+): RunningProgram {
   const line = lines.find((each) => each.includes(`/${file}`));
   if (line === undefined) throw new Error(`the README does not run ${file}`);
   const text = python.line(line).replace('ID', id).replace('TOKEN', token);
-  return new RunningProgram(text, { SBP_URL: url });
+  return new RunningProgram(text, { SBP_URL: url, ...environment });
 }
 
 /** A session with one turn, by an agent of its own. */
@@ -64,6 +78,7 @@ describe('the examples', () => {
       'ai-sdk.ts',
       'langchain.ts',
       'python-client.py',
+      'own-consumer.ts',
     ]);
   });
 
@@ -72,6 +87,41 @@ describe('the examples', () => {
     const [posted, ended] = (await client.end()).trim().split('\n');
     expect(posted).toMatch(/^The turn [-0-9a-f]{36} is in the log\.$/);
     expect(ended).toMatch(/^completed: .*Compare three routes/);
+  });
+
+  it('own-consumer.ts prints the turns that count, once, and not those that only were written', async () => {
+    const prefix = `own-${randomUUID()}`;
+    const brokers = inject('SBP_TEST_KAFKA_BROKERS');
+    const log = await KafkaEventLog.open({
+      kafka: { brokers: brokers.split(','), clientId: prefix, onProblem: () => undefined },
+      ...{ prefix, partitions: 2, replication: 1, minInsyncReplicas: 1, create: true },
+    });
+    try {
+      const [one, other] = [{ session: randomUUID() }, { session: randomUUID() }];
+      const completed = turnCompleted(20, { ...one, model: 'the-one-that-counts' });
+      // Taken over at 20: what its first runner still writes does not count, nor a repeat.
+      await log.append([sessionOpened(10, one), turnStarted(10, one)]);
+      await log.append([turnAdopted(20, one)]);
+      await log.append([turnCompleted(10, { ...one, model: 'of-a-lost-attempt' })]);
+      await log.append([completed]);
+      await log.append([completed]);
+      await log.append([sessionOpened(10, other), turnStarted(10, other)]);
+      await log.append([turnFailed(10, other)]);
+      await log.append([turnStarted(20, { ...other, turn: OTHER_TURN, after: 1 })]);
+      await log.append([turnCompleted(20, { ...other, turn: OTHER_TURN, model: 'another' })]);
+      const environment = { SBP_KAFKA_BROKERS: brokers, SBP_KAFKA_TOPIC_PREFIX: prefix };
+      await using consumer = run('own-consumer.ts', {}, environment);
+      const line = ({ session }: { session: string }, model: string) =>
+        `${session} ${model} 3 + 2 tokens`;
+      await consumer.prints(/ the-one-that-counts [^]+tokens/);
+      await consumer.prints(/ another [^]+tokens/);
+      const lines = consumer.output.split('\n').filter((each) => each.endsWith(' tokens'));
+      expect(lines.sort()).toEqual(
+        [line(one, 'the-one-that-counts'), line(other, 'another')].sort(),
+      );
+    } finally {
+      await log.close();
+    }
   });
 
   it.each(['ai-sdk.ts', 'langchain.ts', 'python-client.py'])(

@@ -86,6 +86,13 @@ it('the session of the README goes as it says, block by block, in one shell', as
   expect(shown).toMatch(/"roaming_token": "eyJ[^]*"label": "Tokyo trip"/);
   expect(shown).toContain(`"session_id": "${sbp.session_id}"`);
   expect(shown).toContain('Plan a 3-day trip to Tokyo. Be concise.');
+
+  const [looking = ''] = await blocksOf('What was done, and what it cost');
+  await eventually(async () => {
+    const told = await paste(looking);
+    expect(told).toContain('"type": "session.exported"');
+    expect(told).toMatch(/"model": "gpt-4o",\s+"turns": \{\s+"completed": [1-9]/);
+  });
 });
 
 it('the tools of the README are called in one terminal by a question from another', async () => {

@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { ExportResponse, ForkResponse, HandoffResponse, ImportResponse } from '#libs/protocol';
+import type { UsageRow } from '#libs/protocol';
+import {
+  AuditResponse,
+  ExportResponse,
+  ForkResponse,
+  HandoffResponse,
+  ImportResponse,
+  UsageResponse,
+} from '#libs/protocol';
 import { Agent, steered } from './clients/agent.js';
 import { ACKNOWLEDGES, Surface } from './clients/surface.js';
 import { rebuildableEmbedded } from './rebuild/embedded.js';
@@ -12,6 +20,11 @@ const CONTEXT = {
   mcp_tools: ['gps'],
   mcp_tool_schemas: { gps: { description: 'Where it is.' } },
 };
+
+const BY_ALL = 'group_by=day,principal,agent,model,device';
+/** Turns that end in the test below before the rebuild. */
+const TURNS = 6;
+const SOON = { timeout: 60_000, interval: 200 };
 
 describe.each([
   { topology: 'embedded', prepare: rebuildableEmbedded },
@@ -44,6 +57,13 @@ describe.each([
       ),
     );
 
+  const usageAt = async (url: string): Promise<readonly UsageRow[]> =>
+    UsageResponse.parse((await new Agent(url).get(`analytics/usage?${BY_ALL}`)).json).rows;
+  const trailAt = async (url: string): Promise<AuditResponse> =>
+    AuditResponse.parse((await new Agent(url).get('audit?limit=1000')).json);
+  const ended = (rows: readonly UsageRow[]): number =>
+    rows.reduce((sum, { turns }) => sum + turns.completed + turns.failed, 0);
+
   /** A fork, an import and a handoff of a session. */
   async function relatives(agent: Agent, id: string): Promise<readonly string[]> {
     const { roaming_token } = ExportResponse.parse((await agent.export(id)).json);
@@ -58,7 +78,7 @@ describe.each([
     return [fork.fork_session_id, copy.session_id, handoff.new_session_id];
   }
 
-  it('gives the same sessions, lineage, transcripts, cursors and exports, and they go on', async () => {
+  it('gives the same sessions, lineage, transcripts, cursors, exports and usage, and they go on', async () => {
     const url = await installation.start();
     const [away, plain] = [new Agent(url), new Agent(url)];
     const { sbp: first } = await away.turn('One.');
@@ -85,6 +105,9 @@ describe.each([
     const derived = await relatives(plain, other.session_id);
     const sessions = [first.session_id, other.session_id, ...derived];
     const before = await found(url, sessions);
+    await vi.waitFor(async () => expect(ended(await usageAt(url))).toBe(TURNS), SOON);
+    const usage = await usageAt(url);
+    const { records: trail } = await trailAt(url);
     await installation.stop();
     const rowsBefore = await tables();
 
@@ -94,6 +117,9 @@ describe.each([
     expect(await tables()).toEqual(rowsBefore);
     const again = await installation.start();
     expect(await found(again, sessions)).toEqual(before);
+    // Usage is counted anew, and the trail is the one that was there.
+    await vi.waitFor(async () => expect(await usageAt(again)).toEqual(usage), SOON);
+    expect((await trailAt(again)).records).toEqual(expect.arrayContaining([...trail]));
     const back = await Surface.attach(again, first, ACKNOWLEDGES);
     expect(back.attached).toMatchObject({ queued_turns: 1 });
     expect(await back.next('TETHER_TURN')).toMatchObject({ seq: 2 });

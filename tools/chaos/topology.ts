@@ -119,7 +119,8 @@ export async function startServices(
   const unique = `chaos_${path.basename(dataDir).replaceAll(/[^A-Za-z0-9]/g, '')}`;
   const stack = await startStack({
     dataDir,
-    replicas: { completions: 2, gateway: 2, sessions: 2, roaming: 1 },
+    // Nothing that a conversation needs waits for the other consumers of the log.
+    replicas: { completions: 2, gateway: 2, sessions: 2, roaming: 1, audit: 0, analytics: 0 },
     restart: false,
     env: { ...environment(dataDir), ...settings },
     ...(port === undefined ? {} : { port }),

@@ -193,7 +193,7 @@ describe('/health/ready of the front', () => {
       200,
       {
         status: 'ok',
-        checks: { completions: 'ok', sessions: 'ok', gateway: 'ok', roaming: 'ok' },
+        checks: Object.fromEntries(SERVICES.map((service) => [service, 'ok'])),
       },
     ]);
     expect(answer.headers.get('access-control-allow-origin')).toBe('http://localhost:1');
@@ -206,7 +206,8 @@ describe('/health/ready of the front', () => {
     others.gateway.isReady = false;
     const [away] = [await TestReplica.start('roaming')];
     away.server.close();
-    const url = await front(sessions, others.completions, others.gateway, away);
+    const { completions, gateway, audit, analytics } = others;
+    const url = await front(sessions, completions, gateway, away, audit, analytics);
     const answer = await fetch(`${url}/health/ready`);
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
     expect(await answer.json()).toEqual({
@@ -217,6 +218,8 @@ describe('/health/ready of the front', () => {
         sessions: 'ok',
         gateway: 'unavailable',
         roaming: 'unavailable',
+        audit: 'ok',
+        analytics: 'ok',
       },
     });
     const head = await fetch(`${url}/health/ready`, { method: 'HEAD' });

@@ -10,7 +10,7 @@ Generated from the schemas in \`libs/protocol\` by \`node tools/setup/run.mjs ge
 differs. What the fields mean is said in [the wire contract](../protocol.md). A field with \`?\` may be left out.
 
 JSON Schemas, each definition below \`$defs\` under the name used here: [frames](frames.schema.json),
-[bodies and token claims](bodies.schema.json), [log events](log-events.schema.json).
+[bodies and token claims](bodies.schema.json), [log events](log-events.schema.json); the log's topic as [AsyncAPI](asyncapi.json).
 
 ## Frames from the client
 
@@ -98,6 +98,7 @@ function fieldsOf(schema: z.ZodType, without: readonly string[]): string {
 
 function shapeOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> {
   if (schema instanceof z.ZodOptional) return shapeOf(schema.unwrap() as z.ZodType);
+  if (schema instanceof z.ZodPipe) return shapeOf(schema.in as z.ZodType);
   if (schema instanceof z.ZodObject) return schema.shape;
   throw new Error('a frame, event or body is an object');
 }

@@ -13,9 +13,9 @@ const exported: Schemas = Object.fromEntries(
   ),
 );
 
-export const clientFrames: Schemas = byType(protocol.ClientFrame.options);
-export const serverFrames: Schemas = byType(protocol.ServerFrame.options);
-export const logEvents: Schemas = byType(protocol.LogEvent.options);
+export const clientFrames = byType(protocol.ClientFrame.options);
+export const serverFrames = byType(protocol.ServerFrame.options);
+export const logEvents = byType(protocol.LogEvent.options);
 
 /** What frames, events and bodies are made of. */
 const parts: Schemas = pick(
@@ -84,7 +84,7 @@ function reachable(
   return found;
 }
 
-function byType(options: readonly z.ZodObject[]): Schemas {
+function byType(options: readonly z.ZodObject[]): Readonly<Record<string, z.ZodObject>> {
   return Object.fromEntries(options.map((option) => [typeOf(option), option]));
 }
 

@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { AUDIT_TABLES } from '#libs/audit';
+import { SERVICES } from '#libs/protocol';
 import { parseSettings, rebuild } from '#libs/runtime';
 import { createLogger } from '#libs/telemetry';
 import { USAGE, stackOptions } from './command-line.js';
@@ -37,12 +39,13 @@ async function rebuildReadModels(): Promise<void> {
   const dataDir = path.resolve(options.dataDir);
   if (!existsSync(path.join(dataDir, 'postgres')))
     throw new Error(`No stack was ever started on ${dataDir}. Choose another with --data-dir.`);
-  const replicas = { completions: 0, sessions: 0, gateway: 0, roaming: 0 };
+  const replicas = Object.fromEntries(SERVICES.map((service) => [service, 0]));
   const stack = await startStack({ ...options, port: 0, replicas, say: print });
   try {
     const settings = parseSettings(stack.env);
     print('Folding the log …');
-    print(`Folded ${await rebuild(settings, createLogger('rebuild', 'warn'))} records of the log.`);
+    const records = await rebuild(settings, createLogger('rebuild', 'warn'), AUDIT_TABLES);
+    print(`Folded ${records} records of the log.`);
   } finally {
     await stack.stop();
   }

@@ -4,6 +4,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigResourceTypes, Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { SERVICES } from '#libs/protocol';
+import type { ServiceName } from '#libs/protocol';
 import { startStack } from './index.js';
 import type { Stack, StackEntry, StackOptions } from './index.js';
 
@@ -17,12 +19,16 @@ const stub = fileURLToPath(new URL('./stubs/stub-service.ts', import.meta.url));
 let dataDir: string;
 let stack: Stack;
 
+function perKind<T>(value: T): Record<ServiceName, T> {
+  return Object.fromEntries(SERVICES.map((kind) => [kind, value])) as Record<ServiceName, T>;
+}
+
 function options(): StackOptions {
   const unique = path.basename(dataDir).replaceAll(/[^A-Za-z0-9]/g, '');
   return {
     dataDir,
     replicas: { completions: 2 },
-    entryOf: { completions: stub, sessions: stub, gateway: stub, roaming: stub },
+    entryOf: perKind(stub),
     envOf: { sessions: { STUB_ONLY: 'sessions' } },
     infrastructure: {
       kafkaBrokers: inject('SBP_TEST_KAFKA_BROKERS'),
@@ -64,6 +70,8 @@ describe('a stack', () => {
     expect((await ask('/v1/sbp/sessions/s-1?limit=1')).pid).toBe(pidOf('sessions-1'));
     expect((await ask('/v1/sbp/sessions/s-1/export')).pid).toBe(pidOf('roaming-1'));
     expect((await ask('/v1/sbp/ws/s-1')).pid).toBe(pidOf('gateway-1'));
+    expect((await ask('/v1/sbp/audit?limit=1')).pid).toBe(pidOf('audit-1'));
+    expect((await ask('/v1/sbp/analytics/usage')).pid).toBe(pidOf('analytics-1'));
     const pids = [await ask('/v1/chat/completions'), await ask('/nothing')].map(({ pid }) => pid);
     expect(pids.toSorted()).toEqual([pidOf('completions-1'), pidOf('completions-2')].toSorted());
   });

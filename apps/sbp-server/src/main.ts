@@ -4,6 +4,7 @@ import {
   addressOf,
   configCommand,
   keysCommand,
+  parseAuditCommand,
   parseDemoModelSettings,
   parseLogCommand,
   parseQuarantineCommand,
@@ -19,6 +20,8 @@ import {
 import { createLogger } from '#libs/telemetry';
 import { importSession, lineage, roam } from '#libs/terminal-roaming';
 import { runSurface } from '#libs/terminal-surface';
+import { AUDIT_TABLES } from '#libs/audit';
+import { audit } from './audit.js';
 import { sbpServer } from './service.js';
 
 const USAGE = `Usage: sbp-server <command> [options]
@@ -47,6 +50,10 @@ const USAGE = `Usage: sbp-server <command> [options]
   token create --principal NAME [--role user|operator] [--ttl-days N] [--label TEXT] | list | revoke ID
                                                      API keys, for SBP_AUTH=required
   config [flags of start]                            every setting, and what has set it
+  audit verify [--from-log] [--json] [--data-dir DIR]
+                                                     whether the audit trail is as it was written; embedded, stop the server first
+  audit export [--session ID] [--partition N] [--from OFFSET] [--data-dir DIR]
+                                                     the audit trail as lines of JSON
 
 Settings are environment variables, SBP_…, and flags of start: see docs/settings.md.
 `;
@@ -94,6 +101,9 @@ try {
       break;
     case 'config':
       process.stdout.write(configCommand(given, argv, DEFAULTS));
+      break;
+    case 'audit':
+      process.exitCode = await audit(parseAuditCommand(process.env, argv), process.stdout);
       break;
     case '-h':
     case '--help':
@@ -146,7 +156,8 @@ async function demoModel(): Promise<void> {
 
 async function rebuildReadModels(): Promise<void> {
   const settings = parseSettings(process.env, argv);
-  const records = await rebuild(settings, createLogger('rebuild', settings.logLevel));
+  const logger = createLogger('rebuild', settings.logLevel);
+  const records = await rebuild(settings, logger, AUDIT_TABLES);
   process.stdout.write(`Folded ${records} records of the log.\n`);
 }
 

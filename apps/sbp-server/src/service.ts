@@ -1,4 +1,6 @@
 import type { ServiceSpec, Settings } from '#libs/runtime';
+import { analyticsService } from '../../analytics/src/service.js';
+import { auditService } from '../../audit/src/service.js';
 import { completionsService } from '../../completions/src/service.js';
 import { gatewayService } from '../../gateway/src/service.js';
 import { roamingService } from '../../roaming/src/service.js';
@@ -12,11 +14,17 @@ export function sbpServer(
     sessionsService(),
     gatewayService(settings),
     roamingService(settings),
+    auditService(),
+    analyticsService(),
   ],
 ): ServiceSpec {
   return {
     name: 'sbp-server',
     reads: services.some((service) => service.reads),
+    tables: {
+      entities: services.flatMap(({ tables }) => tables?.entities ?? []),
+      migrations: services.flatMap(({ tables }) => tables?.migrations ?? []),
+    },
     modules: (components, publicUrl) =>
       services.flatMap((service) => service.modules(components, publicUrl)),
     prepare: (app) => {

@@ -1,6 +1,7 @@
 export { ApiKeys } from './api-keys.js';
 export type { ListedApiKey } from './api-keys.js';
 export { TrustedProxies, isNetwork } from './client-address.js';
+export { derivedKey } from './derived-key.js';
 export type { JwtIssuer } from './jwt-bearer.js';
 export { UnusableKeys } from './kept-file.js';
 export { ROLES, holderOfToken, principalProblem } from './principal.js';

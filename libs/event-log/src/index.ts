@@ -7,6 +7,7 @@ export type {
   LogReader,
   LogRecord,
   LogSubscription,
+  RawRecord,
 } from './ports/event-log.js';
 export { ConsumerPositions } from './consumer-positions.js';
 export { LOG_TABLES, eventLogEntities, eventLogMigrations } from './schema.js';

@@ -13,6 +13,7 @@ export type AfterCommit = (action: () => void) => void;
 export interface TransactionalReaderOptions {
   readonly consumer: string;
   readonly batchSize: number;
+  readonly lingerMs?: number;
   readonly database: Database;
   readonly positions: ConsumerPositions;
   /**
@@ -43,8 +44,8 @@ export interface TransactionalReaderOptions {
  * exactly once [A4].
  */
 export function transactionalReader(options: TransactionalReaderOptions): LogReader {
-  const { consumer, batchSize, database, positions, transactions, effects } = options;
-  const { onProblem, onCommitted, onAssigned } = options;
+  const { consumer, batchSize, lingerMs = 0, database, positions, transactions } = options;
+  const { effects, onProblem, onCommitted, onAssigned } = options;
   const prepared = new Set<number>();
 
   const tell = (action: () => void): void => {
@@ -68,6 +69,7 @@ export function transactionalReader(options: TransactionalReaderOptions): LogRea
   return {
     consumer,
     batchSize,
+    lingerMs,
     onProblem,
     position: async (partition) => {
       await prepare(partition);

@@ -14,4 +14,6 @@ export * from './http/sessions.js';
 export * from './http/turns.js';
 export * from './http/approvals.js';
 export * from './http/snapshots.js';
+export * from './http/audit.js';
+export * from './http/usage.js';
 export * from './http/parse.js';

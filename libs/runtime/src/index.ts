@@ -11,6 +11,7 @@ export type { BackendSettings, DemoModelSettings, Settings } from './settings/se
 export { closeOnSignals } from './composition/shutdown.js';
 export type { Closable } from './composition/shutdown.js';
 export type { Components, Decorators } from './composition/components.js';
+export { openIdleStorage } from './composition/idle-storage.js';
 export { rebuild } from './composition/rebuild.js';
 export { sessionReport } from './composition/session-report.js';
 export type { SessionReport } from './composition/session-report.js';
@@ -22,6 +23,8 @@ export { parseQuarantineCommand } from './settings/quarantine-command.js';
 export { keysCommand } from './settings/keys-command.js';
 export { parseLogCommand } from './settings/log-command.js';
 export type { LogCommand } from './settings/log-command.js';
+export { parseAuditCommand } from './settings/audit-command.js';
+export type { AuditCommand } from './settings/audit-command.js';
 export { createService } from './composition/service.js';
 export type { ServiceSpec } from './composition/service.js';
 export { runService, startProblem } from './composition/run-service.js';

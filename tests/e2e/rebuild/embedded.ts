@@ -3,13 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Sqlite from 'better-sqlite3';
+import { AUDIT_TABLES } from '#libs/audit';
 import { guardFolder } from '../../../tools/supervise/index.js';
 import { EMBEDDED_SETTINGS, embeddedProgram } from '../topology/embedded.js';
 import { runCommand, runRebuild } from './command.js';
 import type { Rebuildable, Row } from './rebuildable.js';
 
 /** Tables of an embedded installation that a rebuild does not make. */
-const KEPT = ['log_records', 'credentials'];
+const KEPT = ['log_records', 'credentials', ...AUDIT_TABLES];
 
 export async function rebuildableEmbedded(): Promise<Rebuildable> {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-rebuild-'));

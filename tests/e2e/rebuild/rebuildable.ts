@@ -25,7 +25,7 @@ export interface Rebuildable {
   readonly start: () => Promise<string>;
   /** Stops all its services. */
   readonly stop: () => Promise<void>;
-  /** Empties every table but those that hold what no log says; it is stopped. */
+  /** Empties every table that a rebuild makes, or a service after it; it is stopped. */
   readonly emptyTables: () => Promise<void>;
   /** Runs the rebuild command; it is stopped. */
   readonly rebuild: () => Promise<void>;

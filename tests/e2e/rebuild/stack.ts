@@ -5,6 +5,7 @@ import path from 'node:path';
 import { Kafka, Partitioners, logLevel } from 'kafkajs';
 import pg from 'pg';
 import { inject } from 'vitest';
+import { AUDIT_TABLES } from '#libs/audit';
 import type { Stack } from '../../../tools/stack/index.js';
 import { startStack } from '../../../tools/stack/index.js';
 import { guardFolder } from '../../../tools/supervise/index.js';
@@ -12,6 +13,9 @@ import { sharedStack } from '../topology/stack.js';
 import { runCommand, runRebuild } from './command.js';
 import type { Settings } from '../topology/settings.js';
 import type { Rebuildable, Row } from './rebuildable.js';
+
+/** Tables of a stack that a rebuild does not make. */
+const KEPT = ['credentials', ...AUDIT_TABLES];
 
 export async function rebuildableStack(settings: Settings = {}): Promise<Rebuildable> {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-rebuild-'));
@@ -39,7 +43,7 @@ export async function rebuildableStack(settings: Settings = {}): Promise<Rebuild
     emptyTables: async () => {
       const tables = await query(`SELECT tablename FROM pg_tables WHERE schemaname = 'public'`);
       for (const { tablename } of tables)
-        if (tablename !== 'credentials') await query(`TRUNCATE "${String(tablename)}"`);
+        if (!KEPT.includes(String(tablename))) await query(`TRUNCATE "${String(tablename)}"`);
     },
     rebuild: () => runRebuild([], env),
     write: async (sessionId, text) => {

@@ -33,6 +33,22 @@ const OF_SESSION = {
 /** Of no session: a user is served with what is his; a token permits its session alone. */
 const OF_USER = { ...OF_SESSION, revoked: 'SBP_FORBIDDEN' } as const;
 
+/** What only operators see: everybody's. */
+const OF_OPERATORS = {
+  revoked: 'SBP_UNAUTHORIZED',
+  foreign: 'SBP_UNAUTHORIZED',
+  bob: 'SBP_FORBIDDEN',
+  operator: '200',
+} as const;
+
+const TOLD = {
+  nothing: {},
+  'a roaming token': {},
+  'its session': OF_SESSION,
+  'a user': OF_USER,
+  'an operator': OF_OPERATORS,
+} as const;
+
 type Row = Pick<Asked, 'needs' | 'ok'> & {
   readonly body?: (of: Thing) => unknown;
   readonly told?: Partial<Asked['told']>;
@@ -110,6 +126,8 @@ const ROWS: Readonly<Record<string, Row>> = {
     isEndless: true,
   },
   'DELETE /v1/sbp/sessions/{session_id}/mcp': { ...session(405), headers: MCP_HEADERS },
+  'GET /v1/sbp/audit': { needs: 'an operator', ok: 200 },
+  'GET /v1/sbp/analytics/usage': { needs: 'an operator', ok: 200 },
   'GET /health': OPEN,
   'GET /health/live': OPEN,
   'GET /health/ready': OPEN,
@@ -131,7 +149,7 @@ export function requestsOf({ method, path }: Route): Asked {
     needs,
     ok,
     isEndless,
-    told: { ...(needs === 'its session' ? OF_SESSION : OF_USER), ...told },
+    told: { ...TOLD[needs], ...told } as Asked['told'],
     request: (of) => ({
       path: filled(path, of),
       init: {

@@ -157,6 +157,11 @@ export function authorisation(server: GetServer, keys: () => ApiKeys): void {
         note(what, await send(headers, of));
       }
       expect(told).toMatchObject(asked.told);
+      if (asked.needs === 'an operator') {
+        note('its owner', await send(ann, of));
+        expect(told['its owner']).toBe('SBP_FORBIDDEN');
+        return;
+      }
       if (asked.needs === 'its session') {
         // The token of the session is enough, also beside another principal's key.
         const byToken = await send({ ...bob, 'x-session-token': of.token }, of);

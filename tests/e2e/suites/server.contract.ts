@@ -4,6 +4,7 @@ import { acknowledgements } from './acknowledgements.contract.js';
 import { attaching } from './attaching.contract.js';
 import { badRequests } from './bad-requests.contract.js';
 import { browser } from './browser.contract.js';
+import { consumers } from './consumers.contract.js';
 import { exporting } from './exporting.contract.js';
 import { frameNames } from './frame-names.contract.js';
 import { frameRules } from './frame-rules.contract.js';
@@ -72,5 +73,6 @@ export function describeServer(topology: string, start: () => Promise<Server>): 
     pages(running);
     browser(running);
     probes(running);
+    consumers(running);
   });
 }

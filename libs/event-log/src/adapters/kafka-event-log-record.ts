@@ -6,5 +6,6 @@ import type { LogRecord } from '../ports/event-log.js';
 export function decodeRecord(partition: number, message: KafkaMessage): LogRecord {
   const { key, value, offset } = message;
   const position = { partition, offset: Number(offset) };
-  return { position, ...eventCodec.read(key?.toString() ?? '', value?.toString() ?? '') };
+  const read = eventCodec.read(key?.toString() ?? '', value?.toString() ?? '');
+  return { position, ...read, raw: { key, value } };
 }

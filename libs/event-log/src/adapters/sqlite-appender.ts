@@ -73,7 +73,7 @@ export class SqliteAppender {
       try {
         const first = await this.write(rows);
         this.onAppended(
-          rows.map(({ sessionId, body }, index) => ({ offset: first + index, sessionId, body })),
+          rows.map(({ sessionId: key, body }, index) => ({ offset: first + index, key, body })),
         );
         let next = first;
         for (const append of group) {

@@ -14,6 +14,7 @@ import { SqliteAppender } from './sqlite-appender.js';
 import type { Range, StoredRecord } from './sqlite-log-tail.js';
 import { SqliteLogTail } from './sqlite-log-tail.js';
 import { SqliteSubscription } from './sqlite-subscription.js';
+import { StoredBytes } from './stored-bytes.js';
 
 const PARTITION = 0;
 /** Records in a batch of `read`. */
@@ -153,7 +154,7 @@ export class SqliteEventLog extends EventLog {
         ), placed AS MATERIALIZED (
           SELECT "offset", SUM(bytes) OVER (ORDER BY "offset") - bytes AS before FROM sizes
         )
-        SELECT log_records."offset", session_id AS "sessionId", body FROM placed
+        SELECT log_records."offset", session_id AS "key", body FROM placed
         JOIN log_records ON log_records."offset" = placed."offset"
         WHERE before < ${bytes} ORDER BY log_records."offset"`,
     );
@@ -172,8 +173,9 @@ export class SqliteEventLog extends EventLog {
 }
 
 function decode(stored: readonly StoredRecord[]): readonly LogRecord[] {
-  return stored.map(({ offset, sessionId, body }) => ({
+  return stored.map(({ offset, key, body }) => ({
     position: { partition: PARTITION, offset },
-    ...eventCodec.read(sessionId, body),
+    ...eventCodec.read(key, body),
+    raw: new StoredBytes(key, body),
   }));
 }

@@ -1,6 +1,7 @@
 export interface StoredRecord {
   readonly offset: number;
-  readonly sessionId: string;
+  /** The session's id. */
+  readonly key: string;
   /** The event as JSON. */
   readonly body: string;
 }

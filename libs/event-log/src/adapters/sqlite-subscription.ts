@@ -1,4 +1,4 @@
-import { backOff } from '#libs/timing';
+import { backOff, pause } from '#libs/timing';
 import type { LogBatch, LogReader } from '../ports/event-log.js';
 import { Wakeup } from '../wakeup.js';
 
@@ -60,8 +60,17 @@ export class SqliteSubscription {
     const batch = await this.fetch(position);
     if (batch === undefined) {
       await this.wakeup.sleep(SAFETY_POLL);
+      await this.linger();
       return position;
     }
-    return (await this.reader.handle(batch)) === 'done' ? batch.next : undefined;
+    if ((await this.reader.handle(batch)) === 'stale') return undefined;
+    if (batch.live) await this.linger();
+    return batch.next;
+  }
+
+  /** At the log's end: what comes meanwhile is read together. */
+  private async linger(): Promise<void> {
+    const { lingerMs = 0 } = this.reader;
+    if (lingerMs > 0) await pause(lingerMs, this.closing.signal);
   }
 }

@@ -22,11 +22,21 @@ export type AppendOutcome =
       readonly detail: string;
     };
 
+/** The exact bytes of a record as they stand in the log. */
+export interface RawRecord {
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+}
+
 /**
  * A record as it stands in the log, with the event that it is; where this version cannot read it,
  * `unread` says why, and the reader decides what to do [A12].
  */
-export type LogRecord = ReadRecord & { readonly position: LogPosition };
+export type LogRecord = ReadRecord & {
+  readonly position: LogPosition;
+  /** Of every record, also of one that cannot be read. */
+  readonly raw: RawRecord;
+};
 
 /** Consecutive records of one partition. */
 export interface LogBatch {
@@ -49,6 +59,12 @@ export interface LogReader {
   readonly consumer: string;
   /** The most records in a batch. */
   readonly batchSize: number;
+  /**
+   * How long a reader at the log's end lets records gather before it reads on, in ms; absent: not
+   * at all. A hint, for readers that nobody waits for: a log that is read by other processes than
+   * those that append may leave it out.
+   */
+  readonly lingerMs?: number;
   /**
    * The stored position of a partition: asked when the partition is assigned, and after a `stale`
    * or a throw.

@@ -140,6 +140,22 @@ describe('EventLogTransport', () => {
     expect(problems).toEqual([]);
   });
 
+  it('lets records gather for a consumer that lingers', async () => {
+    @Controller()
+    class Consumer {
+      @LogConsumer('lingering', { lingerMs: 500 })
+      handle(@Payload() batch: LogBatch, @Ctx() context: BatchContext): Promise<void> {
+        return note('lingering', batch, context);
+      }
+    }
+    await start(Consumer);
+    const ids = await appendFacts(10);
+    await vi.waitFor(async () => expect(await effects('lingering')).toEqual(ids), {
+      timeout: 10_000,
+    });
+    expect(committed.length).toBeLessThan(ids.length / 2);
+  });
+
   it('runs what was left for after the commit when its effects can be read', async () => {
     const seen: Promise<string[]>[] = [];
 

@@ -9,6 +9,7 @@ import type { EventLog, LogBatch, LogSubscription } from '../ports/event-log.js'
 import type { AfterCommit } from '../transactional-reader.js';
 import { transactionalReader } from '../transactional-reader.js';
 import { BatchContext } from './batch-context.js';
+import type { ConsumerOptions } from './log-consumer.js';
 
 export interface EventLogTransportOptions {
   readonly log: EventLog;
@@ -97,6 +98,7 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
 
   private subscribe(consumer: string, handler: BatchHandler): Promise<LogSubscription> {
     const { log, onAssigned, ...reader } = this.options;
+    const { lingerMs = 0 } = (handler.extras ?? {}) as ConsumerOptions;
     const effects = async (
       batch: LogBatch,
       transaction: EntityManager,
@@ -111,7 +113,7 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
     return log.subscribe(
       transactionalReader({
         ...reader,
-        ...{ consumer, effects, transactions: this.transactions },
+        ...{ consumer, lingerMs, effects, transactions: this.transactions },
         ...(onAssigned === undefined
           ? {}
           : { onAssigned: (partition: number) => onAssigned(consumer, partition) }),

@@ -1,5 +1,12 @@
 /** The services that an installation is made of. */
-export const SERVICES = ['completions', 'sessions', 'gateway', 'roaming'] as const;
+export const SERVICES = [
+  'completions',
+  'sessions',
+  'gateway',
+  'roaming',
+  'audit',
+  'analytics',
+] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
 export interface Route {
@@ -63,6 +70,8 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/v1/sbp/sessions/{session_id}/mcp', service: 'gateway' },
   { method: 'DELETE', path: '/v1/sbp/sessions/{session_id}/mcp', service: 'gateway' },
   { method: 'GET', path: '/v1/sbp/ws/{session_id}', service: 'gateway' },
+  { method: 'GET', path: '/v1/sbp/audit', service: 'audit' },
+  { method: 'GET', path: '/v1/sbp/analytics/usage', service: 'analytics' },
   { method: 'GET', path: '/health', service: 'all' },
   { method: 'GET', path: '/health/live', service: 'all' },
   { method: 'GET', path: '/health/ready', service: 'all' },

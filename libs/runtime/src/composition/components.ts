@@ -14,6 +14,7 @@ import {
 } from '#libs/llm';
 import { Mailbox } from '#libs/mailbox';
 import { Maintenance, SessionLog, SessionReleases } from '#libs/session-log';
+import type { Schema } from '#libs/sql';
 import { Database } from '#libs/sql';
 import {
   Claims,
@@ -82,6 +83,8 @@ interface Presence {
 export interface ComponentsOptions {
   readonly name: string;
   readonly decorators?: Decorators;
+  /** What the services have in the database besides what all share. */
+  readonly tables?: Schema;
 }
 
 export async function openComponents(
@@ -92,7 +95,7 @@ export async function openComponents(
   if (settings.backend.type === 'embedded' || settings.jwtSecret === null)
     prepareDataDirectory(settings.dataDir);
   const secret = loadSecret({ secret: settings.jwtSecret, dataDir: settings.dataDir });
-  const storage = await openStorage(settings, options.name, logger);
+  const storage = await openStorage(settings, options.name, logger, options.tables);
   const { database, mailbox } = storage;
   const { decorators = {} } = options;
   const log = decorators.log?.(storage.log) ?? storage.log;

@@ -5,20 +5,25 @@ import { requireStore } from '../settings/data-directory.js';
 import type { Settings } from '../settings/settings.js';
 import { openStorage } from './storage.js';
 
-/** Tables that hold what no log says. */
-const KEPT = ['credentials'];
+/** A table that holds what no log says. */
+const CREDENTIALS = 'credentials';
 
 /**
- * Makes the read models again from the log: drops every table but credentials (and, embedded, the
- * log itself), and folds the log from its beginning [A4]. The services must be stopped. Resolves
- * with the number of records folded. Throws `UnusableDataDirectory` where there is no store.
+ * Makes the read models again from the log: drops every table but credentials and `kept` (and,
+ * embedded, the log itself), and folds the log from its beginning [A4]. Other consumers begin again
+ * when their services start. The services must be stopped. Resolves with the number of records
+ * folded. Throws `UnusableDataDirectory` where there is no store.
  */
-export async function rebuild(settings: Settings, logger: Logger): Promise<number> {
+export async function rebuild(
+  settings: Settings,
+  logger: Logger,
+  kept: readonly string[],
+): Promise<number> {
   if (settings.backend.type === 'embedded') requireStore(settings.dataDir);
   const storage = await openStorage(settings, 'rebuild', logger);
   try {
     const { database, log } = storage;
-    await database.dropAll([...LOG_TABLES, ...KEPT]);
+    await database.dropAll([...LOG_TABLES, CREDENTIALS, ...kept]);
     await database.migrate();
     const positions = new ConsumerPositions(database);
     const projection = new Projection();

@@ -3,6 +3,7 @@ import { Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { EventLogTransport } from '#libs/event-log';
 import type { Inbox, MailboxMessage } from '#libs/mailbox';
+import type { Schema } from '#libs/sql';
 import { PROJECTOR } from '#libs/store';
 import { createLogger } from '#libs/telemetry';
 import type { Components, Decorators } from './components.js';
@@ -20,6 +21,8 @@ export interface ServiceSpec {
   readonly prepare?: (app: NestFastifyApplication) => void;
   /** Whether it reads the log (`@LogConsumer`). */
   readonly reads: boolean;
+  /** Tables of its own, which no other service reads. */
+  readonly tables?: Schema;
   /** What it does with the messages of its mailbox. */
   readonly onMessage?: (app: NestFastifyApplication) => (message: MailboxMessage) => void;
 }
@@ -60,8 +63,9 @@ export async function createService(
   decorators: Decorators = {},
 ): Promise<NestFastifyApplication> {
   const logger = createLogger(spec.name, settings.logLevel);
-  const { name } = spec;
-  const components = await openComponents(settings, { name, decorators }, logger);
+  const { name, tables } = spec;
+  const options = { name, decorators, ...(tables === undefined ? {} : { tables }) };
+  const components = await openComponents(settings, options, logger);
   const { storage, log, positions, progress } = components;
   const checks = [
     new Works('log', () => log.check()),

@@ -142,7 +142,7 @@ describe.each([
       ];
       for (const event of events) await log.append([event]);
     });
-    await rebuild(settings, logger);
+    await rebuild(settings, logger, []);
     const found = await report();
     expect(found.tether).toEqual({ cursor: 1, head: 2, owed: 1 });
     expect(found).toMatchObject({ readModels: 'same', foldedTo: found.end, claim: null });
@@ -151,7 +151,7 @@ describe.each([
 
   it('tells read models apart that are not the fold of the log', async () => {
     await claimedSession();
-    await rebuild(settings, logger);
+    await rebuild(settings, logger, []);
     await during(settings, ({ database }) =>
       database.write(async (transaction) => {
         await transaction.query(`UPDATE sessions SET state = '{"phase":"unopened","epoch":7}'`);
@@ -160,7 +160,7 @@ describe.each([
     const found = await report();
     expect(found.readModels).toBe('different');
     expect(sessionReportText(found)).toContain('DIFFERENT from the log');
-    await rebuild(settings, logger);
+    await rebuild(settings, logger, []);
     expect((await report()).readModels).toBe('same');
   });
 

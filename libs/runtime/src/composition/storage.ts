@@ -4,7 +4,7 @@ import { SqliteEventLog, eventLogEntities, eventLogMigrations } from '#libs/even
 import type { KafkaOptions } from '#libs/kafka';
 import type { Mailbox } from '#libs/mailbox';
 import { InProcessMailbox } from '#libs/mailbox';
-import type { Database, Dialect } from '#libs/sql';
+import type { Database, Dialect, Schema } from '#libs/sql';
 import { lockDirectory, openPostgres, openSqlite } from '#libs/sql';
 import { storeEntities, storeMigrations } from '#libs/store';
 import type { Logger } from '#libs/telemetry';
@@ -23,25 +23,29 @@ export interface Storage {
   close(): Promise<void>;
 }
 
+const NO_TABLES: Schema = { entities: [], migrations: [] };
+
 /**
- * Opens log, database and mailboxes. @throws DirectoryInUse, TopicMismatch, StorageFault
+ * Opens log, database and mailboxes; `tables`: what the database has besides those that all
+ * services share. @throws DirectoryInUse, TopicMismatch, StorageFault
  */
 export async function openStorage(
   settings: Settings,
   name: string,
   logger: Logger,
+  tables: Schema = NO_TABLES,
 ): Promise<Storage> {
   const { backend } = settings;
   return backend.type === 'embedded'
-    ? openEmbedded(settings.dataDir, logger)
-    : openKafka(backend, name, logger);
+    ? openEmbedded(settings.dataDir, logger, tables)
+    : openKafka(backend, name, logger, tables);
 }
 
-async function openEmbedded(dataDir: string, logger: Logger): Promise<Storage> {
+async function openEmbedded(dataDir: string, logger: Logger, tables: Schema): Promise<Storage> {
   const lock = await lockDirectory(dataDir);
   const database = await openSqlite({
     file: join(dataDir, STORE_FILE),
-    ...schema('sqlite'),
+    ...schema('sqlite', tables),
   });
   const log = new SqliteEventLog(database);
   const mailbox = new InProcessMailbox((problem, error) => logger.error({ err: error }, problem));
@@ -62,6 +66,7 @@ async function openKafka(
   backend: Extract<BackendSettings, { type: 'kafka' }>,
   name: string,
   logger: Logger,
+  tables: Schema,
 ): Promise<Storage> {
   const {
     brokers,
@@ -78,7 +83,7 @@ async function openKafka(
   const onProblem = (problem: string, error?: unknown): void =>
     logger.warn({ err: error }, problem);
   const kafka: KafkaOptions = { brokers, clientId: `statebridge-${name}`, onProblem };
-  const database = await openPostgres({ url: backend.postgresUrl, ...schema('postgres') });
+  const database = await openPostgres({ url: backend.postgresUrl, ...schema('postgres', tables) });
   await database.migrate();
   const log = await KafkaEventLog.open({
     kafka,
@@ -98,10 +103,10 @@ async function openKafka(
   };
 }
 
-function schema(dialect: Dialect) {
+function schema(dialect: Dialect, { entities, migrations }: Schema): Schema {
   return {
-    entities: [...eventLogEntities(dialect), ...storeEntities],
-    migrations: [...eventLogMigrations(dialect), ...storeMigrations],
+    entities: [...eventLogEntities(dialect), ...storeEntities, ...entities],
+    migrations: [...eventLogMigrations(dialect), ...storeMigrations, ...migrations],
   };
 }
 

@@ -1,0 +1,4 @@
+import { runService } from '#libs/runtime';
+import { auditService } from './service.js';
+
+await runService(auditService);
