@@ -245,6 +245,7 @@ export class Conversation {
 
   /** As OpenAI's clients do: again where no answer has begun, and nothing says not to. */
   private async count(wish: CompletionCall): Promise<CompletionResult> {
+    let told = false;
     for (let retryCount = 0; ; retryCount++) {
       const result = await complete({ ...wish, retryCount });
       const { outcome } = result;
@@ -252,9 +253,12 @@ export class Conversation {
         outcome.type === 'unreached' ||
         (outcome.type === 'broken' && !outcome.begun) ||
         (outcome.type === 'refused' && outcome.status === 503 && outcome.mayRetry);
+      told ||= outcome.type === 'refused';
       if (!isOpen || retryCount === COUNTED_TRIES) {
         // Of what came before the last try nothing is known.
-        return isOpen && retryCount > 0 ? { ...result, outcome: { type: 'vanished' } } : result;
+        return isOpen && retryCount > 0
+          ? { ...result, outcome: { type: 'vanished', told } }
+          : result;
       }
       await delay(this.random.between(500, 1_500));
     }

@@ -205,7 +205,9 @@ export function isOwed({ call, text, completedAt }: FoundTurn, firstAttached: nu
     case 'accepted':
       return text !== null;
     case 'vanished':
-      return text === null || completedAt > call.endedAt + GONE_KNOWN_MS;
+      return text === null
+        ? call.outcome.told !== true
+        : completedAt > call.endedAt + GONE_KNOWN_MS;
     case 'refused':
       return text !== null || !call.outcome.mayRetry;
     case 'answered':

@@ -73,8 +73,11 @@ export type CallOutcome =
   | { readonly type: 'finished'; readonly text: string; readonly told: string | null }
   /** The connection broke before the end of the text. `begun`: the head of an answer had come. */
   | { readonly type: 'broken'; readonly told: string | null; readonly begun: boolean }
-  /** The caller went away by itself. */
-  | { readonly type: 'vanished' }
+  /**
+   * The caller went away by itself. `told`: one of its tries was told that nothing had begun, so a
+   * turn that did not complete need not come to a surface.
+   */
+  | { readonly type: 'vanished'; readonly told?: boolean }
   /** A whole answer that says no. `mayRetry`: nothing in it tells a client not to try again. */
   | {
       readonly type: 'refused';

@@ -17,20 +17,32 @@ export interface Outage {
 /** How long something is away, in ms: longer than a process may be silent before it is adopted. */
 const AWAY_MS = 6_000;
 
+/** How long a process that starts may take to end because something was away, in ms. */
+const NOTICED_MS = 15_000;
+
 /** Takes away brokers and the database by SIGKILL, and gives them back. */
 export class Infrastructure {
+  private away = 0;
+
   constructor(
     private readonly kafka: KafkaCluster,
     private readonly postgres: Postgres,
   ) {}
 
+  /** Whether something is away, or was a moment ago. */
+  get isAway(): boolean {
+    return this.away > 0;
+  }
+
   /** Resolves when it serves again. `choice`: 0 ≤ r < 1, which of the brokers. */
   async takeAway(kind: Exclude<OutageKind, 'a pause'>, choice: number): Promise<string> {
     const victims = this.victims(kind, choice);
+    this.away += 1;
     for (const victim of victims) victim.kill('SIGKILL');
     await Promise.all(victims.map((victim) => gone(victim)));
     await delay(AWAY_MS);
     await Promise.all(victims.map((victim) => victim.start()));
+    setTimeout(() => (this.away -= 1), NOTICED_MS);
     return victims.map(({ name }) => name).join(', ');
   }
 

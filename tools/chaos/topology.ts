@@ -152,16 +152,22 @@ function topology(
   const asked = new Set<number>();
   const paused = new Set<number>();
   let isStopping = false;
+  const restart = ({ name: ended }: ProcessExit): void => {
+    const victim = victims.find((each) => each.name === ended);
+    // One that ends before it is ready ends here again.
+    if (!isStopping) void victim?.start().catch(() => undefined);
+  };
   const onExit = (exit: ProcessExit): void => {
     if (isStopping || exit.expected) return;
+    // It could not start on what is away, and is tried again.
+    if (infrastructure?.isAway === true && exit.code === 1) {
+      setTimeout(() => restart(exit), RESTART_MS);
+      return;
+    }
     const hasStopped =
       (asked.has(exit.pid) && exit.code === 0) || (paused.has(exit.pid) && exit.code === 1);
     if (exit.signal !== 'SIGKILL' && !hasStopped) crashes.push(exit);
-    const victim = victims.find((each) => each.name === exit.name);
-    setTimeout(() => {
-      // One that ends before it is ready ends here again.
-      if (!isStopping) void victim?.start().catch(() => undefined);
-    }, RESTART_MS);
+    setTimeout(() => restart(exit), RESTART_MS);
   };
   for (const victim of victims) victim.events.on('exit', onExit);
   return {

@@ -31,9 +31,8 @@ export function unanswered(
   begunAt: number,
   type: 'broken' | 'vanished' | 'unreached' | 'forgotten',
 ): Call {
-  const outcome =
-    type === 'broken' ? ({ type, told: null, begun: true } as const) : ({ type } as const);
-  return callOf(name, begunAt, outcome);
+  if (type === 'broken') return callOf(name, begunAt, { type, told: null, begun: true });
+  return callOf(name, begunAt, { type } as Call['outcome']);
 }
 
 function callOf(name: string, begunAt: number, outcome: Call['outcome']): Call {
