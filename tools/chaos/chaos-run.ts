@@ -70,7 +70,11 @@ export async function runChaos(topology: Topology, options: ChaosOptions): Promi
     conversations,
     violations: checkHistory({
       conversations,
-      killedAt: blows.kills.map(({ at }) => at),
+      // A process that was paused, or what it needs, is as good as dead meanwhile.
+      killedAt: [
+        ...blows.kills.map(({ at }) => at),
+        ...blows.outages.flatMap(({ at, endedAt }) => [at, endedAt]),
+      ],
       alwaysTaken: topology.victims.length > 1,
     }),
   };

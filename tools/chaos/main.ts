@@ -26,7 +26,6 @@ const USAGE = `usage: npm run chaos -- [options]
   --keep           leave histories, ledgers and logs also where the run passes
 `;
 
-const LEAST_TURNS = 200;
 const GAP = { least: 1_500, most: 4_000 };
 const LANES = 6;
 /** Of a topology's time, kept for bringing it to rest, in ms. */
@@ -34,6 +33,7 @@ const CLOSING_MS = 30_000;
 const TOPOLOGIES = ['embedded', 'stack'] as const;
 
 const options = readOptions();
+const LEAST_TURNS = options.each === 0 ? 50 : 200;
 /** Of each kind of process, at each of its moments. */
 const EACH_RESTART = options.each === 0 ? 0 : 1;
 

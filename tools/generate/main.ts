@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
+import { openApiDocument } from '#libs/protocol';
 import { asyncApiDocument } from './asyncapi.js';
 import { referencePage } from './reference-page.js';
 import {
@@ -23,6 +24,7 @@ const documents: Readonly<Record<string, string>> = {
   ),
   'bodies.schema.json': JSON.stringify(schemaDocument('Bodies and token claims', bodies)),
   'log-events.schema.json': JSON.stringify(schemaDocument('Log events', logEvents)),
+  'openapi.json': JSON.stringify(openApiDocument()),
   'asyncapi.json': JSON.stringify(asyncApiDocument()),
   'README.md': referencePage(),
 };

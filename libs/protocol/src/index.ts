@@ -17,3 +17,4 @@ export * from './http/snapshots.js';
 export * from './http/audit.js';
 export * from './http/usage.js';
 export * from './http/parse.js';
+export { openApiDocument } from './openapi/openapi.js';

@@ -131,6 +131,9 @@ const ROWS: Readonly<Record<string, Row>> = {
   'GET /health': OPEN,
   'GET /health/live': OPEN,
   'GET /health/ready': OPEN,
+  'GET /openapi.json': OPEN,
+  'GET /docs': OPEN,
+  'GET /docs/{file}': OPEN,
 };
 
 /** Surfaces say who they are in their first frame: see the tests of surfaces. */
@@ -173,6 +176,7 @@ function filled(path: string, of: Thing): string {
     .replace('{snapshot_id}', of.snapshotId)
     .replace('{call_id}', crypto.randomUUID())
     .replace('{roaming_token}', of.roamingToken)
+    .replace('{file}', 'swagger-ui.css')
     .replace('{export_id}', of.exportId)
     .replace('{cid}', of.bundleCid);
 }

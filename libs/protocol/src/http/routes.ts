@@ -75,6 +75,9 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/health', service: 'all' },
   { method: 'GET', path: '/health/live', service: 'all' },
   { method: 'GET', path: '/health/ready', service: 'all' },
+  { method: 'GET', path: '/openapi.json', service: 'all' },
+  { method: 'GET', path: '/docs', service: 'all' },
+  { method: 'GET', path: '/docs/{file}', service: 'all' },
 ];
 
 interface Pattern extends Route {

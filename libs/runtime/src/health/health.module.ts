@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import type { Logger } from '#libs/telemetry';
+import { OpenApiController } from '../openapi/openapi.controller.js';
 import { HealthController, ServerDescription } from './health.controller.js';
 import { Readiness } from './readiness.js';
 import type { ReadinessCheck } from './readiness.js';
@@ -13,7 +14,7 @@ export interface HealthOptions {
 }
 
 /**
- * `/health`, `/health/live` and `/health/ready`. `Readiness` takes more checks while the
+ * What every server says about itself: `/health`, `/health/live` and `/health/ready`, and its API. `Readiness` takes more checks while the
  * application is wired.
  */
 @Module({})
@@ -22,7 +23,7 @@ export class HealthModule {
     return {
       module: HealthModule,
       global: true,
-      controllers: [HealthController],
+      controllers: [HealthController, OpenApiController],
       providers: [
         { provide: ServerDescription, useValue: new ServerDescription(backend) },
         { provide: Readiness, useValue: new Readiness(checks, logger) },
