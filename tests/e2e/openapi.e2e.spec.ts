@@ -39,7 +39,7 @@ describe('the description of the API', () => {
       { maxBuffer: 64 * 1024 * 1024 },
     ).finally(() => rm(profile, { recursive: true, force: true, maxRetries: 10 }));
     expect(stdout).toContain('Run a turn: OpenAI’s Chat Completions');
-    expect(stdout).toContain('/v1/sbp/sessions/{session_id}/handoff'.replaceAll('/', '/<wbr>'));
+    expect(stdout).toContain('Hand the session over to another agent');
     const page = await request(`${server.url}/docs`);
     expect(page.headers.get('content-security-policy')).toContain("default-src 'self'");
     expect((await request(`${server.url}/docs/..%2Fpackage.json`)).status).toBe(404);
