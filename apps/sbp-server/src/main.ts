@@ -3,6 +3,7 @@ import { SBP_LEVEL, SBP_VERSION } from '#libs/protocol';
 import {
   addressOf,
   keysCommand,
+  migrate,
   parseDemoModelSettings,
   parseLogCommand,
   parseSettings,
@@ -22,6 +23,7 @@ const USAGE = `Usage: sbp-server <command> [options]
   start [--port N] [--host H] [--data-dir DIR]       the server, everything in one process
   demo-model [--port N] [--ttft MS] [--tokens N] [--interval MS] [--vary] [--fail …]
                                                      the built-in model alone, as an OpenAI-compatible API
+  migrate                                            makes the log's topic and the tables on Kafka and Postgres
   rebuild [--data-dir DIR]                           makes the read models again from the log; stop the server first
   log <session-id> [--content] [--json] [--data-dir DIR]
                                                      a session's events, state, claim and Tether; embedded, stop the server first
@@ -50,6 +52,9 @@ try {
       break;
     case 'demo-model':
       await demoModel();
+      break;
+    case 'migrate':
+      await prepareStorage();
       break;
     case 'rebuild':
       await rebuildReadModels();
@@ -119,6 +124,12 @@ async function demoModel(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => void server.close().finally(() => process.exit(0)));
   }
+}
+
+async function prepareStorage(): Promise<void> {
+  const settings = parseSettings(process.env, argv);
+  const { topic, partitions } = await migrate(settings, createLogger('migrate', settings.logLevel));
+  process.stdout.write(`Ready: topic ${topic} with ${partitions} partitions, and the tables.\n`);
 }
 
 async function rebuildReadModels(): Promise<void> {

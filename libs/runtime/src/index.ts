@@ -11,6 +11,8 @@ export type { BackendSettings, DemoModelSettings, Settings } from './settings/se
 export { closeOnSignals } from './composition/shutdown.js';
 export type { Closable } from './composition/shutdown.js';
 export type { Components, Decorators } from './composition/components.js';
+export { migrate } from './composition/migrate.js';
+export type { Migrated } from './composition/migrate.js';
 export { rebuild } from './composition/rebuild.js';
 export { sessionReport } from './composition/session-report.js';
 export type { SessionReport } from './composition/session-report.js';

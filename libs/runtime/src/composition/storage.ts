@@ -78,8 +78,7 @@ async function openKafka(
   const onProblem = (problem: string, error?: unknown): void =>
     logger.warn({ err: error }, problem);
   const kafka: KafkaOptions = { brokers, clientId: `statebridge-${name}`, onProblem };
-  const database = await openPostgres({ url: backend.postgresUrl, ...schema('postgres') });
-  await database.migrate();
+  const database = await openPostgresStore(backend.postgresUrl);
   const log = await KafkaEventLog.open({
     kafka,
     prefix,
@@ -96,6 +95,13 @@ async function openKafka(
     exclusive: false,
     close: () => closeAll([mailbox, log, database]),
   };
+}
+
+/** Claims and read models in Postgres, with the tables of this version. */
+export async function openPostgresStore(url: string): Promise<Database> {
+  const database = await openPostgres({ url, ...schema('postgres') });
+  await database.migrate();
+  return database;
 }
 
 function schema(dialect: Dialect) {
