@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
+import { kubernetesFiles } from './deployment/kubernetes-files.js';
 import { errorBodiesConf, errorsConf, routesConf } from './deployment/nginx-files.js';
 import { referencePage } from './reference-page.js';
 import {
@@ -30,6 +31,7 @@ const documents: Readonly<Record<string, string>> = {
   'deploy/nginx/routes.conf': routesConf(),
   'deploy/nginx/errors.conf': errorsConf(),
   'deploy/nginx/error-bodies.conf': errorBodiesConf(),
+  ...kubernetesFiles(),
 };
 
 const isCheck = process.argv.includes('--check');

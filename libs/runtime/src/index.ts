@@ -8,7 +8,7 @@ export type { ReadinessReport } from './health/readiness.js';
 export { prepareDataDirectory, UnusableDataDirectory } from './settings/data-directory.js';
 export { InvalidSettings, parseDemoModelSettings, parseSettings } from './settings/settings.js';
 export type { BackendSettings, DemoModelSettings, Settings } from './settings/settings.js';
-export { closeOnSignals } from './composition/shutdown.js';
+export { closeOnSignals, STOP_DEADLINE_MS } from './composition/shutdown.js';
 export type { Closable } from './composition/shutdown.js';
 export type { Components, Decorators } from './composition/components.js';
 export { migrate } from './composition/migrate.js';
