@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { SERVICES } from '#libs/protocol';
 import { STOP_DEADLINE_MS, parseSettings } from '#libs/runtime';
 import { textOf } from '../conformance/repository.js';
-import { at, composeFile, fieldsAt, listAt } from './documents.js';
+import { at, composeFile, fieldsAt, listAt, textsAt } from './documents.js';
 import type { Fields } from './documents.js';
 import { EXACT_TAG, EXAMPLE_SECRETS, unknownSettings } from './settings.js';
 
@@ -86,21 +86,21 @@ describe('docker-compose.yml', () => {
 
   it('publishes the front alone, and what a profile adds on loopback only', () => {
     const published = Object.keys(services).filter(
-      (name) => listAt(service(name), 'ports').length > 0,
+      (name) => textsAt(service(name), 'ports').length > 0,
     );
     expect(published.filter((name) => started.includes(name))).toEqual(['front']);
     for (const name of published) {
-      const [port] = listAt(service(name), 'ports');
-      expect([name, String(port)]).toEqual([name, expect.stringMatching(/^127\.0\.0\.1:\d+:\d+$/)]);
+      const [port] = textsAt(service(name), 'ports');
+      expect([name, port]).toEqual([name, expect.stringMatching(/^127\.0\.0\.1:\d+:\d+$/)]);
     }
-    expect(String(listAt(service('front'), 'ports')[0])).toMatch(/:8080$/);
+    expect(textsAt(service('front'), 'ports')[0]).toMatch(/:8080$/);
   });
 
   it('keeps what holds data or needs no internet away from it', () => {
     const networks = fieldsAt(compose, 'networks');
     const isClosed = (name: string): boolean => at(networks, name, 'internal') === true;
     const outside = Object.keys(services).filter((name) =>
-      listAt(service(name), 'networks').some((network) => !isClosed(String(network))),
+      textsAt(service(name), 'networks').some((network) => !isClosed(network)),
     );
     expect(outside.sort()).toEqual(['completions', 'front', 'grafana', 'kafka-ui', 'roaming']);
   });
@@ -138,7 +138,7 @@ describe('docker-compose.yml', () => {
   it('has named volumes for all that must last', () => {
     const volumes = Object.keys(fieldsAt(compose, 'volumes'));
     for (const name of ['postgres', 'kafka-1', 'kafka-2', 'kafka-3']) {
-      const mounted = listAt(service(name), 'volumes').map((each) => String(each).split(':')[0]);
+      const mounted = textsAt(service(name), 'volumes').map((each) => each.split(':')[0]);
       expect([name, mounted]).toEqual([name, [name]]);
       expect(volumes).toContain(name);
     }

@@ -11,7 +11,9 @@ export function objectsOf(file: string): readonly Fields[] {
   });
 }
 
-/** A compose file with its variables filled in, as `docker compose` does; without what it resets. */
+/**
+ * A compose file with its variables filled in, as `docker compose` does; without what it resets.
+ */
 export function composeFile(file: string, environment: Readonly<Record<string, string>>): Fields {
   const tags = [
     { tag: '!override', collection: 'map' as const },
@@ -60,4 +62,10 @@ export function fieldsAt(value: unknown, ...names: readonly (string | number)[])
 export function listAt(value: unknown, ...names: readonly (string | number)[]): readonly Fields[] {
   const found = at(value, ...names);
   return Array.isArray(found) ? (found as readonly Fields[]) : [];
+}
+
+/** The same of a list of texts. */
+export function textsAt(value: unknown, ...names: readonly (string | number)[]): readonly string[] {
+  const found = at(value, ...names);
+  return Array.isArray(found) ? found.map((each: unknown) => String(each)) : [];
 }

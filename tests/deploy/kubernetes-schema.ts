@@ -25,7 +25,9 @@ const MODELS: readonly Model[] = [
   policy.PodDisruptionBudget,
 ];
 
-/** What Kubernetes' own API would refuse about an object, or drop as unknown; empty where nothing. */
+/**
+ * What Kubernetes' own API would refuse about an object, or drop as unknown; empty where nothing.
+ */
 export function problemsOf(object: Fields): readonly string[] {
   const { apiVersion, kind } = object;
   const model = MODELS.find((each) => each.apiVersion === apiVersion && each.kind === kind);

@@ -9,8 +9,8 @@ const KNOWN = ['apiVersion', 'kind', 'namespace', 'resources', 'components', 'pa
 const WITHOUT_NAMESPACE = ['Namespace'];
 
 /**
- * What `kubectl kustomize` makes of a folder, for the part of kustomize that our folders use; throws
- * at anything else, so that it never renders something other than kubectl does.
+ * What `kubectl kustomize` makes of a folder, for the part of kustomize that our folders use;
+ * throws at anything else, so that it never renders something other than kubectl does.
  */
 export function rendered(folder: string): readonly Fields[] {
   const file = path.join(folder, 'kustomization.yaml');

@@ -1,5 +1,5 @@
-// Writes docs/reference from the schemas, and nginx's and Kubernetes' files from the route table; with
-// `--check` writes nothing and fails where one differs.
+// Writes docs/reference from the schemas, and nginx's and Kubernetes' files from the route table.
+// With `--check` it writes nothing, and fails where one differs.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
