@@ -7,7 +7,7 @@ export const EXAMPLE_SECRETS = {
 } as const;
 
 /** Those that no code reads yet; a release has none of them. */
-const PLANNED = ['SBP_AUTH', 'SBP_ALLOWED_HOSTS', 'SBP_API_KEY_FILE'];
+const PLANNED = ['AUTH', 'ALLOWED_HOSTS', 'API_KEY_FILE'].map((name) => `SBP_${name}`);
 
 /** Which of these variables are no settings. */
 export function unknownSettings(names: readonly string[]): readonly string[] {
