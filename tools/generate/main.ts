@@ -1,10 +1,13 @@
-// Writes docs/reference from the schemas; with `--check` writes nothing and fails where it differs.
+// Writes docs/reference from the schemas, and nginx's and Kubernetes' files from the route table.
+// With `--check` it writes nothing, and fails where one differs.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { openApiDocument } from '#libs/protocol';
 import { asyncApiDocument } from './asyncapi.js';
+import { kubernetesFiles } from './deployment/kubernetes-files.js';
+import { errorBodiesConf, errorsConf, routesConf } from './deployment/nginx-files.js';
 import { referencePage } from './reference-page.js';
 import {
   bodies,
@@ -16,25 +19,34 @@ import {
 
 // This module is run in its built form, below `dist`.
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
-const folder = path.join(root, 'docs', 'reference');
 
+/** By their paths from the root. */
 const documents: Readonly<Record<string, string>> = {
-  'frames.schema.json': JSON.stringify(
+  'docs/reference/frames.schema.json': JSON.stringify(
     schemaDocument('Frames', { ...clientFrames, ...serverFrames }),
   ),
-  'bodies.schema.json': JSON.stringify(schemaDocument('Bodies and token claims', bodies)),
-  'log-events.schema.json': JSON.stringify(schemaDocument('Log events', logEvents)),
-  'openapi.json': JSON.stringify(openApiDocument()),
-  'asyncapi.json': JSON.stringify(asyncApiDocument()),
-  'README.md': referencePage(),
+  'docs/reference/bodies.schema.json': JSON.stringify(
+    schemaDocument('Bodies and token claims', bodies),
+  ),
+  'docs/reference/log-events.schema.json': JSON.stringify(schemaDocument('Log events', logEvents)),
+  'docs/reference/openapi.json': JSON.stringify(openApiDocument()),
+  'docs/reference/asyncapi.json': JSON.stringify(asyncApiDocument()),
+  'docs/reference/README.md': referencePage(),
+  'deploy/nginx/routes.conf': routesConf(),
+  'deploy/nginx/errors.conf': errorsConf(),
+  'deploy/nginx/error-bodies.conf': errorBodiesConf(),
+  ...kubernetesFiles(),
 };
 
 const isCheck = process.argv.includes('--check');
 const differing: string[] = [];
-mkdirSync(folder, { recursive: true });
 for (const [name, text] of Object.entries(documents)) {
-  const file = path.join(folder, name);
-  const formatted = await format(text, { ...(await resolveConfig(file)), filepath: file });
+  const file = path.join(root, name);
+  mkdirSync(path.dirname(file), { recursive: true });
+  // Prettier knows nothing of nginx.
+  const formatted = file.endsWith('.conf')
+    ? text
+    : await format(text, { ...(await resolveConfig(file)), filepath: file });
   if (existsSync(file) && readFileSync(file, 'utf8') === formatted) continue;
   differing.push(path.relative(root, file));
   if (!isCheck) writeFileSync(file, formatted);

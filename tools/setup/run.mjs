@@ -30,6 +30,7 @@ const COMMANDS = {
   'test:watch': tests('watch', 'watch'),
   chaos: { build: true, program: dist('tools/chaos/main.js') },
   bench: { build: true, program: dist('tools/bench/main.js') },
+  images: { build: true, program: dist('tools/images/main.js') },
   verify: { build: true, program: [path.join(root, 'tools/setup/verify.mjs')], inRoot: true },
   generate: { build: true, program: dist('tools/generate/main.js') },
   format: {

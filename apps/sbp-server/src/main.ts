@@ -4,6 +4,7 @@ import {
   addressOf,
   configCommand,
   keysCommand,
+  migrate,
   parseAuditCommand,
   parseDemoModelSettings,
   parseLogCommand,
@@ -29,6 +30,7 @@ const USAGE = `Usage: sbp-server <command> [options]
   start [--port N] [--host H] [--data-dir DIR] …     the server, everything in one process
   demo-model [--port N] [--ttft MS] [--tokens N] [--interval MS] [--vary] [--fail …]
                                                      the built-in model alone, as an OpenAI-compatible API
+  migrate                                            makes the log's topic and the tables on Kafka and Postgres
   rebuild [--data-dir DIR]                           makes the read models again from the log; stop the server first
   log <session-id> [--content] [--json] [--data-dir DIR]
                                                      a session's events, state, claim and Tether; embedded, stop the server first
@@ -71,6 +73,9 @@ try {
       break;
     case 'demo-model':
       await demoModel();
+      break;
+    case 'migrate':
+      await prepareStorage();
       break;
     case 'rebuild':
       await rebuildReadModels();
@@ -152,6 +157,13 @@ async function demoModel(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => void server.close().finally(() => process.exit(0)));
   }
+}
+
+async function prepareStorage(): Promise<void> {
+  const settings = parseSettings(process.env, argv);
+  const logger = createLogger('migrate', settings.logLevel);
+  const { topic, partitions } = await migrate(settings, logger, sbpServer(settings).tables);
+  process.stdout.write(`Ready: topic ${topic} with ${partitions} partitions, and the tables.\n`);
 }
 
 async function rebuildReadModels(): Promise<void> {

@@ -1,5 +1,4 @@
-/** The services that a topology may run in several replicas. */
-export type ReplicatedService = 'completions' | 'gateway' | 'sessions' | 'roaming';
+import type { ServiceName } from '#libs/protocol';
 
 /**
  * A running installation as its users see it. The suite asks nothing else of it, so it cannot tell
@@ -12,7 +11,7 @@ export interface Server {
    * Two replicas of one service by addresses of their own. They may be the same where one process
    * is all there is.
    */
-  readonly replicas: (service: ReplicatedService) => {
+  readonly replicas: (service: ServiceName) => {
     readonly first: string;
     readonly second: string;
   };

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { inject } from 'vitest';
 import type { StackOptions } from '../../../tools/stack/index.js';
+import type { ServiceName } from '#libs/protocol';
 import { startStack } from '../../../tools/stack/index.js';
 import { guardFolder } from '../../../tools/supervise/index.js';
-import type { ReplicatedService, Server } from './server.js';
+import type { Server } from './server.js';
 import type { Settings } from './settings.js';
 import { SETTINGS } from './settings.js';
 
@@ -38,10 +39,10 @@ export async function startServices(settings: Settings = {}): Promise<Server> {
   const stack = await startStack({ ...shared, env, replicas });
   return {
     url: stack.url,
-    replicas: (service: ReplicatedService) => {
-      const [first, second] = stack.services.filter((each) => each.kind === service);
+    replicas: (service: ServiceName) => {
+      const [first, second = first] = stack.services.filter((each) => each.kind === service);
       if (first === undefined || second === undefined)
-        throw new Error(`there are no two replicas of ${service}`);
+        throw new Error(`the stack has no ${service}`);
       return { first: first.url, second: second.url };
     },
     stop: async () => {

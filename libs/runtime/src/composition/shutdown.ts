@@ -1,7 +1,7 @@
 import type { Logger } from '#libs/telemetry';
 
-/** Supervisors kill what does not end within 10 s. */
-const DEADLINE_MS = 9000;
+/** A process that is asked to stop ends within this, in ms: supervisors kill after 10 s. */
+export const STOP_DEADLINE_MS = 9000;
 
 export interface Closable {
   close(): Promise<unknown>;
@@ -20,7 +20,7 @@ export function closeOnSignals(app: Closable, logger: Logger): AbortSignal {
     setTimeout(() => {
       logger.error('Closing took too long; what is left is broken off');
       process.exit(1);
-    }, DEADLINE_MS).unref();
+    }, STOP_DEADLINE_MS).unref();
     app.close().then(
       () => process.exit(0),
       (error: unknown) => {

@@ -83,8 +83,7 @@ async function openKafka(
   const onProblem = (problem: string, error?: unknown): void =>
     logger.warn({ err: error }, problem);
   const kafka: KafkaOptions = { brokers, clientId: `statebridge-${name}`, onProblem };
-  const database = await openPostgres({ url: backend.postgresUrl, ...schema('postgres', tables) });
-  await database.migrate();
+  const database = await openPostgresStore(backend.postgresUrl, tables);
   const log = await KafkaEventLog.open({
     kafka,
     prefix,
@@ -101,6 +100,16 @@ async function openKafka(
     exclusive: false,
     close: () => closeAll([mailbox, log, database]),
   };
+}
+
+/** Claims and read models in Postgres, with the tables of this version. `tables`: more of them. */
+export async function openPostgresStore(
+  url: string,
+  tables: Schema = NO_TABLES,
+): Promise<Database> {
+  const database = await openPostgres({ url, ...schema('postgres', tables) });
+  await database.migrate();
+  return database;
 }
 
 function schema(dialect: Dialect, { entities, migrations }: Schema): Schema {
