@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { SupervisedProcess } from '../supervise/index.js';
@@ -33,6 +33,11 @@ export interface KafkaCluster {
   readonly brokers: string;
   /** `kafka-1` and so on. */
   readonly processes: readonly SupervisedProcess[];
+  /**
+   * Kills a broker, and starts it on an empty disk. Resolves when it serves; its copies are whole
+   * some time later.
+   */
+  loseDisk(name: string): Promise<void>;
   /** `discard` kills the brokers at once: for data that nobody will read again. */
   stop(options?: { readonly discard?: boolean }): Promise<void>;
 }
@@ -65,7 +70,16 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaCluster> {
     await stop({ discard: true });
     throw error;
   }
-  return { brokers: cluster.brokers.map(addressOf).join(','), processes, stop };
+  const loseDisk: KafkaCluster['loseDisk'] = async (name) => {
+    const at = processes.findIndex((each) => each.name === name);
+    const [broker, process] = [cluster.brokers[at], processes[at]];
+    if (broker === undefined || process === undefined) throw new Error(`there is no ${name}`);
+    await process.stop({ discard: true });
+    await rm(path.join(folderOf(dataDir, broker), 'data'), { recursive: true });
+    await format(java, jars, dataDir, cluster, broker);
+    await process.start();
+  };
+  return { brokers: cluster.brokers.map(addressOf).join(','), processes, loseDisk, stop };
 }
 
 const addressOf = (broker: BrokerAddress): string => `127.0.0.1:${broker.port}`;

@@ -32,7 +32,7 @@ export function unanswered(
   type: 'broken' | 'vanished' | 'unreached' | 'forgotten',
 ): Call {
   if (type === 'broken') return callOf(name, begunAt, { type, told: null, begun: true });
-  return callOf(name, begunAt, { type } as Call['outcome']);
+  return callOf(name, begunAt, { type });
 }
 
 function callOf(name: string, begunAt: number, outcome: Call['outcome']): Call {

@@ -14,8 +14,8 @@ export interface HealthOptions {
 }
 
 /**
- * What every server says about itself: `/health`, `/health/live` and `/health/ready`, and its API. `Readiness` takes more checks while the
- * application is wired.
+ * What every server says about itself: `/health`, `/health/live` and `/health/ready`, and its API.
+ * `Readiness` takes more checks while the application is wired.
  */
 @Module({})
 export class HealthModule {
