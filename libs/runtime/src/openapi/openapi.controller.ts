@@ -1,8 +1,13 @@
 import { createReadStream } from 'node:fs';
-import { join } from 'node:path';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { Controller, Get, Header, NotFoundException, Param, StreamableFile } from '@nestjs/common';
 import { openApiDocument } from '#libs/protocol';
-import { absolutePath } from 'swagger-ui-dist';
+
+const require = createRequire(import.meta.url);
+
+/** The package is a folder of files; loaded as a module it would run the page's script here. */
+const FOLDER = dirname(require.resolve('swagger-ui-dist/package.json'));
 
 /** The page's own files, and their types. */
 const FILES: Readonly<Record<string, string>> = {
@@ -56,6 +61,6 @@ export class OpenApiController {
     }
     const type = Object.hasOwn(FILES, file) ? FILES[file] : undefined;
     if (type === undefined) throw new NotFoundException();
-    return new StreamableFile(createReadStream(join(absolutePath(), file)), { type });
+    return new StreamableFile(createReadStream(join(FOLDER, file)), { type });
   }
 }
