@@ -52,6 +52,14 @@ const MCP_HEADERS = {
 const OPEN: Row = { needs: 'nothing', ok: 200 };
 const messages = [{ role: 'user', content: 'Tell me what was said.' }];
 
+/** Of the whole process: a session's token beside it is not looked at. */
+const OF_OPERATOR = {
+  revoked: 'SBP_UNAUTHORIZED',
+  foreign: 'SBP_UNAUTHORIZED',
+  bob: 'SBP_FORBIDDEN',
+  operator: '200',
+} as const;
+
 /** One row for each route of the table: a route without one fails the suite. */
 const ROWS: Readonly<Record<string, Row>> = {
   'POST /v1/chat/completions': session(200, ({ sessionId }) => {
@@ -113,6 +121,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   'GET /health': OPEN,
   'GET /health/live': OPEN,
   'GET /health/ready': OPEN,
+  'GET /metrics': { needs: 'an operator', ok: 200 },
 };
 
 /** Surfaces say who they are in their first frame: see the tests of surfaces. */
@@ -131,7 +140,7 @@ export function requestsOf({ method, path }: Route): Asked {
     needs,
     ok,
     isEndless,
-    told: { ...(needs === 'its session' ? OF_SESSION : OF_USER), ...told },
+    told: { ...toldBy(needs), ...told },
     request: (of) => ({
       path: filled(path, of),
       init: {
@@ -145,6 +154,11 @@ export function requestsOf({ method, path }: Route): Asked {
       },
     }),
   };
+}
+
+function toldBy(needs: Asked['needs']): Asked['told'] {
+  if (needs === 'its session') return OF_SESSION;
+  return needs === 'an operator' ? OF_OPERATOR : OF_USER;
 }
 
 function filled(path: string, of: Thing): string {

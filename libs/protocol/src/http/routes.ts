@@ -66,6 +66,7 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/health', service: 'all' },
   { method: 'GET', path: '/health/live', service: 'all' },
   { method: 'GET', path: '/health/ready', service: 'all' },
+  { method: 'GET', path: '/metrics', service: 'all' },
 ];
 
 interface Pattern extends Route {

@@ -40,6 +40,9 @@ import {
   UnconfirmedAnswers,
 } from '#libs/store';
 import type { Logger } from '#libs/telemetry';
+import { LogMetrics, Metrics, NO_TRACING, Tracing, openTracing } from '#libs/telemetry';
+import { within } from '#libs/timing';
+import { ObservedEventLog } from '../telemetry/observed-event-log.js';
 import { prepareDataDirectory } from '../settings/data-directory.js';
 import type { Settings } from '../settings/settings.js';
 import type { Storage } from './storage.js';
@@ -58,8 +61,10 @@ export interface Decorators {
 /** What the services of one process are made of. */
 export interface Components {
   readonly storage: Storage;
-  /** `storage.log`, decorated. */
+  /** `storage.log`, decorated and observed. */
   readonly log: EventLog;
+  readonly metrics: Metrics;
+  readonly tracing: Tracing;
   readonly positions: ConsumerPositions;
   readonly progress: ProjectionProgress;
   readonly presence: Presence;
@@ -93,7 +98,11 @@ export async function openComponents(
   const storage = await openStorage(settings, options.name, logger);
   const { database, mailbox } = storage;
   const { decorators = {} } = options;
-  const log = decorators.log?.(storage.log) ?? storage.log;
+  const metrics = new Metrics();
+  const tracing = await openTraces(settings, options.name);
+  const plainLog = decorators.log?.(storage.log) ?? storage.log;
+  const logMetrics = new LogMetrics(metrics, () => plainLog.outage);
+  const log = new ObservedEventLog(plainLog, logMetrics, tracing);
   const plainClaims = new Claims(database);
   const claims = decorators.claims?.(plainClaims) ?? plainClaims;
   const plainOrphans = new Orphans(database, claims.inUse);
@@ -109,6 +118,8 @@ export async function openComponents(
   const transcripts = new Transcripts(database);
   const shared: readonly Provider[] = [
     { provide: EventLog, useValue: log },
+    { provide: Metrics, useValue: metrics },
+    { provide: Tracing, useValue: tracing },
     { provide: Database, useValue: database },
     { provide: Mailbox, useValue: mailbox },
     { provide: Claims, useValue: claims },
@@ -147,6 +158,8 @@ export async function openComponents(
   return {
     storage,
     log,
+    metrics,
+    tracing,
     positions,
     progress,
     presence,
@@ -157,6 +170,7 @@ export async function openComponents(
       await presence.heartbeat.leave();
       await model.close();
       await storage.close();
+      await within(tracing.close(), LAST_SPANS_MS);
     },
   };
 }
@@ -199,6 +213,13 @@ async function appear(
   });
   heartbeat.start();
   return { identity, heartbeat };
+}
+
+/** How long the collector may take for the last spans of a process, in ms. */
+const LAST_SPANS_MS = 1_000;
+
+async function openTraces({ traces }: Settings, service: string): Promise<Tracing> {
+  return traces === null ? NO_TRACING : openTracing({ ...traces, service });
 }
 
 function openModel({ llm, demo }: Settings): ChatModel & ModelApi {

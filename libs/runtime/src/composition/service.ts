@@ -4,13 +4,14 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { EventLogTransport } from '#libs/event-log';
 import type { Inbox, MailboxMessage } from '#libs/mailbox';
 import { PROJECTOR } from '#libs/store';
-import { createLogger } from '#libs/telemetry';
+import { HttpMetrics, createLogger } from '#libs/telemetry';
 import type { Components, Decorators } from './components.js';
 import { ComponentsModule, openComponents } from './components.js';
 import { HealthModule } from '../health/health.module.js';
 import { createHttpApp } from '../http/http-app.js';
 import { ReadinessCheck } from '../health/readiness.js';
 import type { Settings } from '../settings/settings.js';
+import { TelemetryModule } from '../telemetry/telemetry.module.js';
 
 /** What one kind of server is made of. */
 export interface ServiceSpec {
@@ -60,7 +61,7 @@ export async function createService(
   const logger = createLogger(spec.name, settings.logLevel);
   const { name } = spec;
   const components = await openComponents(settings, { name, decorators }, logger);
-  const { storage, log, positions, progress } = components;
+  const { storage, log, positions, progress, metrics, tracing } = components;
   const checks = [
     new Works('log', () => log.check()),
     new Works('read models', () => positions.load(PROJECTOR, 0)),
@@ -70,10 +71,12 @@ export async function createService(
     imports: [
       ComponentsModule.register(components),
       HealthModule.register({ backend: storage.description, checks, logger }),
+      TelemetryModule,
       ...spec.modules(components, address),
     ],
   };
-  const app = await createHttpApp(root, settings, logger);
+  const http = { metrics: new HttpMetrics(metrics), tracing };
+  const app = await createHttpApp(root, settings, logger, http);
   spec.prepare?.(app);
   if (spec.reads) {
     const strategy = new EventLogTransport({
