@@ -31,6 +31,7 @@ async function told(setup: CompletionsSetup) {
   return { completions, lines, reports };
 }
 
+// [SBP-OPS-03]
 describe('each run of a turn is one line of the log', () => {
   it('with its names, times and tokens, and nothing that was said', async () => {
     const model = new TestModel();
