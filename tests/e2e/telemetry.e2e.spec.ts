@@ -21,8 +21,10 @@ interface Traced {
   readonly stop: () => Promise<void>;
 }
 
+const ALL_TRACES = { SBP_TRACE_PERCENT: '100' };
+
 async function embedded(SBP_OTLP_URL: string): Promise<Traced> {
-  const { url, stop } = await startEmbedded({ SBP_OTLP_URL });
+  const { url, stop } = await startEmbedded({ SBP_OTLP_URL, ...ALL_TRACES });
   return { url, stop, processes: [['sbp-server', url]] };
 }
 
@@ -32,7 +34,11 @@ async function services(SBP_OTLP_URL: string): Promise<Traced> {
   guardFolder(dataDir);
   const shared = sharedStack(dataDir, `e2e-${randomUUID()}`);
   const replicas = { completions: 1, gateway: 1, sessions: 1, roaming: 0 };
-  const stack = await startStack({ ...shared, env: { ...shared.env, SBP_OTLP_URL }, replicas });
+  const stack = await startStack({
+    ...shared,
+    env: { ...shared.env, SBP_OTLP_URL, ...ALL_TRACES },
+    replicas,
+  });
   return {
     url: stack.url,
     processes: stack.services.map(({ kind, url }) => [kind, url] as const),

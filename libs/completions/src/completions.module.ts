@@ -46,8 +46,8 @@ import { Verdict } from './turn/verdict.js';
 
 /**
  * Completions. From global modules it takes EventLog, SessionLog, Mailbox, ChatModel, ModelApi,
- * ContextTokens, PriceList, SessionAccess, SessionTokens, Metrics, Tracing and the store's parts. Whoever holds the
- * process's mailbox passes its messages to `CompletionsInbox`.
+ * ContextTokens, PriceList, SessionAccess, SessionTokens, Metrics, Tracing and the store's parts.
+ * Whoever holds the process's mailbox passes its messages to `CompletionsInbox`.
  */
 @Module({})
 export class CompletionsModule {

@@ -25,9 +25,9 @@ export interface GatewayModuleOptions {
 
 /**
  * The gateway service. From global modules it takes EventLog, Mailbox, SurfaceReads, ToolReads,
- * SessionReads, Freshness, ProcessIdentity, SessionAccess, SessionTokens, Metrics and Tracing; the log and the
- * database must outlive `onModuleDestroy`. The application needs a `SurfaceWsAdapter`, and whoever
- * holds the process's mailbox passes its messages to `SurfaceInbox`.
+ * SessionReads, Freshness, ProcessIdentity, SessionAccess, SessionTokens, Metrics and Tracing; the
+ * log and the database must outlive `onModuleDestroy`. The application needs a `SurfaceWsAdapter`,
+ * and whoever holds the process's mailbox passes its messages to `SurfaceInbox`.
  */
 @Module({})
 export class GatewayModule {

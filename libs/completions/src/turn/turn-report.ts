@@ -1,8 +1,8 @@
 import type { TurnEntryLabel, TurnStatusLabel } from '#libs/telemetry';
 
 /**
- * What is told of a run of a turn once it has ended, as one line of the log: ids, names and numbers,
- * and nothing that a person or a model wrote. Times are in ms.
+ * What is told of a run of a turn once it has ended, as one line of the log: ids, names and
+ * numbers, and nothing that a person or a model wrote. Times are in ms.
  */
 export interface TurnReport {
   readonly session: string;

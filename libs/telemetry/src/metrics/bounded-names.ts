@@ -1,5 +1,5 @@
 /** The value of a label for every name beyond the bound. */
-export const OTHER = 'other';
+const OTHER = 'other';
 
 /** Longer names are no models that anybody runs. */
 const LONGEST = 100;

@@ -25,7 +25,10 @@ export class HttpMetrics {
     this.running += 1;
   }
 
-  /** `route`: its pattern, as the router has it; undefined where no route fits. `status`: of the answer. */
+  /**
+   * `route`: its pattern, as the router has it; undefined where no route fits. `status`: of the
+   * answer.
+   */
   ended(route: string | undefined, method: string, status: number, ms: number): void {
     this.running -= 1;
     const pattern = route ?? NO_ROUTE;

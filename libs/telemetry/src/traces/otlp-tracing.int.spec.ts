@@ -48,14 +48,17 @@ describe('traces', () => {
     const tracing = await openTracing({ url, service: 'test', percent: 0 });
     const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
     const spans = { kept: '01', 'left out': '00' };
+    const seen: string[] = [];
     for (const [name, flags] of Object.entries(spans)) {
       const span = tracing.begin(name, `00-${trace}-00f067aa0ba902b7-${flags}`);
-      expect(tracing.within(span, () => traceOf(tracing))).toBe(trace);
+      seen.push(tracing.within(span, () => traceOf(tracing)));
+      await tracing.within(span, () => tracing.span(`below ${name}`, () => Promise.resolve()));
       span.end();
     }
     tracing.begin('begun here').end();
     await tracing.close();
-    expect(sent()).toContain('kept');
+    expect(seen).toEqual([trace, '']);
+    expect(sent()).toContain('below kept');
     expect(sent()).not.toMatch(/left out|begun here/);
   });
 

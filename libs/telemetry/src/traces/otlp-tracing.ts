@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Context, Span, Tracer } from '@opentelemetry/api';
+import type { Context, Span, SpanContext, SpanStatusCode, Tracer } from '@opentelemetry/api';
 import type { TracerProvider } from '@opentelemetry/sdk-trace';
 import { parseTraceparent, traceparentOf } from './traceparent.js';
 import type { SpanAttributes, TraceSpan } from './tracing.js';
-import { Tracing } from './tracing.js';
+import { NO_SPAN, Tracing } from './tracing.js';
 
 export interface TracingOptions {
   /** Of a collector that speaks OTLP over HTTP, without `/v1/traces`. */
@@ -18,6 +18,9 @@ export interface TracingOptions {
 const QUEUE = { maxQueueSize: 4_096, maxExportBatchSize: 512, scheduledDelayMillis: 1_000 };
 /** How long a batch may take to be sent, in ms; then it is dropped. */
 const EXPORT_MS = 5_000;
+
+/** The flag of a trace that is kept, as W3C has it. */
+const SAMPLED = 1;
 
 type OpenTelemetry = Pick<
   typeof import('@opentelemetry/api'),
@@ -54,7 +57,7 @@ export async function openTracing({ url, service, percent }: TracingOptions): Pr
 class OtlpSpan implements TraceSpan {
   constructor(
     readonly span: Span,
-    private readonly error: number,
+    private readonly error: SpanStatusCode,
   ) {}
 
   set(attributes: SpanAttributes): void {
@@ -98,9 +101,12 @@ class OtlpTracing extends Tracing {
   override begin(name: string, parent?: string): TraceSpan {
     const { ROOT_CONTEXT, SpanStatusCode, trace } = this.api;
     const remote = parent === undefined ? null : parseTraceparent(parent);
+    const active = this.active.getStore();
+    // Whatever belongs to a trace that is not kept costs no more than this.
+    if (remote === null && active !== undefined && this.sampled(active) === null) return NO_SPAN;
     const context =
       remote === null
-        ? (this.active.getStore() ?? ROOT_CONTEXT)
+        ? (active ?? ROOT_CONTEXT)
         : trace.setSpanContext(ROOT_CONTEXT, { ...remote, isRemote: true });
     return new OtlpSpan(this.tracer.startSpan(name, {}, context), SpanStatusCode.ERROR);
   }
@@ -113,8 +119,14 @@ class OtlpTracing extends Tracing {
 
   override traceparent(): string | null {
     const context = this.active.getStore();
-    const span = context === undefined ? undefined : this.api.trace.getSpanContext(context);
-    return span === undefined ? null : traceparentOf(span);
+    const span = context === undefined ? null : this.sampled(context);
+    return span === null ? null : traceparentOf(span);
+  }
+
+  /** The span of a context, where its trace is kept. */
+  private sampled(context: Context): SpanContext | null {
+    const span = this.api.trace.getSpanContext(context);
+    return span !== undefined && (span.traceFlags & SAMPLED) !== 0 ? span : null;
   }
 
   override async close(): Promise<void> {

@@ -26,14 +26,15 @@ export abstract class Tracing {
   /** What `work` calls or awaits belongs to `span`. */
   abstract within<T>(span: TraceSpan, work: () => T): T;
 
-  /** Of what runs now; null outside of any span, and where spans are off. */
+  /** Of what runs now; null outside of any span, and where its trace is not kept. */
   abstract traceparent(): string | null;
 
   /** Sends what has ended; resolves also where nobody takes it. */
   abstract close(): Promise<void>;
 }
 
-const NO_SPAN: TraceSpan = { set: () => undefined, end: () => undefined };
+/** A span that is not kept. */
+export const NO_SPAN: TraceSpan = { set: () => undefined, end: () => undefined };
 
 class NoTracing extends Tracing {
   override readonly isOn = false;
