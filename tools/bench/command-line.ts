@@ -13,6 +13,7 @@ export const BENCHES = [
   'tools',
   'roaming',
   'adoption',
+  'telemetry',
 ] as const;
 export type BenchName = (typeof BENCHES)[number];
 

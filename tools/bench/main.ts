@@ -15,6 +15,7 @@ import { print } from './report.js';
 import type { Report } from './report.js';
 import { Rig } from './rig.js';
 import { startBench } from './start-bench.js';
+import { telemetryBench } from './telemetry-bench.js';
 import { toolsBench } from './tools-bench.js';
 
 const RUN: Readonly<Record<BenchName, (rig: Rig, seconds: number) => Promise<Report>>> = {
@@ -30,6 +31,7 @@ const RUN: Readonly<Record<BenchName, (rig: Rig, seconds: number) => Promise<Rep
   tools: toolsBench,
   roaming: roamingBench,
   adoption: adoptionBench,
+  telemetry: telemetryBench,
 };
 
 const write = (text: string): void => void process.stdout.write(text);

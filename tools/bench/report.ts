@@ -13,7 +13,7 @@ export interface Aim {
   readonly got: number;
   readonly comparison: '≤' | '≥';
   readonly aim: number;
-  readonly unit: '×' | 's' | 'ms' | 'MiB' | 'ms of CPU a second';
+  readonly unit: '×' | '%' | 's' | 'ms' | 'MiB' | 'ms of CPU a second';
 }
 
 function isMet({ got, comparison, aim }: Aim): boolean {

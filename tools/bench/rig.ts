@@ -60,8 +60,13 @@ export class Rig {
     return this.program('bare', BARE_PASS_THROUGH, [upstream]);
   }
 
-  embedded(name: string, upstream: string): Promise<SupervisedProcess> {
-    const env = { SBP_LLM_BASE_URL: `${upstream}/v1` };
+  /** `settings`: more variables of its environment. */
+  embedded(
+    name: string,
+    upstream: string,
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<SupervisedProcess> {
+    const env = { SBP_LLM_BASE_URL: `${upstream}/v1`, ...settings };
     const args = ['start', '--port', '0', '--data-dir', path.join(this.dir, name)];
     return this.program(name, 'apps/sbp-server/src/main.js', args, env);
   }

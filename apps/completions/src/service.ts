@@ -26,6 +26,7 @@ export function completionsService(settings: Settings): ServiceSpec {
         drainMs: DRAIN_MS,
         onProblem: (what, error) => logger.error({ err: error }, what),
         onModelFault: (error) => logger.warn({ err: error }, 'The model failed'),
+        onTurnEnded: (report) => logger.info(report, 'A turn has ended'),
         onAdopted: (session, turn) =>
           logger.warn({ session, turn }, 'A turn of a dead process goes on here'),
       }),

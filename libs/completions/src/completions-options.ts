@@ -1,3 +1,5 @@
+import type { TurnReport } from './turn/turn-report.js';
+
 /** The fields of a request that limit its answer. Some APIs take only one of them. */
 export const MAX_TOKENS_FIELDS = ['max_tokens', 'max_completion_tokens'] as const;
 export type MaxTokensField = (typeof MAX_TOKENS_FIELDS)[number];
@@ -33,6 +35,8 @@ export abstract class CompletionsOptions {
   abstract readonly onProblem: (what: string, error: unknown) => void;
   /** Told why the model could not be asked, or broke off, which callers are told in part. */
   abstract readonly onModelFault: (error: unknown) => void;
+  /** Told of every run of a turn, once it has ended. */
+  abstract readonly onTurnEnded: (report: TurnReport) => void;
   /** Told when a turn of a dead process goes on here. */
   abstract readonly onAdopted: (sessionId: string, turnId: string) => void;
 }

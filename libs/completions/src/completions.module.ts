@@ -1,6 +1,7 @@
 import type { DynamicModule } from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import { LiveTurns } from '#libs/live';
+import { Metrics, TurnMetrics } from '#libs/telemetry';
 import { AttachedTools, CallWatch, SessionPokes } from '#libs/tools';
 import { LostAnswers } from './adoption/lost-answers.js';
 import { OrphanScan } from './adoption/orphan-scan.js';
@@ -37,6 +38,7 @@ import { Shutdown } from './shutdown.js';
 import { Cancellation } from './turn/cancellation.js';
 import { RunStops } from './turn/run-stops.js';
 import { RunningTurns } from './turn/running-turns.js';
+import { TurnObserver } from './turn/turn-observer.js';
 import { TurnEvents } from './turn/turn-events.js';
 import { TurnRunner } from './turn/turn-runner.js';
 import { TurnService } from './turn/turn-service.js';
@@ -44,8 +46,8 @@ import { Verdict } from './turn/verdict.js';
 
 /**
  * Completions. From global modules it takes EventLog, SessionLog, Mailbox, ChatModel, ModelApi,
- * ContextTokens, PriceList, SessionAccess, SessionTokens and the store's parts. Whoever holds the
- * process's mailbox passes its messages to `CompletionsInbox`.
+ * ContextTokens, PriceList, SessionAccess, SessionTokens, Metrics, Tracing and the store's parts.
+ * Whoever holds the process's mailbox passes its messages to `CompletionsInbox`.
  */
 @Module({})
 export class CompletionsModule {
@@ -61,6 +63,11 @@ export class CompletionsModule {
       ],
       providers: [
         { provide: CompletionsOptions, useValue: options },
+        {
+          provide: TurnMetrics,
+          useFactory: (metrics: Metrics) => new TurnMetrics(metrics),
+          inject: [Metrics],
+        },
         Admission,
         Approvals,
         AttachedTools,
@@ -92,6 +99,7 @@ export class CompletionsModule {
         TurnBurner,
         TurnClaimer,
         TurnEvents,
+        TurnObserver,
         TurnQueue,
         TurnRunner,
         TurnService,

@@ -1,5 +1,6 @@
 import type { DynamicModule } from '@nestjs/common';
 import { Module } from '@nestjs/common';
+import { Metrics, SurfaceMetrics } from '#libs/telemetry';
 import { AttachedTools, CallWatch, SessionPokes } from '#libs/tools';
 import { ClientCalls } from './mcp/client-calls.js';
 import { McpEndpoint } from './mcp/mcp-endpoint.js';
@@ -24,9 +25,9 @@ export interface GatewayModuleOptions {
 
 /**
  * The gateway service. From global modules it takes EventLog, Mailbox, SurfaceReads, ToolReads,
- * SessionReads, Freshness, ProcessIdentity, SessionAccess and SessionTokens; the log and the
- * database must outlive `onModuleDestroy`. The application needs a `SurfaceWsAdapter`, and whoever
- * holds the process's mailbox passes its messages to `SurfaceInbox`.
+ * SessionReads, Freshness, ProcessIdentity, SessionAccess, SessionTokens, Metrics and Tracing; the
+ * log and the database must outlive `onModuleDestroy`. The application needs a `SurfaceWsAdapter`,
+ * and whoever holds the process's mailbox passes its messages to `SurfaceInbox`.
  */
 @Module({})
 export class GatewayModule {
@@ -45,6 +46,11 @@ export class GatewayModule {
         {
           provide: SurfaceRegistry,
           useFactory: () => new SurfaceRegistry(maxSessionSockets),
+        },
+        {
+          provide: SurfaceMetrics,
+          useFactory: (metrics: Metrics) => new SurfaceMetrics(metrics),
+          inject: [Metrics],
         },
         SurfaceEvents,
         SurfaceGateway,

@@ -32,6 +32,7 @@ import type { Database } from '#libs/sql';
 import { openSqlite } from '#libs/sql';
 import type { Applied, FoldRecord } from '#libs/store';
 import { Projection, SessionReads, Transcripts, storeEntities, storeMigrations } from '#libs/store';
+import { Metrics, NO_TRACING, ProjectionMetrics, Tracing } from '#libs/telemetry';
 import { ProjectorController } from './projector.controller.js';
 
 /** A projection that fails after it has written, as if the process had died there. */
@@ -82,12 +83,20 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
+function projectionMetrics(): ProjectionMetrics {
+  const projected = () => Promise.resolve([]);
+  const waiting = () => Promise.resolve(0);
+  return new ProjectionMetrics(new Metrics(), { projected, waiting, quarantined: () => Promise.resolve(0) });
+}
+
 async function start({ batchSize = 100 } = {}): Promise<void> {
   @Module({
     controllers: [ProjectorController],
     providers: [
       { provide: Projection, useValue: projection },
       { provide: Mailbox, useValue: mailbox },
+      { provide: Tracing, useValue: NO_TRACING },
+      { provide: ProjectionMetrics, useValue: projectionMetrics() },
     ],
   })
   class ProjectorModule {}

@@ -22,6 +22,7 @@ import {
   TurnKeys,
   UnconfirmedAnswers,
 } from '#libs/store';
+import { Metrics, NO_TRACING, Tracing } from '#libs/telemetry';
 import type { TestBackend } from './test-backend.js';
 
 /** One process on a backend: what it shares with the others, and what is its own. */
@@ -78,6 +79,8 @@ export class TestProcess {
       { provide: Transcripts, useValue: this.transcripts },
       { provide: ProcessIdentity, useValue: this.identity },
       { provide: Heartbeat, useValue: this.heartbeat },
+      { provide: Metrics, useValue: new Metrics() },
+      { provide: Tracing, useValue: NO_TRACING },
       SessionAccess,
       SessionLog,
       SessionReleases,

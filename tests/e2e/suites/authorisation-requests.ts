@@ -134,6 +134,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   'GET /openapi.json': OPEN,
   'GET /docs': OPEN,
   'GET /docs/{file}': OPEN,
+  'GET /metrics': { needs: 'an operator', ok: 200 },
 };
 
 /** Surfaces say who they are in their first frame: see the tests of surfaces. */

@@ -26,6 +26,7 @@ import { firstAttempt, nextAttempt } from '../turn/turn-attempt.js';
 import type { TurnAttempt } from '../turn/turn-attempt.js';
 import { TurnEvents, headOf } from '../turn/turn-events.js';
 import { ParkedTurns } from '../tools/parked-turns.js';
+import { TurnObserver } from '../turn/turn-observer.js';
 import { TurnRunner } from '../turn/turn-runner.js';
 import { LostAnswers } from './lost-answers.js';
 
@@ -65,6 +66,7 @@ export class OrphanScan implements OnModuleInit {
     private readonly runner: TurnRunner,
     private readonly live: LiveTurns,
     private readonly lostAnswers: LostAnswers,
+    private readonly observer: TurnObserver,
     private readonly options: CompletionsOptions,
   ) {
     this.task = new PeriodicTask({
@@ -168,7 +170,14 @@ export class OrphanScan implements OnModuleInit {
       const claimed = await this.queue.claimHead(sessionId, turnId, asked, asked.endedBefore);
       if (claimed?.state.phase !== 'open') return null;
       const opener = claimed.state;
-      return firstAttempt(claimed, { asked, by: SYSTEM, opener, entry: 'queued', isBackground });
+      return firstAttempt(claimed, {
+        asked,
+        by: SYSTEM,
+        opener,
+        entry: 'queued',
+        isBackground,
+        askedAt: null,
+      });
     } catch (error) {
       if (!(error instanceof SbpError)) throw error;
       const { code, message } = error;
@@ -191,7 +200,7 @@ export class OrphanScan implements OnModuleInit {
     if (epoch === null) return null;
     try {
       const attempt = await this.adopt(orphan, epoch, handedOver);
-      if (attempt !== null && !wasParked) this.options.onAdopted(sessionId, turnId);
+      if (attempt !== null && !wasParked) this.observer.adopted(sessionId, turnId);
       return attempt;
     } catch (error) {
       // The claim of a living process is nobody's orphan: it is let go, so that the next scan finds
@@ -241,6 +250,7 @@ export class OrphanScan implements OnModuleInit {
       upstreamStatus: null,
       answer: null,
     });
+    this.observer.gaveUp(attempt);
     await this.letGo(sessionId, turnId, epoch, headOf(failed));
     return null;
   }

@@ -21,10 +21,11 @@ export interface Audience extends Joiner {
 
 /** A run as its own caller reads it: the model's chunks as they come. */
 export function readerFor(audience: Audience, answer: TurnAnswer): RunReader {
-  const { caller, session, showUsage, endsWithCaller, isBackground } = audience;
+  const { caller, session, streams, showUsage, endsWithCaller, isBackground } = audience;
   if (isBackground) return { ...nobody, started: () => void answer.accept(audience) };
   return {
     ...nobody,
+    streams,
     showUsage,
     presence: () => (caller.connected ? 'connected' : 'gone'),
     onLeft: (listener) => {
@@ -39,6 +40,7 @@ export function readerFor(audience: Audience, answer: TurnAnswer): RunReader {
 
 /** Nobody reads a turn over HTTP: its answer waits in the session. */
 export const nobody: RunReader = {
+  streams: false,
   showUsage: false,
   presence: () => 'gone',
   onLeft: () => undefined,

@@ -111,6 +111,7 @@ export class TestCompletions {
       drainMs: 0,
       onProblem: (what, error) => void this.problems.push(`${what}: ${String(error)}`),
       onModelFault: () => undefined,
+      onTurnEnded: () => undefined,
       onAdopted: (_sessionId, turnId) => void this.adoptions.push(turnId),
       ...given,
     };

@@ -39,6 +39,10 @@ export interface TurnAttempt {
   /** How it comes to start. */
   readonly entry: TurnEntry;
   /**
+   * When its request came to this process, on a clock that only rises; null for what it found.
+   */
+  readonly askedAt: number | null;
+  /**
    * Whether nobody may be told anything before its start is folded as open: it may have been
    * withdrawn while it waited, or its caller knows it by its id alone [A14].
    */
@@ -56,12 +60,13 @@ export interface Beginning {
   readonly opener: Opener;
   readonly entry: TurnEntry;
   readonly isBackground: boolean;
+  readonly askedAt: number | null;
 }
 
 /** The first attempt at what a request asks for. */
 export function firstAttempt(
   claimed: ClaimedTurn,
-  { asked, by, opener, entry, isBackground }: Beginning,
+  { asked, by, opener, entry, isBackground, askedAt }: Beginning,
 ): TurnAttempt {
   const { model, options, toolPolicy, checkpointEvery, bodyHash, idempotencyKey } = asked;
   const { sessionId, turnId, epoch, state, system, notes, transcript, update } = claimed;
@@ -81,6 +86,7 @@ export function firstAttempt(
       isStored: false,
     },
     entry,
+    askedAt,
     isConfirmed: entry === 'queued' || isBackground,
     adopted: false,
     rounds: [],
@@ -115,6 +121,7 @@ export function nextAttempt(
     // The stored transcript ends with the turn's own messages.
     prompt: { system, transcript, keeps: transcript.count, messages: [], isStored: true },
     entry: 'at-once',
+    askedAt: null,
     isConfirmed: false,
     adopted: true,
     rounds,

@@ -10,6 +10,8 @@ export interface RunReader {
   presence(): CallerPresence;
   /** Calls back when the caller has left, and wants the turn to end with that. */
   onLeft(listener: () => void): void;
+  /** Whether the caller reads a stream. */
+  readonly streams: boolean;
   /** Whether a stream's client asked for usage. */
   readonly showUsage: boolean;
   /** The turn has started, and is folded as open; told only where nothing may be told before. */

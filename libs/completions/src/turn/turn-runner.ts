@@ -1,4 +1,4 @@
-import type { MadeRound, SessionState, UpstreamAnswer } from '#libs/domain';
+import type { MadeRound, SessionState } from '#libs/domain';
 import type { ModelResponse } from '#libs/llm';
 import { ChatModel } from '#libs/llm';
 import type { LiveTurn } from '#libs/live';
@@ -11,6 +11,7 @@ import { SessionReleases } from '#libs/session-log';
 import { Injectable } from '@nestjs/common';
 import { CompletionsOptions } from '../completions-options.js';
 import { adaptedRequest } from '../model/adapted-request.js';
+import { answerToRepeat } from '../model/answer-to-repeat.js';
 import type { FittedPrompt } from '../model/context-window.js';
 import { ContextWindow } from '../model/context-window.js';
 import type { ModelAnswer } from '../model/model-answer.js';
@@ -35,6 +36,8 @@ import type { TurnAttempt } from './turn-attempt.js';
 import type { RunReader, TurnOutcome } from './turn-outcome.js';
 import type { Failure, TurnAppend } from './turn-events.js';
 import { TurnEvents, headOf, turnCancelled } from './turn-events.js';
+import { TurnObserver } from './turn-observer.js';
+import type { TurnWatch } from './turn-watch.js';
 import { Verdict } from './verdict.js';
 
 /*
@@ -66,6 +69,7 @@ interface Run {
   readonly place: AttemptPlace;
   readonly sent: SentSoFar;
   readonly rounds: RoundsSoFar;
+  readonly watch: TurnWatch;
   readonly signal: AbortSignal;
 }
 
@@ -100,13 +104,29 @@ export class TurnRunner {
     private readonly offers: ToolOffers,
     private readonly tools: ToolRounds,
     private readonly parked: ParkedTurns,
+    private readonly observer: TurnObserver,
     private readonly options: CompletionsOptions,
   ) {}
 
   /** Resolves when the turn has ended here. */
   async run(attempt: TurnAttempt, reader: RunReader): Promise<TurnOutcome> {
+    const observed = {
+      spent: new SpentTokens(),
+      rounds: new RoundsSoFar([]),
+      streams: reader.streams,
+    };
+    return this.observer.run(attempt, observed, (watch) =>
+      this.runWatched(attempt, reader, { ...observed, watch }),
+    );
+  }
+
+  private async runWatched(
+    attempt: TurnAttempt,
+    reader: RunReader,
+    kept: Pick<Run, 'spent' | 'rounds' | 'watch'>,
+  ): Promise<TurnOutcome> {
     const { sessionId, turnId, epoch } = attempt;
-    const spent = new SpentTokens();
+    const { spent } = kept;
     const running = this.running.begin(turnId, () => {
       return { caller: reader.presence(), usage: spent.usage() };
     });
@@ -116,8 +136,7 @@ export class TurnRunner {
     try {
       const place = new AttemptPlace(turnId, epoch);
       const { signal } = running;
-      const rounds = new RoundsSoFar([]);
-      return await this.start({ attempt, reader, live, spent, place, sent, rounds, signal });
+      return await this.start({ ...kept, attempt, reader, live, place, sent, signal });
     } catch (error) {
       this.claims.inUse.end(turnId);
       this.options.onProblem(`turn ${turnId} of session ${sessionId} was not finished`, error);
@@ -134,7 +153,7 @@ export class TurnRunner {
     if (attempt.rounds.length > 0) return this.resume(run);
     const asking = settled(this.ask(run, attempt.state));
     if (!attempt.adopted) {
-      const started = await this.appendStart(attempt);
+      const started = await run.watch.phase('turn start', () => this.appendStart(attempt));
       if (started.type === 'unstarted') return started;
       if (attempt.isConfirmed) {
         if (!(await this.verdict.started(attempt, started.position))) return this.unopened(run);
@@ -149,7 +168,8 @@ export class TurnRunner {
   /** An adopted turn goes on behind the rounds of it that are over [A18]. */
   private async resume(run: Run): Promise<TurnOutcome> {
     const { rounds, sent } = run;
-    const waited = await settled(this.tools.outcome(run.attempt, run.signal));
+    const outcome = () => this.tools.outcome(run.attempt, run.signal);
+    const waited = await settled(run.watch.toolRound(outcome));
     if (waited.type === 'rejected') return this.broken(run, waited.error);
     if (waited.value.type === 'waiting') return this.park(run, waited.value.calls);
     if (waited.value.type !== 'returned') return this.lost(run);
@@ -171,6 +191,7 @@ export class TurnRunner {
     const body = upstreamRequest(model, prompt, adapted.options, fitted.from);
     run.spent.asked(body);
     const calledAt = performance.now();
+    run.watch.asked(calledAt);
     return { offer, fitted, calledAt, calling: settled(this.model.complete({ body, signal })) };
   }
 
@@ -188,7 +209,9 @@ export class TurnRunner {
       if (rounds.count >= this.options.maxToolRounds) return this.calledTooOften(run, head);
       rounds.heard(answer);
       const made = this.roundOf(run, asked.offer, surfaces, answer);
-      const called = await settled(this.tools.call(attempt, made, run.signal));
+      const called = await settled(
+        run.watch.toolRound(() => this.tools.call(attempt, made, run.signal)),
+      );
       if (called.type === 'rejected') return this.broken(run, called.error);
       const { value: outcome } = called;
       if (outcome.type === 'lost') return this.lost(run);
@@ -243,7 +266,8 @@ export class TurnRunner {
     reader.chunk(JSON.stringify(chunk), place.id);
   }
 
-  private say({ live, spent, place }: Run, text: string): void {
+  private say({ live, spent, place, watch }: Run, text: string): void {
+    watch.said();
     live.append(text);
     spent.said(text);
     place.append(text);
@@ -296,7 +320,10 @@ export class TurnRunner {
     { calling, calledAt, fitted, offer }: Asked,
   ): Promise<Ended | Heard> {
     const called = telling(await calling, fitted);
-    if (called.type === 'rejected') return ended(await this.broken(run, called.error));
+    if (called.type === 'rejected') {
+      run.watch.heard(true);
+      return ended(await this.broken(run, called.error));
+    }
     const { reader, spent, place, attempt, rounds } = run;
     const head = called.value;
     spent.answered();
@@ -313,6 +340,7 @@ export class TurnRunner {
       delta: (text) => this.say(run, text),
       usage: (usage) => spent.counted(usage),
     });
+    run.watch.heard(answer.type === 'broken' || answer.type === 'refused');
     switch (answer.type) {
       case 'broken':
         return ended(await this.broken(run, answer.cause));
@@ -327,7 +355,9 @@ export class TurnRunner {
   private async complete(run: Run, head: ModelResponse, answer: WholeAnswer): Promise<TurnOutcome> {
     const { attempt, reader } = run;
     const caller = reader.presence();
-    const appended = await this.events.complete(attempt, answer.output, caller);
+    const appended = await run.watch.phase('turn end', () =>
+      this.events.complete(attempt, answer.output, caller),
+    );
     if (appended.type === 'rejected') return this.notTaken(run, head, appended.detail);
     const end = { status: 'completed', head: appended.offset, caller } as const;
     if (!(await this.verdict.counted(attempt, end))) return this.lost(run);
@@ -359,7 +389,7 @@ export class TurnRunner {
   ): Promise<TurnOutcome> {
     const caller = run.reader.presence();
     const error = { code: 'SBP_UPSTREAM_ERROR', message: answer.message };
-    const counted = await this.commitFailure(run.attempt, {
+    const counted = await this.commitFailure(run, {
       error,
       caller,
       reachedModel: true,
@@ -394,11 +424,10 @@ export class TurnRunner {
     error: SbpError,
     how: Pick<Failure, 'reachedModel' | 'upstreamStatus'>,
   ): Promise<TurnOutcome> {
-    const { attempt, reader } = run;
-    const caller = reader.presence();
+    const caller = run.reader.presence();
     const { code, message } = error;
     const failure = { error: { code, message }, caller, answer: null, ...how };
-    const counted = await this.commitFailure(attempt, failure);
+    const counted = await this.commitFailure(run, failure);
     return counted ? { type: 'failed', caller, error } : this.lost(run);
   }
 
@@ -407,7 +436,9 @@ export class TurnRunner {
     const { attempt, spent } = run;
     const message = 'The caller went away, and had asked for the turn to be cancelled then.';
     const stopped = { caller: 'gone', usage: spent.usage() } as const;
-    const appended = await this.events.cancel(attempt, turnCancelled(message), stopped);
+    const appended = await run.watch.phase('turn end', () =>
+      this.events.cancel(attempt, turnCancelled(message), stopped),
+    );
     const end = { status: 'cancelled', head: headOf(appended), caller: 'gone' } as const;
     return (await this.verdict.counted(attempt, end))
       ? { type: 'cancelled', caller: 'gone' }
@@ -425,8 +456,8 @@ export class TurnRunner {
     }
   }
 
-  private async commitFailure(attempt: TurnAttempt, failure: Failure): Promise<boolean> {
-    const appended = await this.events.fail(attempt, failure);
+  private async commitFailure({ attempt, watch }: Run, failure: Failure): Promise<boolean> {
+    const appended = await watch.phase('turn end', () => this.events.fail(attempt, failure));
     const { caller } = failure;
     return this.verdict.counted(attempt, { status: 'failed', head: headOf(appended), caller });
   }
@@ -457,15 +488,6 @@ function telling(
   const told = omitted === 0 ? [] : [[name, String(omitted)] as const];
   const all = Object.fromEntries([...passed, ...told]);
   return { type: 'resolved', value: { ...response, headers: all } };
-}
-
-/** An error that is longer is told again by its status alone. */
-const LONGEST_REPEATED = 16 * 1024;
-
-function answerToRepeat(head: ModelResponse, body: Buffer): UpstreamAnswer | null {
-  if (body.length > LONGEST_REPEATED) return null;
-  const type = head.headers['content-type'] ?? 'application/json';
-  return { status: head.status, type, body: body.toString('utf8') };
 }
 
 /** Another process had its claim before the log had its start. */

@@ -3,6 +3,7 @@ import { SessionTokens } from '#libs/auth';
 import type { SessionState, TurnEntry } from '#libs/domain';
 import { SbpError } from '#libs/protocol';
 import { SessionReads } from '#libs/store';
+import { Tracing } from '#libs/telemetry';
 import { pause } from '#libs/timing';
 import { SessionReleases } from '#libs/session-log';
 import { Injectable } from '@nestjs/common';
@@ -43,6 +44,8 @@ interface Served {
   readonly request: TrackedRequest;
   readonly caller: Caller;
   readonly place: Place;
+  /** When it came, on a clock that only rises. */
+  readonly askedAt: number;
 }
 
 /**
@@ -65,6 +68,7 @@ export class TurnService {
     private readonly resumption: Resumption,
     private readonly reads: SessionReads,
     private readonly tokens: SessionTokens,
+    private readonly tracing: Tracing,
   ) {}
 
   /**
@@ -72,11 +76,12 @@ export class TurnService {
    * @throws SbpError before anything was begun; the caller is still to be told
    */
   async run(request: TrackedRequest, caller: Caller): Promise<void> {
+    const askedAt = performance.now();
     const place = this.admission.enter(request.credential.principal, request.asked.bytes);
     try {
       const joined = await this.repeats.enter(request, () => caller.connected);
       if (joined !== null) await this.join(joined, request, caller);
-      else await this.runOwn({ request, caller, place });
+      else await this.runOwn({ request, caller, place, askedAt });
     } finally {
       place.leave();
     }
@@ -116,7 +121,9 @@ export class TurnService {
   private async begin(served: Served): Promise<Came> {
     const { request, caller } = served;
     const target = this.resolver.resolve(request);
-    const found = await this.claimer.claim(target, request, () => caller.connected);
+    const found = await this.tracing.span('turn admit', () =>
+      this.claimer.claim(target, request, () => caller.connected),
+    );
     if (found === null) return 'nothing';
     if (found.type === 'busy') return this.serveBusy(found.session, served);
     if (found.type === 'suspended') return this.tellSuspended(found.session, served);
@@ -238,6 +245,7 @@ export class TurnService {
       opener: { principal: credential.principal, agentId },
       entry,
       isBackground: isBackground(request),
+      askedAt: served.askedAt,
     });
     const audience = await this.prepare(attempt, served, known);
     const outcome = await this.runner.run(attempt, readerFor(audience, this.answer));

@@ -1,5 +1,6 @@
 import type { ClientFrame, Close, ServerFrame } from '#libs/protocol';
 import { CLOSE, LIMITS } from '#libs/protocol';
+import type { SurfaceMetrics } from '#libs/telemetry';
 import { within } from '#libs/timing';
 import { Acknowledger } from '../acknowledgement/acknowledger.js';
 import type { FirstFrame, IncomingFrame } from '../socket/client-frames.js';
@@ -20,6 +21,7 @@ export interface ConnectionParts extends SyncParts {
   readonly events: SurfaceEvents;
   readonly timings: SurfaceTimings;
   readonly watcher: ConnectionWatcher;
+  readonly metrics: SyncParts['metrics'] & Pick<SurfaceMetrics, 'takenOver' | 'ignoredFrame'>;
 }
 
 /** Who must know what becomes of connections. */
@@ -27,8 +29,6 @@ export interface ConnectionWatcher {
   attached(sync: SurfaceSync): void;
   detached(sync: SurfaceSync): void;
   closed(connection: SurfaceConnection): void;
-  /** A frame of a known type with bad fields was ignored. */
-  ignored(): void;
   /** Something failed that the client cannot be told. */
   problem(problem: string, error: unknown): void;
 }
@@ -195,7 +195,7 @@ export class SurfaceConnection {
         this.refuse('PROTOCOL_ERROR', read.detail);
         return;
       case 'bad-fields':
-        this.parts.watcher.ignored();
+        this.parts.metrics.ignoredFrame();
         return;
       case 'unknown':
         return;
@@ -240,7 +240,10 @@ export class SurfaceConnection {
     }, this.parts.timings.attach);
     this.phase = { type: 'attaching', deadline, steps, current: replacing };
     try {
-      const result = await steps.run(request);
+      const result = await this.parts.tracing.span('attach', (span) => {
+        span.set({ 'sbp.session_id': this.sessionId });
+        return steps.run(request);
+      });
       // Where it closed meanwhile, `end` has taken back what was appended.
       if (this.hasClosed || result.type === 'abandoned') return;
       if (result.type === 'refused') this.refuse(result.as, result.detail);
@@ -291,6 +294,7 @@ export class SurfaceConnection {
   private syncEnded(end: SyncEnd): void {
     switch (end.type) {
       case 'replaced':
+        this.parts.metrics.takenOver();
         this.close(CLOSE.REPLACED, null);
         return;
       case 'detached':

@@ -173,6 +173,8 @@ describe('frames of a client', () => {
     surface.send({ type: 'ATTACH_SESSION', session_id: 5 });
     await agent.run('still here');
     await surface.next('TURN_COMPLETE');
-    await eventually(() => Promise.resolve(gateway.ignoredFrames === 1));
+    await eventually(
+      async () => (await gateway.counts()).get('sbp_surface_ignored_frames_total') === 1,
+    );
   });
 });

@@ -3,6 +3,7 @@ import { TrustedProxies } from '#libs/auth';
 import { Mailbox } from '#libs/mailbox';
 import { LIMITS } from '#libs/protocol';
 import { ProcessIdentity, SurfaceReads, ToolReads } from '#libs/store';
+import { SurfaceMetrics, Tracing } from '#libs/telemetry';
 import { within } from '#libs/timing';
 import type { OnModuleDestroy } from '@nestjs/common';
 import { Logger } from '@nestjs/common';
@@ -24,7 +25,6 @@ export class SurfaceGateway implements OnGatewayConnection, OnModuleDestroy {
   private readonly logger = new Logger('SurfaceGateway');
   private readonly parts: ConnectionParts;
   private shuttingDown = false;
-  private ignoredCount = 0;
 
   constructor(
     private readonly registry: SurfaceRegistry,
@@ -36,7 +36,13 @@ export class SurfaceGateway implements OnGatewayConnection, OnModuleDestroy {
     tools: ToolReads,
     mailbox: Mailbox,
     identity: ProcessIdentity,
+    metrics: SurfaceMetrics,
+    tracing: Tracing,
   ) {
+    metrics.holds(
+      () => registry.connections().length,
+      () => registry.attached().length,
+    );
     this.parts = {
       events,
       timings,
@@ -45,12 +51,9 @@ export class SurfaceGateway implements OnGatewayConnection, OnModuleDestroy {
       mailbox,
       gateway: identity.address,
       watcher: this.watcher(),
+      metrics,
+      tracing,
     };
-  }
-
-  /** Client frames of a known type with bad fields, since the start. */
-  get ignoredFrames(): number {
-    return this.ignoredCount;
   }
 
   handleConnection(client: WebSocket, request: IncomingMessage): void {
@@ -102,9 +105,6 @@ export class SurfaceGateway implements OnGatewayConnection, OnModuleDestroy {
       },
       closed: (connection) => {
         this.registry.close(connection);
-      },
-      ignored: () => {
-        this.ignoredCount++;
       },
       problem: (problem, error) => {
         this.logger.warn(`${problem}: ${String(error)}`);

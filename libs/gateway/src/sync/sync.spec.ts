@@ -2,6 +2,7 @@ import type { OpenSession, OpenTurn } from '#libs/domain';
 import type { MailboxMessageOf } from '#libs/mailbox';
 import type { ServerFrame, SurfaceContext } from '#libs/protocol';
 import type { OwedTurn, SurfaceView } from '#libs/store';
+import { NO_TRACING } from '#libs/telemetry';
 import type { Arbitrary } from 'fast-check';
 import {
   assert,
@@ -98,6 +99,8 @@ class World {
       {
         gateway: GATEWAY,
         timings,
+        metrics: { attached: () => undefined, drained: () => undefined },
+        tracing: NO_TRACING,
         reads: {
           view: (_, written) => Promise.resolve(this.view(written)),
           owed: (_, after, upTo) => Promise.resolve(this.page(after, upTo)),

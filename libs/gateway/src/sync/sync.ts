@@ -14,6 +14,7 @@ import type {
   ToolReads,
 } from '#libs/store';
 import { SessionQuarantined } from '#libs/store';
+import type { SurfaceMetrics, Tracing } from '#libs/telemetry';
 import { deadline } from '#libs/timing';
 import type { Acknowledger } from '../acknowledgement/acknowledger.js';
 import type { AttachmentId } from '../attachment/surface-events.js';
@@ -27,6 +28,8 @@ export interface SyncParts {
   readonly mailbox: Pick<Mailbox, 'send'>;
   readonly gateway: ProcessAddress;
   readonly timings: Pick<SurfaceTimings, 'read'>;
+  readonly metrics: Pick<SurfaceMetrics, 'attached' | 'drained'>;
+  readonly tracing: Tracing;
 }
 
 export interface SyncSurface extends AttachmentId {
@@ -122,10 +125,11 @@ export class SurfaceSync {
     const open = this.mine(session);
     if (open === null) return;
     const queued = queuedTurns(open);
+    this.parts.metrics.attached(queued);
     this.written = open.cursor;
     this.acknowledger.begin(open.cursor, this.surface.context.acknowledges === true);
     void this.write(attachedFrame(this.surface, queued));
-    void this.work(() => this.drain(open, owed));
+    void this.work(() => this.parts.tracing.span('drain', () => this.drain(open, owed)));
   }
 
   /** Something may be missing: look. */
@@ -193,6 +197,7 @@ export class SurfaceSync {
   private async drain(open: OpenSession, firstPage: readonly OwedTurn[]): Promise<void> {
     await this.eachOwed(open, firstPage, async (turn) => {
       await this.write(tetherTurn(turn, this.index++), turn);
+      this.parts.metrics.drained();
     });
     await this.tell(open);
     this.follow(open);

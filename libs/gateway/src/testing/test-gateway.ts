@@ -8,6 +8,7 @@ import { SessionLog } from '#libs/session-log';
 import { Mailbox } from '#libs/mailbox';
 import type { ProcessAddress } from '#libs/protocol';
 import { Freshness, ProcessIdentity, SessionReads, SurfaceReads, ToolReads } from '#libs/store';
+import { Metrics, NO_TRACING, Tracing } from '#libs/telemetry';
 import type { TestBackend } from '#libs/testing';
 import type { DynamicModule } from '@nestjs/common';
 import { Controller, Get, Global, Module, Post } from '@nestjs/common';
@@ -17,7 +18,6 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { GatewayModule } from '../gateway.module.js';
 import { SurfaceInbox } from '../attachment/surface-inbox.js';
 import { SurfaceTimings } from '../surface-timings.js';
-import { SurfaceGateway } from '../socket/surface.gateway.js';
 import { SurfaceWsAdapter } from '../socket/surface-ws-adapter.js';
 import { Sweep } from '../sync/sweep.js';
 import { TestSurface } from './test-surface.js';
@@ -39,7 +39,7 @@ class GreetingController {
 @Global()
 @Module({})
 class BackendModule {
-  static of(backend: TestBackend, address: ProcessAddress): DynamicModule {
+  static of(backend: TestBackend, address: ProcessAddress, metrics: Metrics): DynamicModule {
     const providers = [
       { provide: EventLog, useValue: backend.log },
       { provide: SessionLog, useValue: backend.sessionLog },
@@ -53,6 +53,8 @@ class BackendModule {
       { provide: Principals, useValue: new Principals({ type: 'open' }) },
       { provide: TrustedProxies, useValue: new TrustedProxies([]) },
       { provide: ProcessIdentity, useValue: new ProcessIdentity(address) },
+      { provide: Metrics, useValue: metrics },
+      { provide: Tracing, useValue: NO_TRACING },
       SessionAccess,
     ];
     return { module: BackendModule, providers, exports: providers };
@@ -72,6 +74,7 @@ export class TestGateway {
     private readonly app: NestFastifyApplication,
     readonly url: string,
     readonly address: ProcessAddress,
+    private readonly metrics: Metrics,
   ) {}
 
   static async start(
@@ -79,10 +82,11 @@ export class TestGateway {
     timings: Partial<SurfaceTimings> = {},
   ): Promise<TestGateway> {
     const address = { slot: 0, incarnation: randomUUID() };
+    const metrics = new Metrics();
     const module: DynamicModule = {
       module: TestModule,
       imports: [
-        BackendModule.of(backend, address),
+        BackendModule.of(backend, address, metrics),
         GatewayModule.register({
           timings: new SurfaceTimings({ sweep: 3_600_000, ...timings }),
           maxSessionSockets: MAX_SESSION_SOCKETS,
@@ -106,7 +110,7 @@ export class TestGateway {
     });
     await app.listen(0, '127.0.0.1');
     const { port } = (app.getHttpServer() as unknown as Server).address() as AddressInfo;
-    return new TestGateway(app, `http://127.0.0.1:${port}`, address);
+    return new TestGateway(app, `http://127.0.0.1:${port}`, address, metrics);
   }
 
   /** Connects, and sends nothing. */
@@ -118,8 +122,10 @@ export class TestGateway {
     await this.app.get(Sweep, { strict: false }).sweep();
   }
 
-  get ignoredFrames(): number {
-    return this.app.get(SurfaceGateway, { strict: false }).ignoredFrames;
+  /** What its metrics say, by their names. */
+  async counts(): Promise<ReadonlyMap<string, number>> {
+    const lines = (await this.metrics.text()).split('\n').filter((line) => /^sbp_/.test(line));
+    return new Map(lines.map((line) => [line.split(' ')[0] ?? '', Number(line.split(' ')[1])]));
   }
 
   async stop(): Promise<void> {

@@ -78,6 +78,7 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/openapi.json', service: 'all' },
   { method: 'GET', path: '/docs', service: 'all' },
   { method: 'GET', path: '/docs/{file}', service: 'all' },
+  { method: 'GET', path: '/metrics', service: 'all' },
 ];
 
 interface Pattern extends Route {

@@ -17,7 +17,7 @@ import { OPERATIONS } from './operations.js';
 type Json = Readonly<Record<string, unknown>>;
 
 const TAGS: readonly (readonly [RegExp, string])[] = [
-  [/^\/v1\/sbp\/(audit|analytics)/, 'Operators'],
+  [/^\/v1\/sbp\/(audit|analytics)|^\/metrics/, 'Operators'],
   [/export|import|handoff|fork|lineage|token\/\{|bundles|well-known/, 'Roaming'],
   [/^\/v1\/sbp\//, 'Sessions'],
   [/^\/v1\//, 'Completions'],

@@ -200,6 +200,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'GET /health': open('What this server is'),
   'GET /health/live': open('Whether the process answers'),
   'GET /health/ready': open('Whether it can serve'),
+  'GET /metrics': {
+    ...{ summary: 'Metrics, for Prometheus', access: 'operator' },
+    ...{ status: 200, answer: null },
+  },
   'GET /openapi.json': open('This document'),
   'GET /docs': open('A page to try the API'),
   'GET /docs/{file}': open('What that page is made of'),

@@ -42,6 +42,9 @@ import {
   UnconfirmedAnswers,
 } from '#libs/store';
 import type { Logger } from '#libs/telemetry';
+import { LogMetrics, Metrics, NO_TRACING, Tracing, openTracing } from '#libs/telemetry';
+import { within } from '#libs/timing';
+import { ObservedEventLog } from '../telemetry/observed-event-log.js';
 import { prepareDataDirectory } from '../settings/data-directory.js';
 import type { Settings } from '../settings/settings.js';
 import type { Storage } from './storage.js';
@@ -60,8 +63,10 @@ export interface Decorators {
 /** What the services of one process are made of. */
 export interface Components {
   readonly storage: Storage;
-  /** `storage.log`, decorated. */
+  /** `storage.log`, decorated and observed. */
   readonly log: EventLog;
+  readonly metrics: Metrics;
+  readonly tracing: Tracing;
   readonly positions: ConsumerPositions;
   readonly progress: ProjectionProgress;
   readonly quarantine: Quarantine;
@@ -98,7 +103,11 @@ export async function openComponents(
   const storage = await openStorage(settings, options.name, logger, options.tables);
   const { database, mailbox } = storage;
   const { decorators = {} } = options;
-  const log = decorators.log?.(storage.log) ?? storage.log;
+  const metrics = new Metrics();
+  const tracing = await openTraces(settings, options.name);
+  const plainLog = decorators.log?.(storage.log) ?? storage.log;
+  const logMetrics = new LogMetrics(metrics, () => plainLog.outage);
+  const log = new ObservedEventLog(plainLog, logMetrics, tracing);
   const plainClaims = new Claims(database);
   const claims = decorators.claims?.(plainClaims) ?? plainClaims;
   const plainOrphans = new Orphans(database, claims.inUse);
@@ -113,8 +122,11 @@ export async function openComponents(
   const model = decorators.model?.(plainModel) ?? plainModel;
   const transcripts = new Transcripts(database);
   const projection = new Projection();
+  const quarantine = new Quarantine(database, projection);
   const shared: readonly Provider[] = [
     { provide: EventLog, useValue: log },
+    { provide: Metrics, useValue: metrics },
+    { provide: Tracing, useValue: tracing },
     { provide: Database, useValue: database },
     { provide: Mailbox, useValue: mailbox },
     { provide: Claims, useValue: claims },
@@ -124,6 +136,7 @@ export async function openComponents(
     { provide: UnconfirmedAnswers, useValue: answers },
     { provide: Processes, useValue: processes },
     { provide: Projection, useValue: projection },
+    { provide: Quarantine, useValue: quarantine },
     { provide: Freshness, useValue: new Freshness(database, log, progress) },
     { provide: SessionReads, useValue: new SessionReads(database) },
     { provide: SessionList, useValue: new SessionList(database) },
@@ -153,9 +166,11 @@ export async function openComponents(
   return {
     storage,
     log,
+    metrics,
+    tracing,
     positions,
     progress,
-    quarantine: new Quarantine(database, projection),
+    quarantine,
     presence,
     logger,
     secret,
@@ -164,6 +179,7 @@ export async function openComponents(
       await presence.heartbeat.leave();
       await model.close();
       await storage.close();
+      await within(tracing.close(), LAST_SPANS_MS);
     },
   };
 }
@@ -206,6 +222,13 @@ async function appear(
   });
   heartbeat.start();
   return { identity, heartbeat };
+}
+
+/** How long the collector may take for the last spans of a process, in ms. */
+const LAST_SPANS_MS = 1_000;
+
+async function openTraces({ traces }: Settings, service: string): Promise<Tracing> {
+  return traces === null ? NO_TRACING : openTracing({ ...traces, service });
 }
 
 function openModel({ llm, demo }: Settings): ChatModel & ModelApi {

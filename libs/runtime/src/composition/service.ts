@@ -5,13 +5,14 @@ import { EventLogTransport } from '#libs/event-log';
 import type { Inbox, MailboxMessage } from '#libs/mailbox';
 import type { Schema } from '#libs/sql';
 import { PROJECTOR } from '#libs/store';
-import { createLogger } from '#libs/telemetry';
+import { HttpMetrics, createLogger } from '#libs/telemetry';
 import type { Components, Decorators } from './components.js';
 import { ComponentsModule, openComponents } from './components.js';
 import { HealthModule } from '../health/health.module.js';
 import { createHttpApp } from '../http/http-app.js';
 import { ReadinessCheck } from '../health/readiness.js';
 import type { Settings } from '../settings/settings.js';
+import { TelemetryModule } from '../telemetry/telemetry.module.js';
 
 /** What one kind of server is made of. */
 export interface ServiceSpec {
@@ -66,7 +67,7 @@ export async function createService(
   const { name, tables } = spec;
   const options = { name, decorators, ...(tables === undefined ? {} : { tables }) };
   const components = await openComponents(settings, options, logger);
-  const { storage, log, positions, progress } = components;
+  const { storage, log, positions, progress, metrics, tracing } = components;
   const checks = [
     new Works('log', () => log.check()),
     new Works('read models', () => positions.load(PROJECTOR, 0)),
@@ -76,10 +77,12 @@ export async function createService(
     imports: [
       ComponentsModule.register(components),
       HealthModule.register({ backend: storage.description, checks, logger }),
+      TelemetryModule,
       ...spec.modules(components, address),
     ],
   };
-  const app = await createHttpApp(root, settings, logger);
+  const http = { metrics: new HttpMetrics(metrics), tracing };
+  const app = await createHttpApp(root, settings, logger, http);
   spec.prepare?.(app);
   if (spec.reads) {
     const strategy = new EventLogTransport({

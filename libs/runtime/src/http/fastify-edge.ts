@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { HEADERS, SbpError } from '#libs/protocol';
+import type { HttpMetrics } from '#libs/telemetry';
 import { requestIdOf } from '#libs/telemetry';
 import { pause, within } from '#libs/timing';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
@@ -47,6 +48,7 @@ export class FastifyEdge extends FastifyAdapter {
     private readonly settings: EdgeSettings,
     scope: RequestScope,
     filter: ErrorFilter,
+    metrics: HttpMetrics | null,
   ) {
     const guard = (request: FastifyRequest, reply: FastifyReply): SbpError | null => {
       if (this.closing) reply.raw.setHeader('connection', 'close');
@@ -72,6 +74,7 @@ export class FastifyEdge extends FastifyAdapter {
       (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => {
         nameRequest(request, reply);
         scope.begin(request, reply);
+        if (metrics !== null) measure(metrics, request, reply);
         const refusal = guard(request, reply) ?? this.noRoom(request, reply);
         if (refusal === null) allowPrivateNetwork(request, reply);
         scope.run(request, () => {
@@ -94,7 +97,7 @@ export class FastifyEdge extends FastifyAdapter {
    * before its body is read. Supervisors are always answered.
    */
   private noRoom({ url }: FastifyRequest, { raw }: FastifyReply): SbpError | null {
-    if (url.startsWith('/health')) return null;
+    if (url.startsWith('/health') || url === '/metrics') return null;
     const { requests: most } = this.settings.limits;
     if (this.requests >= most) {
       const message = `${most} requests are being answered here already. Try later.`;
@@ -142,6 +145,15 @@ export class FastifyEdge extends FastifyAdapter {
     NetServer.prototype.close.call(server);
     await within(closed, LAST_ANSWERS_MS);
   }
+}
+
+function measure(metrics: HttpMetrics, request: FastifyRequest, { raw }: FastifyReply): void {
+  const begunAt = performance.now();
+  const { method, routeOptions } = request;
+  metrics.begun();
+  raw.once('close', () => {
+    metrics.ended(routeOptions.url, method, raw.statusCode, performance.now() - begunAt);
+  });
 }
 
 /** A browser asks before a page of a public site may reach this machine; the guard let it pass. */

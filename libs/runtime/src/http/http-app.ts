@@ -3,12 +3,18 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { TrustedProxies, checkOrigin } from '#libs/auth';
 import { HEADERS } from '#libs/protocol';
-import { NestLogger } from '#libs/telemetry';
-import type { Logger } from '#libs/telemetry';
+import { NO_TRACING, NestLogger } from '#libs/telemetry';
+import type { HttpMetrics, Logger, Tracing } from '#libs/telemetry';
 import { ErrorFilter } from './error-filter.js';
 import { FastifyEdge } from './fastify-edge.js';
 import { RequestScope } from './request-scope.js';
 import type { EdgeSettings } from './http-guard.js';
+
+/** Who is told of the requests that come in. */
+export interface EdgeTelemetry {
+  readonly metrics: HttpMetrics | null;
+  readonly tracing: Tracing;
+}
 
 /**
  * A Nest application on the HTTP edge that all our servers share: `Host` and `Origin` checks, CORS
@@ -20,11 +26,12 @@ export async function createHttpApp(
   rootModule: Type | DynamicModule,
   settings: EdgeSettings,
   logger: Logger,
+  { metrics, tracing }: EdgeTelemetry = { metrics: null, tracing: NO_TRACING },
 ): Promise<NestFastifyApplication> {
   const { allowedOrigins } = settings;
-  const scope = new RequestScope(new TrustedProxies(settings.trustedProxies));
+  const scope = new RequestScope(new TrustedProxies(settings.trustedProxies), tracing);
   const filter = new ErrorFilter(logger, scope);
-  const edge = new FastifyEdge(settings, scope, filter);
+  const edge = new FastifyEdge(settings, scope, filter, metrics);
   const options = {
     abortOnError: false,
     bodyParser: false,

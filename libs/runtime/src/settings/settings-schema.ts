@@ -116,6 +116,8 @@ export const SettingsSchema = z.object({
   SBP_MAX_PRINCIPAL_TURNS: wholeNumber(1, 100_000, 200),
   SBP_MAX_SOCKETS: wholeNumber(1, 1_000_000, 50_000),
   SBP_MAX_SESSION_SOCKETS: wholeNumber(2, 1_000, 16),
+  SBP_OTLP_URL: httpUrl.optional(),
+  SBP_TRACE_PERCENT: wholeNumber(0, 100, 10),
   SBP_LOG_LEVEL: oneOf(LOG_LEVELS, 'info'),
 });
 

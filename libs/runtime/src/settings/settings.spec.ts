@@ -44,6 +44,7 @@ describe('settings', () => {
       issuerNetworks: 'public',
       keyFile: '.data/keys.json',
       logLevel: 'info',
+      traces: null,
       limits: {
         sessionBytes: 32_000_000,
         turns: 1_000,
@@ -106,6 +107,8 @@ describe('settings', () => {
       SBP_MAX_PRINCIPAL_TURNS: '6',
       SBP_MAX_SOCKETS: '5',
       SBP_MAX_SESSION_SOCKETS: '4',
+      SBP_OTLP_URL: 'http://127.0.0.1:4318/',
+      SBP_TRACE_PERCENT: '5',
       SBP_LOG_LEVEL: 'debug',
       SBP_DEMO_TOKENS: '5',
       SBP_PRICES: '{"m": {"input": 1, "output": 2}}',
@@ -163,6 +166,7 @@ describe('settings', () => {
       issuerNetworks: 'any',
       keyFile: '/keys/sbp.json',
       logLevel: 'debug',
+      traces: { url: 'http://127.0.0.1:4318', percent: 5 },
       limits: {
         sessionBytes: 5_000,
         turns: 7,

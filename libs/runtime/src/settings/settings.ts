@@ -73,6 +73,8 @@ export interface Settings {
   /** The file of this server's key pairs; there need not be one. */
   readonly keyFile: string;
   readonly logLevel: LogLevel;
+  /** Where traces are sent; null: there are none. */
+  readonly traces: TraceSettings | null;
   readonly limits: LimitSettings;
 }
 
@@ -84,6 +86,13 @@ interface LlmSettings {
   readonly headersTimeoutMs: number;
   /** Of silence within an answer. */
   readonly bodyIdleTimeoutMs: number;
+}
+
+interface TraceSettings {
+  /** Of a collector of OTLP over HTTP, without `/v1/traces`. */
+  readonly url: string;
+  /** Of 100 traces that begin here, how many are kept. */
+  readonly percent: number;
 }
 
 /** What one process carries before it turns requests away. */
@@ -185,6 +194,7 @@ export function parseSettings(environment: Environment, argv: readonly string[] 
     issuerNetworks: values.SBP_ISSUER_NETWORKS,
     keyFile: values.SBP_KEY_FILE ?? path.join(values.SBP_DATA_DIR, 'keys.json'),
     logLevel: values.SBP_LOG_LEVEL,
+    traces: readTraces(values),
     limits: {
       sessionBytes: values.SBP_SESSION_MAX_BYTES,
       turns: values.SBP_MAX_TURNS,
@@ -254,6 +264,11 @@ function readLlm(values: SettingsValues): LlmSettings | null {
     headersTimeoutMs: values.SBP_LLM_HEADERS_TIMEOUT_MS,
     bodyIdleTimeoutMs: values.SBP_LLM_IDLE_TIMEOUT_MS,
   };
+}
+
+function readTraces(values: SettingsValues): TraceSettings | null {
+  const { SBP_OTLP_URL: url, SBP_TRACE_PERCENT: percent } = values;
+  return url === undefined ? null : { url, percent };
 }
 
 /**

@@ -24,6 +24,18 @@ export class QueueHeads {
     });
   }
 
+  /** How many sessions have one, at most `most`: as many rows of the index are read. */
+  async count(most: number): Promise<number> {
+    const [found] = await this.database.read(
+      (reader) => rows(reader)<{ count: number | string }>`
+        SELECT count(*) AS count FROM (
+          SELECT next_holder FROM sessions
+          WHERE ${raw(STARTABLE)} AND next_holder IS NOT NULL LIMIT ${raw(integer(most))}
+        ) AS heads`,
+    );
+    return Number(found?.count ?? 0);
+  }
+
   /** Those that these processes are to start. */
   async heldBy(incarnations: readonly string[], limit: number): Promise<readonly QueueHead[]> {
     if (incarnations.length === 0) return [];
