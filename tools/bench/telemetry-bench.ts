@@ -1,6 +1,13 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createLogger, HttpMetrics, LogMetrics, Metrics, TurnMetrics } from '#libs/telemetry';
+import {
+  HttpMetrics,
+  LogMetrics,
+  Metrics,
+  TurnMetrics,
+  createLogger,
+  openTracing,
+} from '#libs/telemetry';
 import type { SupervisedProcess } from '../supervise/index.js';
 import { CompletionClient } from './completion-client.js';
 import { cpuTime } from './cpu-time.js';
@@ -11,11 +18,15 @@ import { interleaved } from './rounds.js';
 import type { Contender } from './rounds.js';
 import { median } from './statistics.js';
 
-const ROUNDS = 7;
+const ROUNDS = 9;
 const TURNS = 500;
 const SCRAPES_EVERY = 100;
 /** How often what a turn counts is repeated, to be measured by itself. */
 const REPEATS = 100_000;
+/** Of a turn: its request and its parts, appends and folds. */
+const SPANS = 11;
+const SPANNED_TURNS = 20_000;
+const SENT_EVERY = 50;
 
 /** What watching costs: CPU of a turn, embedded, the next of a session, plain. */
 export async function telemetryBench(rig: Rig): Promise<Report> {
@@ -38,7 +49,8 @@ export async function telemetryBench(rig: Rig): Promise<Report> {
       contenderOf('traced, 10 of 100', traced, () => Promise.resolve()),
       contenderOf('traced, all', allTraced, () => Promise.resolve()),
     ];
-    return reportOf(await interleaved(contenders, ROUNDS, 0), countingCpu());
+    const alone = { counting: countingCpu(), spans: await spansCpu(url) };
+    return reportOf(await interleaved(contenders, ROUNDS, 0), alone);
   } finally {
     collector.close().closeAllConnections();
   }
@@ -98,7 +110,35 @@ function countingCpu(): number {
   return (user + system) / 1_000 / REPEATS;
 }
 
-function reportOf(slots: ReadonlyMap<string, readonly number[]>, counting: number): Report {
+/** CPU of as many spans as a turn has, in ms, where all are kept. */
+async function spansCpu(url: string): Promise<number> {
+  const tracing = await openTracing({ url, service: 'bench', percent: 100 });
+  const before = process.cpuUsage();
+  for (let made = 0; made < SPANNED_TURNS; made++) {
+    await tracing.span('request', async () => {
+      for (let span = 1; span < SPANS; span++) {
+        await tracing.span('part', async (part) => {
+          part.set({ 'sbp.session_id': 'the id of a session', 'sbp.events': 1 });
+          await Promise.resolve();
+        });
+      }
+    });
+    // The batches are sent meanwhile.
+    if (made % SENT_EVERY === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  const { user, system } = process.cpuUsage(before);
+  await tracing.close();
+  return (user + system) / 1_000 / SPANNED_TURNS;
+}
+
+/** What watching costs by itself, in ms of CPU a turn. */
+interface Alone {
+  readonly counting: number;
+  readonly spans: number;
+}
+
+function reportOf(slots: ReadonlyMap<string, readonly number[]>, alone: Alone): Report {
+  const { counting, spans } = alone;
   const plain = slots.get('no traces') ?? [];
   const base = median(plain);
   const rows = [...slots].map(([name, rounds]) => {
@@ -107,9 +147,15 @@ function reportOf(slots: ReadonlyMap<string, readonly number[]>, counting: numbe
     return { name, cpu: median(rounds), more: 100 * (median(ratios) - 1) };
   });
   const share = (100 * counting) / (base - counting);
-  const all = [...rows, { name: 'metrics and log line alone', cpu: counting, more: share }];
+  const ofSpans = (100 * spans) / base;
+  const all = [
+    ...rows,
+    { name: 'metrics and log line alone', cpu: counting, more: share },
+    { name: 'spans of a traced turn alone', cpu: spans, more: ofSpans },
+  ];
   const aims = [
     { what: 'CPU of a turn that metrics and its line add', got: share },
+    { what: 'CPU of a traced turn that its spans are', got: ofSpans },
     { what: 'CPU of a turn that scrapes add', got: moreOf(rows, 'scraped') },
     {
       what: 'CPU of a turn that traces add, as they are by default',

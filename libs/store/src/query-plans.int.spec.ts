@@ -18,6 +18,7 @@ import {
 import type { TestStore } from '#libs/store/testing';
 import { Claims } from './claims/claims.js';
 import { Orphans } from './claims/orphans.js';
+import { QueueHeads } from './claims/queue-heads.js';
 import { UnconfirmedAnswers } from './claims/unconfirmed-answers.js';
 import { Processes } from './processes/processes.js';
 import { ProjectionProgress } from './projection/projection-progress.js';
@@ -41,7 +42,7 @@ const LONG = 1;
 const LAST = IDLE + 1;
 
 /** Indexes that hold live rows only, and of which all is asked for. */
-const LIVE = ['claims_unconfirmed'];
+const LIVE = ['claims_unconfirmed', 'sessions_next_turn'];
 /** By the name or the alias that the statements give them. */
 const GROWING = ['sessions', 'claims', 'turns', 'tool_rounds', 'tool_calls', 's', 'c', 'r'];
 
@@ -113,6 +114,13 @@ describe.each(DIALECTS)('beside 20,000 idle sessions and turns on %s', (dialect)
     expect(scans.map(({ plan }) => plan)).toEqual([]);
   }
 
+  /** Eleven of the sessions that nobody uses. */
+  const queueIn = (change: string) =>
+    store.database.write(
+      (transaction) => sql(transaction)`
+        UPDATE sessions ${raw(change)} WHERE session_id IN ('idle 3') OR session_id LIKE 'idle 400_'`,
+    );
+
   const target = (number: number) =>
     ({ type: 'session', sessionId: id(number), principal: null }) as const;
 
@@ -132,6 +140,15 @@ describe.each(DIALECTS)('beside 20,000 idle sessions and turns on %s', (dialect)
 
     it('the processes that hold surfaces', () =>
       readsLiveRowsOnly((database) => new Processes(database).gateways()));
+
+    it('the sessions in which a turn waits to start, at each scrape', async () => {
+      const heads = new QueueHeads(store.database);
+      expect(await heads.count(10)).toBe(0);
+      await queueIn("SET next_turn_id = 'waits', next_holder = 'holder'");
+      expect([await heads.count(10), await heads.count(1_000)]).toEqual([10, 11]);
+      await readsLiveRowsOnly((database) => new QueueHeads(database).count(1_000));
+      await queueIn('SET next_turn_id = NULL, next_holder = NULL');
+    });
 
     it('the surfaces of dead processes', () =>
       readsLiveRowsOnly((database) =>
