@@ -23,7 +23,7 @@ const CONTEXT = {
 
 const BY_ALL = 'group_by=day,principal,agent,model,device';
 /** Turns that end in the test below before the rebuild. */
-const TURNS = 6;
+const TURNS = 5;
 const SOON = { timeout: 60_000, interval: 200 };
 
 describe.each([
@@ -78,52 +78,56 @@ describe.each([
     return [fork.fork_session_id, copy.session_id, handoff.new_session_id];
   }
 
-  it('gives the same sessions, lineage, transcripts, cursors, exports and usage, and they go on', async () => {
-    const url = await installation.start();
-    const [away, plain] = [new Agent(url), new Agent(url)];
-    const { sbp: first } = await away.turn('One.');
-    const surface = await Surface.attach(url, first, { context: CONTEXT });
-    const second = away.turn(steered('call=gps', 'Two.'));
-    const { call_id } = await surface.next('TOOL_CALL');
-    surface.send({ type: 'TOOL_RESULT', call_id, result: { lat: 48.2 } });
-    await second;
-    await surface.next('TURN_COMPLETE');
-    await surface.acknowledge();
-    await surface.close(1000);
-    await vi.waitFor(
-      async () =>
-        expect(await away.session(first.session_id)).toMatchObject({
-          surface: null,
-          queued_turns: 0,
-        }),
-      { timeout: 60_000 },
-    );
-    await away.turn('Three, while nobody is there.');
-    await away.post(steered('fail=status:500', 'Four, which fails.'));
-    const { sbp: other } = await plain.turn('Alone.');
-    await plain.export(other.session_id, { label: 'before' });
-    const derived = await relatives(plain, other.session_id);
-    const sessions = [first.session_id, other.session_id, ...derived];
-    const before = await found(url, sessions);
-    await vi.waitFor(async () => expect(ended(await usageAt(url))).toBe(TURNS), SOON);
-    const usage = await usageAt(url);
-    const { records: trail } = await trailAt(url);
-    await installation.stop();
-    const rowsBefore = await tables();
+  it(
+    'gives the same sessions, lineage, transcripts, cursors, exports and usage, and they go on',
+    { timeout: 180_000 },
+    async () => {
+      const url = await installation.start();
+      const [away, plain] = [new Agent(url), new Agent(url)];
+      const { sbp: first } = await away.turn('One.');
+      const surface = await Surface.attach(url, first, { context: CONTEXT });
+      const second = away.turn(steered('call=gps', 'Two.'));
+      const { call_id } = await surface.next('TOOL_CALL');
+      surface.send({ type: 'TOOL_RESULT', call_id, result: { lat: 48.2 } });
+      await second;
+      await surface.next('TURN_COMPLETE');
+      await surface.acknowledge();
+      await surface.close(1000);
+      await vi.waitFor(
+        async () =>
+          expect(await away.session(first.session_id)).toMatchObject({
+            surface: null,
+            queued_turns: 0,
+          }),
+        { timeout: 60_000 },
+      );
+      await away.turn('Three, while nobody is there.');
+      await away.post(steered('fail=status:500', 'Four, which fails.'));
+      const { sbp: other } = await plain.turn('Alone.');
+      await plain.export(other.session_id, { label: 'before' });
+      const derived = await relatives(plain, other.session_id);
+      const sessions = [first.session_id, other.session_id, ...derived];
+      const before = await found(url, sessions);
+      await vi.waitFor(async () => expect(ended(await usageAt(url))).toBe(TURNS), SOON);
+      const usage = await usageAt(url);
+      const { records: trail } = await trailAt(url);
+      await installation.stop();
+      const rowsBefore = await tables();
 
-    await installation.emptyTables();
-    await installation.rebuild();
+      await installation.emptyTables();
+      await installation.rebuild();
 
-    expect(await tables()).toEqual(rowsBefore);
-    const again = await installation.start();
-    expect(await found(again, sessions)).toEqual(before);
-    // Usage is counted anew, and the trail is the one that was there.
-    await vi.waitFor(async () => expect(await usageAt(again)).toEqual(usage), SOON);
-    expect((await trailAt(again)).records).toEqual(expect.arrayContaining([...trail]));
-    const back = await Surface.attach(again, first, ACKNOWLEDGES);
-    expect(back.attached).toMatchObject({ queued_turns: 1 });
-    expect(await back.next('TETHER_TURN')).toMatchObject({ seq: 2 });
-    const next = await Object.assign(new Agent(again), { id: away.id }).turn('Five.');
-    expect(next.sbp).toMatchObject({ session_id: first.session_id, step_count: 4 });
-  });
+      expect(await tables()).toEqual(rowsBefore);
+      const again = await installation.start();
+      expect(await found(again, sessions)).toEqual(before);
+      // Usage is counted anew, and the trail is the one that was there.
+      await vi.waitFor(async () => expect(await usageAt(again)).toEqual(usage), SOON);
+      expect((await trailAt(again)).records).toEqual(expect.arrayContaining([...trail]));
+      const back = await Surface.attach(again, first, ACKNOWLEDGES);
+      expect(back.attached).toMatchObject({ queued_turns: 1 });
+      expect(await back.next('TETHER_TURN')).toMatchObject({ seq: 2 });
+      const next = await Object.assign(new Agent(again), { id: away.id }).turn('Five.');
+      expect(next.sbp).toMatchObject({ session_id: first.session_id, step_count: 4 });
+    },
+  );
 });

@@ -96,6 +96,7 @@ export class SessionAccess {
   async operator(headers: IncomingHttpHeaders): Promise<string> {
     const { principal } = await this.sent(withoutToken(headers), 'principal');
     if (principal === null) throw needsCredential();
+    if (tokenOf(headers) !== null) throw ofItsSession('Leave it out.');
     if (this.principals.isOpen || principal.role === 'operator') return principal.name;
     throw new SbpError('SBP_FORBIDDEN', 'Only operators may see this.', { param: 'Authorization' });
   }

@@ -43,7 +43,10 @@ describe('error table', () => {
       expect(error.body('completions')).toEqual({
         error: { code, message: 'What is wrong.', detail: null, type, param: null },
       });
-      expect(error.headers()).toEqual(retry ? {} : { 'x-should-retry': 'false' });
+      expect(error.headers()).toEqual({
+        ...(retry ? {} : { 'x-should-retry': 'false' }),
+        ...(status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
+      });
       expect(ERRORS[code].advice).toMatch(/\.$/);
     },
   );

@@ -86,7 +86,11 @@ afterEach(async () => {
 function projectionMetrics(): ProjectionMetrics {
   const projected = () => Promise.resolve([]);
   const waiting = () => Promise.resolve(0);
-  return new ProjectionMetrics(new Metrics(), { projected, waiting, quarantined: () => Promise.resolve(0) });
+  return new ProjectionMetrics(new Metrics(), {
+    projected,
+    waiting,
+    quarantined: () => Promise.resolve(0),
+  });
 }
 
 async function start({ batchSize = 100 } = {}): Promise<void> {
