@@ -7,12 +7,12 @@ import { Random, STEPS, STEP_NAMES, planBlows, runChaos } from '../../tools/chao
 
 /** Closer together than in a long run: each process has just begun to serve again. */
 const GAP = { least: 600, most: 1_500 };
-const PATIENCE_MS = 720_000;
+const PATIENCE_MS = 840_000;
 /**
  * No blow begins after it: what is left is found and judged, instead of a hook that runs out of
  * time.
  */
-const BLOWS_MS = 500_000;
+const BLOWS_MS = 640_000;
 const SEED = 1;
 
 /**
