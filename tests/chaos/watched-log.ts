@@ -1,12 +1,5 @@
-import type {
-  Append,
-  AppendOutcome,
-  LogPosition,
-  LogReader,
-  LogRecord,
-  LogSubscription,
-} from '#libs/event-log';
-import { EventLog } from '#libs/event-log';
+import type { Append, AppendOutcome, EventLog, LogReader, LogSubscription } from '#libs/event-log';
+import { ForwardingEventLog } from '#libs/event-log';
 import type { LogEvent, LogEventType } from '#libs/protocol';
 import type { KillPoint } from '../../tools/chaos/steps.js';
 import type { SurfaceNote } from '../../tools/chaos/work-ledger.js';
@@ -45,9 +38,9 @@ const ACKNOWLEDGED: Partial<Record<LogEventType, KillPoint>> = {
 const ENDINGS: readonly LogEventType[] = ['turn.completed', 'turn.failed', 'turn.cancelled'];
 
 /** The log with its kill points, and notes of what is on its way. */
-export class WatchedLog extends EventLog {
+export class WatchedLog extends ForwardingEventLog {
   constructor(
-    private readonly inner: EventLog,
+    inner: EventLog,
     private readonly points: KillPoints,
     private readonly work: WorkWriter,
     /** Is given the turns whose completion was acknowledged here. */
@@ -55,19 +48,7 @@ export class WatchedLog extends EventLog {
     /** Is given the turns that wait here. */
     private readonly waiting: Set<string>,
   ) {
-    super();
-  }
-
-  override get partitions(): number {
-    return this.inner.partitions;
-  }
-
-  override get description(): string {
-    return this.inner.description;
-  }
-
-  override partitionOf(sessionId: string): number {
-    return this.inner.partitionOf(sessionId);
+    super(inner);
   }
 
   override async append(events: Append): Promise<AppendOutcome> {
@@ -78,7 +59,7 @@ export class WatchedLog extends EventLog {
     this.noteSurface(event, 'sent');
     const outcome = await this.work.during('append', () =>
       this.points.passSending(isDerived(event) ? 'G3' : (SENT[type] ?? null), () =>
-        this.inner.append(events),
+        super.append(events),
       ),
     );
     if (outcome.type === 'rejected') return outcome;
@@ -91,41 +72,14 @@ export class WatchedLog extends EventLog {
     return outcome;
   }
 
-  override get outage(): string | null {
-    return this.inner.outage;
-  }
-
-  override outageOf(sessionId: string): string | null {
-    return this.inner.outageOf(sessionId);
-  }
-
-  override end(partition: number): Promise<number> {
-    return this.inner.end(partition);
-  }
-
   override subscribe(reader: LogReader): Promise<LogSubscription> {
-    return this.inner.subscribe({
+    return super.subscribe({
       consumer: reader.consumer,
       batchSize: reader.batchSize,
       position: (partition) => reader.position(partition),
       handle: (batch) => this.work.during('fold', () => reader.handle(batch)),
       onProblem: (problem, error) => reader.onProblem(problem, error),
     });
-  }
-
-  override read(
-    partition: number,
-    from: LogPosition['offset'],
-  ): AsyncIterable<readonly LogRecord[]> {
-    return this.inner.read(partition, from);
-  }
-
-  override check(): Promise<void> {
-    return this.inner.check();
-  }
-
-  override close(): Promise<void> {
-    return this.inner.close();
   }
 
   private streamEnds(event: LogEvent): void {

@@ -9,7 +9,7 @@ import { startKafka, startPostgres } from '../../tools/infrastructure/index.js';
 import type { KafkaCluster, Postgres } from '../../tools/infrastructure/index.js';
 import type { Stack } from '../../tools/stack/index.js';
 import { startStack } from '../../tools/stack/index.js';
-import { guardFolder } from '../../tools/supervise/index.js';
+import { guardFolder, takenAway } from '../../tools/supervise/index.js';
 import type { SupervisedProcess } from '../../tools/supervise/index.js';
 import { Agent, saidIn, steered } from './clients/agent.js';
 import type { Answer } from './clients/agent.js';
@@ -88,15 +88,13 @@ class Load {
   }
 }
 
-/** Takes these away by SIGKILL for a while, and gives them back. */
-async function without(
+/** Takes these away for a while, and gives them back. */
+function without(
   victims: readonly SupervisedProcess[],
   ms: number,
   meanwhile: () => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
-  for (const victim of victims) victim.kill('SIGKILL');
-  await Promise.all([delay(ms), meanwhile()]);
-  await Promise.all(victims.map((victim) => victim.start()));
+  return takenAway(victims, () => Promise.all([delay(ms), meanwhile()]));
 }
 
 /** Partitions of the log of which a broker has no whole copy. */

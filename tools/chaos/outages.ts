@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KafkaCluster, Postgres } from '../infrastructure/index.js';
 import type { SupervisedProcess } from '../supervise/index.js';
+import { takenAway } from '../supervise/index.js';
 
 /** What is taken away from under the services, for a while. */
 export const OUTAGES = ['one broker', 'all brokers', 'Postgres', 'a pause'] as const;
@@ -38,10 +39,7 @@ export class Infrastructure {
   async takeAway(kind: Exclude<OutageKind, 'a pause'>, choice: number): Promise<string> {
     const victims = this.victims(kind, choice);
     this.away += 1;
-    for (const victim of victims) victim.kill('SIGKILL');
-    await Promise.all(victims.map((victim) => gone(victim)));
-    await delay(AWAY_MS);
-    await Promise.all(victims.map((victim) => victim.start()));
+    await takenAway(victims, () => delay(AWAY_MS));
     setTimeout(() => (this.away -= 1), NOTICED_MS);
     return victims.map(({ name }) => name).join(', ');
   }
@@ -53,10 +51,6 @@ export class Infrastructure {
     const broker = processes[Math.floor(choice * processes.length)];
     return broker === undefined ? [] : [broker];
   }
-}
-
-async function gone(victim: SupervisedProcess): Promise<void> {
-  while (victim.child !== undefined) await delay(20);
 }
 
 /**

@@ -1,4 +1,5 @@
 export { httpActor, serverActor } from './http-actor.js';
+export { LiveCounts } from './live-counts.js';
 export { RequestLoad } from './request-load.js';
 export {
   SessionAccess,

@@ -1,12 +1,13 @@
 import { SbpError } from '#libs/protocol';
 import { currentRequest } from '#libs/telemetry';
+import { LiveCounts } from './live-counts.js';
 
 /** After how long a caller that was turned away may come back, in s. */
 const RETRY_AFTER_S = 1;
 
 /** The requests of each principal that are being answered by this process; only live ones count. */
 export class RequestLoad {
-  private readonly counts = new Map<string, number>();
+  private readonly counts = new LiveCounts();
 
   /** `most`: of one principal at once. */
   constructor(private readonly most: number) {}
@@ -19,20 +20,13 @@ export class RequestLoad {
   enter(principal: string): void {
     const request = currentRequest();
     if (request?.onEnd === undefined || counted.has(request)) return;
-    const count = this.counts.get(principal) ?? 0;
-    if (count >= this.most) {
+    if (this.counts.of(principal) >= this.most) {
       const message = `${principal} has ${this.most} requests here at once. Wait for answers.`;
       throw new SbpError('SBP_RATE_LIMITED', message, { retryAfter: RETRY_AFTER_S });
     }
     counted.add(request);
-    this.counts.set(principal, count + 1);
-    request.onEnd(() => this.leave(principal));
-  }
-
-  private leave(principal: string): void {
-    const left = (this.counts.get(principal) ?? 1) - 1;
-    if (left === 0) this.counts.delete(principal);
-    else this.counts.set(principal, left);
+    this.counts.enter(principal);
+    request.onEnd(() => this.counts.leave(principal));
   }
 }
 

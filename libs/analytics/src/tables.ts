@@ -1,4 +1,4 @@
-import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { BIGINT, CreateTables, INT, KEY, column, varchar } from '#libs/sql';
 import { Column, Entity, PrimaryColumn, Table } from 'typeorm';
 
 /** What was counted on a day; a value is added to, or for a maximum raised. */
@@ -65,53 +65,40 @@ class UsageWaitingRow {
   waitingSince!: number;
 }
 
-const varchar = (name: string, length: number) => {
-  return { name, type: 'varchar', length: String(length) };
-};
-const key = { isPrimary: true };
-
 const tables = [
   new Table({
     name: 'usage_counters',
     columns: [
-      { ...varchar('day', 10), ...key },
-      { ...varchar('principal', 256), ...key },
-      { ...varchar('agent_id', 256), ...key },
-      { ...varchar('model', 200), ...key },
-      { ...varchar('device_type', 64), ...key },
-      { ...varchar('counter', 80), ...key },
-      { name: 'value', type: 'bigint' },
+      column('day', varchar(10), KEY),
+      column('principal', varchar(256), KEY),
+      column('agent_id', varchar(256), KEY),
+      column('model', varchar(200), KEY),
+      column('device_type', varchar(64), KEY),
+      column('counter', varchar(80), KEY),
+      column('value', BIGINT),
     ],
   }),
   new Table({
     name: 'usage_sessions',
-    columns: [
-      { ...varchar('session_id', 36), ...key },
-      { name: 'state', type: 'text' },
-      { name: 'turns', type: 'text' },
-    ],
+    columns: [column('session_id', varchar(36), KEY), column('state'), column('turns')],
   }),
   new Table({
     name: 'usage_waiting',
     columns: [
-      { ...varchar('session_id', 36), ...key },
-      { name: 'seq', type: 'integer', ...key },
-      varchar('model', 200),
-      varchar('device_type', 64),
-      { name: 'waiting_since', type: 'bigint' },
+      column('session_id', varchar(36), KEY),
+      column('seq', INT, KEY),
+      column('model', varchar(200)),
+      column('device_type', varchar(64)),
+      column('waiting_since', BIGINT),
     ],
   }),
 ];
 
-class CreateUsage1800000000200 implements MigrationInterface {
+class CreateUsage1800000000200 extends CreateTables {
   readonly name = 'CreateUsage1800000000200';
 
-  async up(runner: QueryRunner): Promise<void> {
-    for (const table of tables) await runner.createTable(table, true);
-  }
-
-  async down(runner: QueryRunner): Promise<void> {
-    for (const table of tables) await runner.dropTable(table);
+  constructor() {
+    super(tables);
   }
 }
 

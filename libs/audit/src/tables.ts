@@ -1,4 +1,4 @@
-import type { MigrationInterface, QueryRunner, TableColumnOptions } from 'typeorm';
+import { BIGINT, CreateTables, INT, KEY, NULLABLE, column, varchar } from '#libs/sql';
 import { Column, Entity, Index, PrimaryColumn, Table } from 'typeorm';
 
 /** Tables that a rebuild keeps: a trail made anew would hide what was changed in the log. */
@@ -112,37 +112,24 @@ export class AuditCheckpointRow {
   signature!: string;
 }
 
-const key = { isPrimary: true };
-const int: Partial<TableColumnOptions> = { type: 'integer' };
-const bigint: Partial<TableColumnOptions> = { type: 'bigint' };
-const nullable = { isNullable: true };
-
-function text(length: number): Partial<TableColumnOptions> {
-  return { type: 'varchar', length: String(length) };
-}
-
-function column(name: string, ...options: Partial<TableColumnOptions>[]): TableColumnOptions {
-  return Object.assign({ name, type: 'text' }, ...options) as TableColumnOptions;
-}
-
 const tables = [
   new Table({
     name: 'audit_records',
     columns: [
-      column('partition', int, key),
-      column('offset', bigint, key),
-      column('event_id', text(36), nullable),
-      column('type', text(64)),
-      column('session_id', text(36), nullable),
-      column('turn_id', text(36), nullable),
-      column('occurred_at', text(40), nullable),
-      column('principal', text(256), nullable),
-      column('via', text(16), nullable),
-      column('address', text(256), nullable),
-      column('request_id', text(256), nullable),
-      column('record_hash', text(64)),
-      column('chain', text(64)),
-      column('seal', text(64)),
+      column('partition', INT, KEY),
+      column('offset', BIGINT, KEY),
+      column('event_id', varchar(36), NULLABLE),
+      column('type', varchar(64)),
+      column('session_id', varchar(36), NULLABLE),
+      column('turn_id', varchar(36), NULLABLE),
+      column('occurred_at', varchar(40), NULLABLE),
+      column('principal', varchar(256), NULLABLE),
+      column('via', varchar(16), NULLABLE),
+      column('address', varchar(256), NULLABLE),
+      column('request_id', varchar(256), NULLABLE),
+      column('record_hash', varchar(64)),
+      column('chain', varchar(64)),
+      column('seal', varchar(64)),
     ],
     indices: [
       { name: 'audit_records_of_session', columnNames: ['session_id', 'partition', 'offset'] },
@@ -152,37 +139,33 @@ const tables = [
   new Table({
     name: 'audit_heads',
     columns: [
-      column('partition', int, key),
-      column('next_offset', bigint),
-      column('chain', text(64)),
-      column('records', bigint),
-      column('checkpoints', int),
-      column('signature', text(64)),
+      column('partition', INT, KEY),
+      column('next_offset', BIGINT),
+      column('chain', varchar(64)),
+      column('records', BIGINT),
+      column('checkpoints', INT),
+      column('signature', varchar(64)),
     ],
   }),
   new Table({
     name: 'audit_checkpoints',
     columns: [
-      column('partition', int, key),
-      column('number', int, key),
-      column('next_offset', bigint),
-      column('chain', text(64)),
-      column('records', bigint),
-      column('at', bigint),
-      column('signature', text(64)),
+      column('partition', INT, KEY),
+      column('number', INT, KEY),
+      column('next_offset', BIGINT),
+      column('chain', varchar(64)),
+      column('records', BIGINT),
+      column('at', BIGINT),
+      column('signature', varchar(64)),
     ],
   }),
 ];
 
-class CreateAudit1800000000100 implements MigrationInterface {
+class CreateAudit1800000000100 extends CreateTables {
   readonly name = 'CreateAudit1800000000100';
 
-  async up(runner: QueryRunner): Promise<void> {
-    for (const table of tables) await runner.createTable(table, true);
-  }
-
-  async down(runner: QueryRunner): Promise<void> {
-    for (const table of tables) await runner.dropTable(table);
+  constructor() {
+    super(tables);
   }
 }
 

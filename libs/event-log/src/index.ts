@@ -1,3 +1,4 @@
+export { ForwardingEventLog } from './ports/forwarding-event-log.js';
 export { EventLog, LogOverloaded, MAX_PENDING_BYTES } from './ports/event-log.js';
 export type {
   Append,

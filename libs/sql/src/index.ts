@@ -1,3 +1,4 @@
+export { BIGINT, CreateTables, INT, KEY, NULLABLE, column, varchar } from './create-tables.js';
 export { Database } from './database.js';
 export type {
   DatabaseCounts,

@@ -9,9 +9,14 @@ interface TokenParts {
 }
 
 /** A compact JWT, HS256, signed with any secret. */
-function signed(claims: Readonly<Record<string, unknown>>, secret: string): string {
+export function signed(claims: object, secret: string): string {
   const content = `${part({ alg: 'HS256', typ: 'JWT' })}.${part(claims)}`;
   return `${content}.${createHmac('sha256', secret).update(content).digest('base64url')}`;
+}
+
+/** The same without a signature. */
+export function unsigned(claims: object): string {
+  return `${part({ alg: 'none', typ: 'JWT' })}.${part(claims)}.`;
 }
 
 function part(value: unknown): string {
@@ -35,7 +40,7 @@ export function worthlessTokens(sessionId: string): Readonly<Record<string, stri
   return {
     'is no token at all': 'let-me-in',
     'is signed with another secret': signed(lasting, 'not-the-secret-of-this-server'),
-    'is not signed': `${part({ alg: 'none', typ: 'JWT' })}.${part(lasting)}.`,
+    'is not signed': unsigned(lasting),
     'has expired': signed(sessionClaims(sessionId, -DAY), SECRET),
     'was made for another use': signed({ ...lasting, use: undefined }, SECRET),
   };

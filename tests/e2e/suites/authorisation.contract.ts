@@ -1,4 +1,4 @@
-import { createHmac, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ApiKeys } from '#libs/auth';
 import type { Route } from '#libs/protocol';
@@ -7,7 +7,7 @@ import { Agent, request, steered } from '../clients/agent.js';
 import type { Answer, Headings } from '../clients/agent.js';
 import { Completion, Failure } from '../clients/bodies.js';
 import { Surface } from '../clients/surface.js';
-import { tokenFor } from '../clients/tokens.js';
+import { signed, tokenFor, unsigned } from '../clients/tokens.js';
 import { eventually } from '../clients/waiting.js';
 import type { GetServer } from '../topology/server.js';
 import { BY_FRAME, MODEL_PATHS, requestsOf } from './authorisation-requests.js';
@@ -22,11 +22,8 @@ const AS_BEARER = 'a session token as Bearer';
 const DAY_S = 24 * 60 * 60;
 const bearer = (credential: string): Headings => ({ authorization: `Bearer ${credential}` });
 
-function jwt(claims: object, secret = PRINCIPALS_SECRET, alg = 'HS256'): string {
-  const text = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const content = `${text({ alg, typ: 'JWT' })}.${text(claims)}`;
-  const signature = createHmac('sha256', secret).update(content).digest('base64url');
-  return `${content}.${alg === 'none' ? '' : signature}`;
+function jwt(claims: object, secret = PRINCIPALS_SECRET): string {
+  return signed(claims, secret);
 }
 
 /** An answer that is not read on where it is a stream, because that one does not end. */
@@ -86,7 +83,7 @@ export function authorisation(server: GetServer, keys: () => ApiKeys): void {
       'a JWT without exp': bearer(jwt({ sub: 'ann' })),
       'a JWT that is not yet valid': bearer(jwt({ ...claims, nbf: soon() - 60 })),
       'a JWT that is signed otherwise': bearer(jwt(claims, 'another-secret-of-someone')),
-      'a JWT that is not signed': bearer(jwt(claims, PRINCIPALS_SECRET, 'none')),
+      'a JWT that is not signed': bearer(unsigned(claims)),
       'a JWT of the anonymous principal': bearer(jwt({ ...claims, sub: 'anonymous' })),
       'a JWT of the holder of a token': bearer(jwt({ ...claims, sub: `session:${randomUUID()}` })),
       'a JWT of an unknown role': bearer(jwt({ ...claims, sbp_role: 'admin' })),

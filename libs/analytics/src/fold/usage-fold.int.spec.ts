@@ -13,8 +13,8 @@ import {
 import type { LogEvent } from '#libs/protocol';
 import { raw, sql } from '#libs/sql';
 import { DIALECTS, costOf, idleSession, plansOf, randomBatches } from '#libs/store/testing';
-import type { TestDatabase } from '#libs/testing';
-import { openTestDatabase } from '#libs/testing';
+import type { TestDatabase } from '#libs/sql/testing';
+import { openTestDatabase } from '#libs/sql/testing';
 import { analyticsSchema } from '../tables.js';
 import { UsageReads } from '../usage/usage-reads.js';
 import { UsageFold } from './usage-fold.js';

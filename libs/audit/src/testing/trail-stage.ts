@@ -7,8 +7,8 @@ import {
 } from '#libs/event-log';
 import type { Database, Dialect } from '#libs/sql';
 import { raw, sql } from '#libs/sql';
-import type { TestDatabase } from '#libs/testing';
-import { openTestDatabase } from '#libs/testing';
+import type { TestDatabase } from '#libs/sql/testing';
+import { openTestDatabase } from '#libs/sql/testing';
 import { auditSchema } from '../tables.js';
 import { Seals } from '../trail/seals.js';
 import type { CheckpointRule } from '../trail/trail.js';

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { LiveCounts } from '#libs/access';
 import { EventLog } from '#libs/event-log';
 import { SbpError } from '#libs/protocol';
 import { Injectable } from '@nestjs/common';
@@ -25,7 +26,7 @@ const RETRY_AFTER_S = 1;
 export class Admission {
   private turns = 0;
   private bytes = 0;
-  private readonly byPrincipal = new Map<string, number>();
+  private readonly byPrincipal = new LiveCounts();
   private isClosed = false;
   private left = Promise.withResolvers<undefined>();
 
@@ -38,8 +39,7 @@ export class Admission {
   enter(principal: string, bytes: number): Place {
     this.mustBeOpen();
     const { maxTurns, maxPrincipalTurns } = this.options;
-    const own = this.byPrincipal.get(principal) ?? 0;
-    if (maxPrincipalTurns !== null && own >= maxPrincipalTurns) {
+    if (maxPrincipalTurns !== null && this.byPrincipal.of(principal) >= maxPrincipalTurns) {
       throw full(`${principal} has ${maxPrincipalTurns} turns here at once.`);
     }
     if (this.turns >= maxTurns) throw full(`${maxTurns} turns are running here already.`);
@@ -51,12 +51,12 @@ export class Admission {
     };
     grow(bytes);
     this.turns += 1;
-    this.byPrincipal.set(principal, own + 1);
+    this.byPrincipal.enter(principal);
     return {
       grow,
       leave: () => {
         this.turns -= 1;
-        this.leavePrincipal(principal);
+        this.byPrincipal.leave(principal);
         this.bytes -= held;
         this.left.resolve(undefined);
         this.left = Promise.withResolvers();
@@ -104,12 +104,6 @@ export class Admission {
       if (this.log.outageOf(sessionId) === null) return sessionId;
       if (tries === MAX_TRIES) this.mustBeWritable(sessionId);
     }
-  }
-
-  private leavePrincipal(principal: string): void {
-    const left = (this.byPrincipal.get(principal) ?? 1) - 1;
-    if (left === 0) this.byPrincipal.delete(principal);
-    else this.byPrincipal.set(principal, left);
   }
 
   /** `held`: by the turn that is to hold `more`. */

@@ -2,7 +2,6 @@ import type { OpenSession, OpenTurn } from '#libs/domain';
 import type { MailboxMessageOf } from '#libs/mailbox';
 import type { ServerFrame, SurfaceContext } from '#libs/protocol';
 import type { OwedTurn, SurfaceView } from '#libs/store';
-import { NO_TRACING } from '#libs/telemetry';
 import type { Arbitrary } from 'fast-check';
 import {
   assert,
@@ -16,6 +15,7 @@ import {
   array,
 } from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { UNWATCHED } from '../testing/unwatched.js';
 import { Acknowledger } from '../acknowledgement/acknowledger.js';
 import { SurfaceOutput } from '../socket/surface-output.js';
 import type { SendOutcome } from '../socket/surface-socket.js';
@@ -99,8 +99,7 @@ class World {
       {
         gateway: GATEWAY,
         timings,
-        metrics: { attached: () => undefined, drained: () => undefined },
-        tracing: NO_TRACING,
+        ...UNWATCHED,
         reads: {
           view: (_, written) => Promise.resolve(this.view(written)),
           owed: (_, after, upTo) => Promise.resolve(this.page(after, upTo)),

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { serverActor } from '#libs/access';
+import { bearer } from '#libs/auth';
 import type { ConsumeResponse } from '#libs/protocol';
 import { ConsumeRequest, SbpError, parseJsonBody } from '#libs/protocol';
 import { Body, Controller, Get, HttpCode, Param, Post, Req, StreamableFile } from '@nestjs/common';
@@ -57,8 +58,8 @@ export class BundlesController {
 
 /** @throws SbpError SBP_UNAUTHORIZED */
 function bearerOf({ headers }: FastifyRequest): string {
-  const token = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
-  if (token !== undefined) return token;
+  const token = bearer(headers.authorization);
+  if (token !== null) return token;
   throw new SbpError('SBP_UNAUTHORIZED', 'Authorization: must be Bearer and a roaming token.', {
     param: 'Authorization',
   });

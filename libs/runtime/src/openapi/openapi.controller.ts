@@ -40,11 +40,12 @@ const POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 's
 /** `GET /openapi.json`, and a page to try the API on. */
 @Controller()
 export class OpenApiController {
-  private readonly document = openApiDocument();
+  /** Made when somebody asks: most processes never are. */
+  private document: object | null = null;
 
   @Get('openapi.json')
   openapi(): object {
-    return this.document;
+    return (this.document ??= openApiDocument());
   }
 
   @Get('docs')

@@ -1,8 +1,9 @@
 import { isUuid } from '#libs/protocol';
 import { InvalidSetting } from '#libs/llm';
-import { parseFlags } from './command-line.js';
+import { commandLine, readingCommand } from './command-settings.js';
 import type { Settings } from './settings.js';
-import { InvalidSettings, parseSettings } from './settings.js';
+import { InvalidSettings } from './settings.js';
+import type { Environment } from './written-settings.js';
 
 /** What `sbp-server audit` was asked for. */
 export type AuditCommand = { readonly settings: Settings } & (
@@ -16,9 +17,8 @@ export type AuditCommand = { readonly settings: Settings } & (
     }
 );
 
-const VERIFY = { 'data-dir': 'value', 'from-log': 'switch', json: 'switch' } as const;
+const VERIFY = { 'from-log': 'switch', json: 'switch' } as const;
 const EXPORT = {
-  'data-dir': 'value',
   session: 'value',
   partition: 'value',
   from: 'value',
@@ -26,17 +26,15 @@ const EXPORT = {
 
 /** `argv`: what follows the command. @throws InvalidSettings */
 export function parseAuditCommand(
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Environment,
   [what = '', ...argv]: readonly string[],
 ): AuditCommand {
   if (what !== 'verify' && what !== 'export') {
     throw new InvalidSettings(['audit: `verify` or `export` must come first.']);
   }
-  try {
-    const flags = parseFlags(argv, what === 'verify' ? VERIFY : EXPORT);
-    const dataDir = flags['data-dir'];
-    const written = dataDir === undefined ? {} : { SBP_DATA_DIR: dataDir };
-    const settings = parseSettings({ ...environment, ...written });
+  return readingCommand(() => {
+    const table = what === 'verify' ? VERIFY : EXPORT;
+    const { flags, settings } = commandLine(environment, argv, table);
     if (what === 'verify') {
       const { 'from-log': fromLog, json } = flags;
       return { settings, what, fromLog: fromLog !== undefined, asJson: json !== undefined };
@@ -49,10 +47,7 @@ export function parseAuditCommand(
       partition: partition === undefined ? null : wholeNumber('--partition', partition),
       from: wholeNumber('--from', from),
     };
-  } catch (error) {
-    if (error instanceof InvalidSetting) throw new InvalidSettings([error.message]);
-    throw error;
-  }
+  });
 }
 
 function idOf(text: string): string {

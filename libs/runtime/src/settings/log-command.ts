@@ -1,8 +1,8 @@
 import { isUuid } from '#libs/protocol';
-import { InvalidSetting } from '#libs/llm';
-import { parseFlags } from './command-line.js';
+import { commandLine, readingCommand } from './command-settings.js';
 import type { Settings } from './settings.js';
-import { InvalidSettings, parseSettings } from './settings.js';
+import { InvalidSettings } from './settings.js';
+import type { Environment } from './written-settings.js';
 
 /** What `sbp-server log` was asked for. */
 export interface LogCommand {
@@ -12,11 +12,11 @@ export interface LogCommand {
   readonly asJson: boolean;
 }
 
-const FLAGS = { 'data-dir': 'value', content: 'switch', json: 'switch' } as const;
+const FLAGS = { content: 'switch', json: 'switch' } as const;
 
 /** `argv`: what follows the command, the session's id first. @throws InvalidSettings */
 export function parseLogCommand(
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Environment,
   [sessionId = '', ...argv]: readonly string[],
 ): LogCommand {
   if (!isUuid(sessionId)) {
@@ -24,17 +24,13 @@ export function parseLogCommand(
       'log: the id of a session must come first, such as 7f3c1f4e-0b1d-4c7e-9a55-2f1f1f5a3c1b',
     ]);
   }
-  try {
-    const { 'data-dir': dataDir, content, json } = parseFlags(argv, FLAGS);
-    const written = dataDir === undefined ? {} : { SBP_DATA_DIR: dataDir };
+  return readingCommand(() => {
+    const { flags, settings } = commandLine(environment, argv, FLAGS);
     return {
-      settings: parseSettings({ ...environment, ...written }),
+      settings,
       sessionId: sessionId.toLowerCase(),
-      withContent: content !== undefined,
-      asJson: json !== undefined,
+      withContent: flags['content'] !== undefined,
+      asJson: flags['json'] !== undefined,
     };
-  } catch (error) {
-    if (error instanceof InvalidSetting) throw new InvalidSettings([error.message]);
-    throw error;
-  }
+  });
 }

@@ -1,9 +1,8 @@
-import { InvalidSetting } from '#libs/llm';
 import { isUuid } from '#libs/protocol';
-import type { WrittenFlags } from './command-line.js';
-import { parseFlags } from './command-line.js';
+import { commandLine, readingCommand } from './command-settings.js';
 import type { Settings } from './settings.js';
-import { InvalidSettings, parseSettings } from './settings.js';
+import { InvalidSettings } from './settings.js';
+import type { Environment } from './written-settings.js';
 
 /** What `sbp-server quarantine` was asked for. */
 export type QuarantineCommand = {
@@ -17,9 +16,9 @@ export type QuarantineCommand = {
 );
 
 const FLAGS = {
-  list: { 'data-dir': 'value', json: 'switch' },
-  show: { 'data-dir': 'value', json: 'switch', content: 'switch' },
-  retry: { 'data-dir': 'value', json: 'switch', all: 'switch' },
+  list: { json: 'switch' },
+  show: { json: 'switch', content: 'switch' },
+  retry: { json: 'switch', all: 'switch' },
 } as const;
 
 /** Also what the records are listed under whose keys are no session ids. */
@@ -27,7 +26,7 @@ const BUCKET = /^no-session-\d+$/;
 
 /** `argv`: what follows `quarantine`. @throws InvalidSettings */
 export function parseQuarantineCommand(
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Environment,
   [what = '', ...argv]: readonly string[],
 ): QuarantineCommand {
   if (what !== 'list' && what !== 'show' && what !== 'retry') {
@@ -35,10 +34,9 @@ export function parseQuarantineCommand(
   }
   const [first = ''] = argv;
   const sessionId = isUuid(first) || BUCKET.test(first) ? first.toLowerCase() : null;
-  try {
-    const flags: WrittenFlags = parseFlags(sessionId === null ? argv : argv.slice(1), FLAGS[what]);
-    const written = flags['data-dir'] === undefined ? {} : { SBP_DATA_DIR: flags['data-dir'] };
-    const settings = parseSettings({ ...environment, ...written });
+  return readingCommand(() => {
+    const own = sessionId === null ? argv : argv.slice(1);
+    const { flags, settings } = commandLine(environment, own, FLAGS[what]);
     const common = { settings, asJson: flags['json'] !== undefined };
     if (what === 'list' && sessionId === null) return { ...common, type: what };
     if (what === 'show' && sessionId !== null) {
@@ -49,10 +47,7 @@ export function parseQuarantineCommand(
       return { ...common, type: what, sessionId };
     }
     throw new InvalidSettings([`quarantine ${what}: ${EXPECTED[what]}`]);
-  } catch (error) {
-    if (error instanceof InvalidSetting) throw new InvalidSettings([error.message]);
-    throw error;
-  }
+  });
 }
 
 const EXPECTED = {

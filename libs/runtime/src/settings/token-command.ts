@@ -1,14 +1,12 @@
 import { ApiKeys, ROLES, principalProblem } from '#libs/auth';
 import type { ListedApiKey, Role } from '#libs/auth';
 import { InvalidSetting } from '#libs/llm';
-import { parseFlags } from './command-line.js';
+import { commandLine, readingCommand } from './command-settings.js';
 import { prepareDataDirectory } from './data-directory.js';
 import type { Settings } from './settings.js';
-import { InvalidSettings, parseSettings } from './settings.js';
 import type { Environment } from './written-settings.js';
 
 const FLAGS = {
-  'data-dir': 'value',
   principal: 'value',
   role: 'value',
   label: 'value',
@@ -25,27 +23,24 @@ export function tokenCommand(
   environment: Environment,
   [what = '', ...argv]: readonly string[],
 ): string {
-  try {
+  // Keys are made before the server requires them, so that need not be set yet.
+  const given = { ...environment, SBP_AUTH: 'required' };
+  return readingCommand(() => {
     switch (what) {
       case 'create':
-        return create(environment, argv);
+        return create(given, argv);
       case 'list':
-        return list(keysOf(settingsOf(environment, parseFlags(argv, ONLY_PLACE))));
+        return list(keysOf(commandLine(given, argv).settings));
       case 'revoke':
-        return revoke(environment, argv);
+        return revoke(given, argv);
       default:
         throw new InvalidSetting('token', '`create`, `list` or `revoke` must come first.');
     }
-  } catch (error) {
-    if (error instanceof InvalidSetting) throw new InvalidSettings([error.message]);
-    throw error;
-  }
+  });
 }
 
-const ONLY_PLACE = { 'data-dir': 'value' } as const;
-
 function create(environment: Environment, argv: readonly string[]): string {
-  const flags = parseFlags(argv, FLAGS);
+  const { flags, settings } = commandLine(environment, argv, FLAGS);
   const { principal = '', label = null } = flags;
   const problem = principalProblem(principal);
   if (problem !== null) {
@@ -56,14 +51,13 @@ function create(environment: Environment, argv: readonly string[]): string {
   }
   const role = roleOf(flags['role']);
   const expiresAt = expiry(flags['ttl-days']);
-  const settings = settingsOf(environment, flags);
   if (environment['SBP_API_KEY_FILE'] === undefined) prepareDataDirectory(settings.dataDir);
   const { key, listed } = keysOf(settings).create({ principal, role, label, expiresAt });
   return `${key}\nThis is shown once. ${lineOf(listed)}`;
 }
 
 function revoke(environment: Environment, [id = '', ...argv]: readonly string[]): string {
-  const keys = keysOf(settingsOf(environment, parseFlags(argv, ONLY_PLACE)));
+  const keys = keysOf(commandLine(environment, argv).settings);
   if (keys.revoke(id)) return `Revoked. Running servers refuse it within a second.\n`;
   throw new InvalidSetting('token revoke', `there is no key ${id}. See \`sbp-server token list\`.`);
 }
@@ -85,17 +79,8 @@ function lineOf(key: ListedApiKey): string {
 }
 
 function keysOf({ auth }: Settings): ApiKeys {
-  if (auth.type === 'open') throw new Error('settingsOf has set SBP_AUTH');
+  if (auth.type === 'open') throw new Error('SBP_AUTH is set by this command');
   return new ApiKeys(auth.apiKeyFile);
-}
-
-/** Keys are made before the server requires them, so it need not be set yet. */
-function settingsOf(
-  environment: Environment,
-  { 'data-dir': dataDir }: Readonly<Record<string, string | undefined>>,
-): Settings {
-  const written = dataDir === undefined ? {} : { SBP_DATA_DIR: dataDir };
-  return parseSettings({ ...environment, ...written, SBP_AUTH: 'required' });
 }
 
 function roleOf(text: string | undefined): Role {

@@ -1,11 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client } from 'pg';
 import type { EntityManager, MigrationInterface, QueryRunner } from 'typeorm';
 import { Column, Entity, PrimaryColumn, Table } from 'typeorm';
-import { inject } from 'vitest';
+import { asAdministrator, newDatabase } from '../../testing/src/test-database.js';
 import type { Database } from '../database.js';
 import { openPostgres } from '../postgres/postgres.js';
 import { openSqlite } from '../sqlite/sqlite.js';
@@ -84,13 +82,6 @@ export async function filesAsNow<T>(
   }
 }
 
-async function asAdministrator(statement: string): Promise<void> {
-  const client = new Client({ connectionString: inject('SBP_TEST_POSTGRES_URL') });
-  await client.connect();
-  await client.query(statement);
-  await client.end();
-}
-
 export interface PostgresPlace extends Place {
   readonly url: string;
   /** Ends every connection to it, as an administrator does. */
@@ -98,18 +89,15 @@ export interface PostgresPlace extends Place {
 }
 
 export async function postgresPlace(): Promise<PostgresPlace> {
-  const name = `sql_${randomUUID().replaceAll('-', '')}`;
-  await asAdministrator(`CREATE DATABASE ${name}`);
-  const url = new URL(inject('SBP_TEST_POSTGRES_URL'));
-  url.pathname = `/${name}`;
+  const { name, url, remove } = await newDatabase();
   return {
-    url: url.href,
-    open: () => openPostgres({ ...schema, url: url.href, poolSize: 4 }),
+    url,
+    open: () => openPostgres({ ...schema, url, poolSize: 4 }),
     endConnections: () =>
       asAdministrator(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`,
       ),
-    remove: () => asAdministrator(`DROP DATABASE ${name} WITH (FORCE)`),
+    remove,
   };
 }
 

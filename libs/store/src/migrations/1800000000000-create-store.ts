@@ -1,62 +1,34 @@
-import type { MigrationInterface, QueryRunner, TableColumnOptions } from 'typeorm';
+import { BIGINT, CreateTables, INT, KEY, NULLABLE, column, varchar } from '#libs/sql';
 import { Table } from 'typeorm';
 
-const id: Partial<TableColumnOptions> = { type: 'varchar', length: '36' };
-const time: Partial<TableColumnOptions> = { type: 'varchar', length: '32' };
-const nullable = { isNullable: true };
-const key = { isPrimary: true };
-
-/** The first read models and claims, on both dialects. */
-export class CreateStore1800000000000 implements MigrationInterface {
-  readonly name = 'CreateStore1800000000000';
-
-  async up(runner: QueryRunner): Promise<void> {
-    for (const table of tables) await runner.createTable(table, true);
-  }
-
-  async down(runner: QueryRunner): Promise<void> {
-    for (const table of tables) await runner.dropTable(table);
-  }
-}
-
-function column(name: string, ...options: Partial<TableColumnOptions>[]): TableColumnOptions {
-  return Object.assign({ name, type: 'text' }, ...options) as TableColumnOptions;
-}
-
-const text: Partial<TableColumnOptions> = { type: 'text' };
-const int: Partial<TableColumnOptions> = { type: 'integer' };
-const bigint: Partial<TableColumnOptions> = { type: 'bigint' };
-const double: Partial<TableColumnOptions> = { type: 'double precision' };
-
-const varchar = (length: number): Partial<TableColumnOptions> => ({
-  type: 'varchar',
-  length: String(length),
-});
+const ID = varchar(36);
+const TIME = varchar(32);
+const DOUBLE = { type: 'double precision' };
 
 const tables = [
   new Table({
     name: 'sessions',
     columns: [
-      column('session_id', id, key),
+      column('session_id', ID, KEY),
       column('phase', varchar(16)),
-      column('label', varchar(120), nullable),
+      column('label', varchar(120), NULLABLE),
       column('status', varchar(16)),
       column('principal', varchar(256)),
       column('agent_id', varchar(256)),
-      column('created_at', time),
-      column('log_partition', int),
-      column('epoch', bigint),
-      column('state', text),
-      column('head', int),
-      column('open_turn_id', id, nullable),
-      column('open_epoch', bigint, nullable),
-      column('due_at', bigint, nullable),
-      column('next_turn_id', id, nullable),
-      column('next_holder', id, nullable),
-      column('attach_id', id, nullable),
-      column('called', int),
-      column('gateway_slot', int, nullable),
-      column('gateway_incarnation', id, nullable),
+      column('created_at', TIME),
+      column('log_partition', INT),
+      column('epoch', BIGINT),
+      column('state'),
+      column('head', INT),
+      column('open_turn_id', ID, NULLABLE),
+      column('open_epoch', BIGINT, NULLABLE),
+      column('due_at', BIGINT, NULLABLE),
+      column('next_turn_id', ID, NULLABLE),
+      column('next_holder', ID, NULLABLE),
+      column('attach_id', ID, NULLABLE),
+      column('called', INT),
+      column('gateway_slot', INT, NULLABLE),
+      column('gateway_incarnation', ID, NULLABLE),
     ],
     indices: [
       {
@@ -93,36 +65,36 @@ const tables = [
   new Table({
     name: 'turns',
     columns: [
-      column('session_id', id, key),
-      column('number', int, key),
-      column('turn_id', id),
-      column('epoch', bigint),
-      column('runner_slot', int),
-      column('runner_incarnation', id),
+      column('session_id', ID, KEY),
+      column('number', INT, KEY),
+      column('turn_id', ID),
+      column('epoch', BIGINT),
+      column('runner_slot', INT),
+      column('runner_incarnation', ID),
       column('status', varchar(16)),
-      column('seq', int, nullable),
-      column('first_index', int),
-      column('end_index', int),
-      column('visible_end', int),
-      column('system_turn', int),
-      column('model', text),
-      column('checkpoint_every', int),
-      column('request', text),
-      column('output', text, nullable),
-      column('model_used', text, nullable),
-      column('usage', text, nullable),
-      column('cost_usd', double, nullable),
-      column('snapshot_id', id, nullable),
-      column('error_code', varchar(64), nullable),
-      column('refused', int),
-      column('unreached', int),
-      column('steps', int, nullable),
-      column('session_cost_usd', double, nullable),
-      column('session_bytes', bigint, nullable),
-      column('rounds', int),
-      column('started_at', time),
-      column('ended_at', time, nullable),
-      column('waiting', text, nullable),
+      column('seq', INT, NULLABLE),
+      column('first_index', INT),
+      column('end_index', INT),
+      column('visible_end', INT),
+      column('system_turn', INT),
+      column('model'),
+      column('checkpoint_every', INT),
+      column('request'),
+      column('output', NULLABLE),
+      column('model_used', NULLABLE),
+      column('usage', NULLABLE),
+      column('cost_usd', DOUBLE, NULLABLE),
+      column('snapshot_id', ID, NULLABLE),
+      column('error_code', varchar(64), NULLABLE),
+      column('refused', INT),
+      column('unreached', INT),
+      column('steps', INT, NULLABLE),
+      column('session_cost_usd', DOUBLE, NULLABLE),
+      column('session_bytes', BIGINT, NULLABLE),
+      column('rounds', INT),
+      column('started_at', TIME),
+      column('ended_at', TIME, NULLABLE),
+      column('waiting', NULLABLE),
     ],
     indices: [
       { name: 'turns_id', columnNames: ['session_id', 'turn_id'] },
@@ -147,14 +119,14 @@ const tables = [
   new Table({
     name: 'claims',
     columns: [
-      column('session_id', id, key),
-      column('turn_id', id, nullable),
-      column('epoch', bigint),
-      column('runner_slot', int),
-      column('runner_incarnation', id),
-      column('head_offset', bigint),
-      column('unconfirmed', text),
-      column('interrupted_epoch', bigint, { default: 0 }),
+      column('session_id', ID, KEY),
+      column('turn_id', ID, NULLABLE),
+      column('epoch', BIGINT),
+      column('runner_slot', INT),
+      column('runner_incarnation', ID),
+      column('head_offset', BIGINT),
+      column('unconfirmed'),
+      column('interrupted_epoch', BIGINT, { default: 0 }),
     ],
     indices: [
       {
@@ -168,52 +140,52 @@ const tables = [
   new Table({
     name: 'processes',
     columns: [
-      column('slot', int, key),
-      column('incarnation', id),
-      column('beat', int),
-      column('heartbeat_at', bigint),
-      column('has_left', int),
-      column('reaped', int),
+      column('slot', INT, KEY),
+      column('incarnation', ID),
+      column('beat', INT),
+      column('heartbeat_at', BIGINT),
+      column('has_left', INT),
+      column('reaped', INT),
     ],
   }),
   new Table({
     name: 'live_sessions',
     columns: [
-      column('principal', varchar(256), key),
-      column('agent_id', varchar(256), key),
-      column('session_id', id),
-      column('opened_epoch', bigint),
+      column('principal', varchar(256), KEY),
+      column('agent_id', varchar(256), KEY),
+      column('session_id', ID),
+      column('opened_epoch', BIGINT),
     ],
   }),
   new Table({
     name: 'turn_keys',
     columns: [
-      column('principal', varchar(256), key),
-      column('agent_id', varchar(256), key),
-      column('name', varchar(300), key),
-      column('turn_id', id),
-      column('session_id', id, nullable),
+      column('principal', varchar(256), KEY),
+      column('agent_id', varchar(256), KEY),
+      column('name', varchar(300), KEY),
+      column('turn_id', ID),
+      column('session_id', ID, NULLABLE),
       column('body_hash', varchar(64)),
-      column('holder_incarnation', id),
+      column('holder_incarnation', ID),
       column('caller', varchar(16)),
-      column('created_at', bigint),
+      column('created_at', BIGINT),
     ],
     indices: [{ name: 'turn_keys_created', columnNames: ['created_at'] }],
   }),
   new Table({
     name: 'tool_rounds',
     columns: [
-      column('session_id', id, key),
-      column('turn_number', int, key),
-      column('round', int, key),
-      column('content', text),
-      column('shows_images', int),
-      column('usage', text, nullable),
-      column('cost_usd', double, nullable),
-      column('called_snapshot_id', id),
-      column('called_at', time),
-      column('returned_snapshot_id', id, nullable),
-      column('returned_at', time, nullable),
+      column('session_id', ID, KEY),
+      column('turn_number', INT, KEY),
+      column('round', INT, KEY),
+      column('content'),
+      column('shows_images', INT),
+      column('usage', NULLABLE),
+      column('cost_usd', DOUBLE, NULLABLE),
+      column('called_snapshot_id', ID),
+      column('called_at', TIME),
+      column('returned_snapshot_id', ID, NULLABLE),
+      column('returned_at', TIME, NULLABLE),
     ],
     indices: [
       { name: 'tool_rounds_called', columnNames: ['session_id', 'called_snapshot_id'] },
@@ -227,16 +199,16 @@ const tables = [
   new Table({
     name: 'tool_calls',
     columns: [
-      column('session_id', id, key),
-      column('call_id', id, key),
-      column('turn_number', int),
-      column('round', int),
-      column('position', int),
-      column('decision_id', id, nullable),
-      column('made', text, nullable),
-      column('outcome', varchar(16), nullable),
-      column('content', text, nullable),
-      column('returned_at', time, nullable),
+      column('session_id', ID, KEY),
+      column('call_id', ID, KEY),
+      column('turn_number', INT),
+      column('round', INT),
+      column('position', INT),
+      column('decision_id', ID, NULLABLE),
+      column('made', NULLABLE),
+      column('outcome', varchar(16), NULLABLE),
+      column('content', NULLABLE),
+      column('returned_at', TIME, NULLABLE),
     ],
     indices: [
       {
@@ -247,34 +219,34 @@ const tables = [
   }),
   new Table({
     name: 'surface_tools',
-    columns: [column('session_id', id, key), column('attach_id', id), column('content', text)],
+    columns: [column('session_id', ID, KEY), column('attach_id', ID), column('content')],
   }),
   new Table({
     name: 'exports',
     columns: [
-      column('export_id', id, key),
-      column('session_id', id),
-      column('content', text),
-      column('created_at', time),
-      column('expires_at', time),
-      column('turn_number', int),
-      column('message_count', int),
+      column('export_id', ID, KEY),
+      column('session_id', ID),
+      column('content'),
+      column('created_at', TIME),
+      column('expires_at', TIME),
+      column('turn_number', INT),
+      column('message_count', INT),
       column('bundle_cid', varchar(64)),
-      column('fate', text),
+      column('fate'),
     ],
     indices: [{ name: 'exports_session', columnNames: ['session_id', 'created_at', 'export_id'] }],
   }),
   new Table({
     name: 'session_origins',
     columns: [
-      column('session_id', id, key),
+      column('session_id', ID, KEY),
       column('type', varchar(16)),
-      column('source_id', id),
-      column('origin', text),
-      column('content', text),
-      column('steps', int),
-      column('messages', int),
-      column('created_at', time),
+      column('source_id', ID),
+      column('origin'),
+      column('content'),
+      column('steps', INT),
+      column('messages', INT),
+      column('created_at', TIME),
     ],
     indices: [
       { name: 'session_origins_source', columnNames: ['source_id', 'created_at', 'session_id'] },
@@ -283,14 +255,14 @@ const tables = [
   new Table({
     name: 'promised_sessions',
     columns: [
-      column('session_id', id, key),
-      column('source_id', id, nullable),
-      column('type', varchar(16), nullable),
-      column('data', text, nullable),
-      column('content', text, nullable),
-      column('maker', id, nullable),
-      column('kept', int),
-      column('created_at', time, nullable),
+      column('session_id', ID, KEY),
+      column('source_id', ID, NULLABLE),
+      column('type', varchar(16), NULLABLE),
+      column('data', NULLABLE),
+      column('content', NULLABLE),
+      column('maker', ID, NULLABLE),
+      column('kept', INT),
+      column('created_at', TIME, NULLABLE),
     ],
     indices: [
       {
@@ -308,12 +280,12 @@ const tables = [
   new Table({
     name: 'quarantined_sessions',
     columns: [
-      column('session_id', id, key),
-      column('log_partition', int),
-      column('since_offset', bigint),
+      column('session_id', ID, KEY),
+      column('log_partition', INT),
+      column('since_offset', BIGINT),
       column('reason', varchar(16)),
-      column('detail', text),
-      column('event_count', int),
+      column('detail'),
+      column('event_count', INT),
     ],
     indices: [
       {
@@ -325,22 +297,31 @@ const tables = [
   new Table({
     name: 'quarantined_events',
     columns: [
-      column('log_partition', int, key),
-      column('log_offset', bigint, key),
-      column('session_id', id),
-      column('event_id', id, nullable),
-      column('event_type', varchar(64), nullable),
+      column('log_partition', INT, KEY),
+      column('log_offset', BIGINT, KEY),
+      column('session_id', ID),
+      column('event_id', ID, NULLABLE),
+      column('event_type', varchar(64), NULLABLE),
       column('reason', varchar(16)),
-      column('value', text),
+      column('value'),
     ],
     indices: [{ name: 'quarantined_events_session', columnNames: ['session_id', 'log_offset'] }],
   }),
   new Table({
     name: 'skipped_events',
     columns: [
-      column('log_partition', int, key),
-      column('event_type', varchar(64), key),
-      column('count', int),
+      column('log_partition', INT, KEY),
+      column('event_type', varchar(64), KEY),
+      column('count', INT),
     ],
   }),
 ];
+
+/** The first read models and claims, on both dialects. */
+export class CreateStore1800000000000 extends CreateTables {
+  readonly name = 'CreateStore1800000000000';
+
+  constructor() {
+    super(tables);
+  }
+}

@@ -1,13 +1,8 @@
-import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Client } from 'pg';
 import type { EntityManager } from 'typeorm';
-import { inject } from 'vitest';
 import type { LogEvent } from '#libs/protocol';
 import type { Database, DatabaseCounts, Dialect } from '#libs/sql';
-import { openPostgres, openSqlite, raw, sql } from '#libs/sql';
+import { raw, sql } from '#libs/sql';
+import { openTestDatabase } from '#libs/sql/testing';
 import type { Applied } from '../../src/projection/projection.js';
 import { PROJECTOR, Projection } from '../../src/projection/projection.js';
 import { storeEntities } from '../../src/entities/index.js';
@@ -67,7 +62,7 @@ export interface TestStore {
 }
 
 export async function openTestStore(dialect: Dialect): Promise<TestStore> {
-  const { database, remove } = dialect === 'sqlite' ? await sqlite() : await postgres();
+  const { database, close } = await openTestDatabase(dialect, schema);
   const projection = new Projection();
   return {
     database,
@@ -107,10 +102,7 @@ export async function openTestStore(dialect: Dialect): Promise<TestStore> {
       );
       return rows[0]?.now ?? Number.NaN;
     },
-    close: async () => {
-      await database.close();
-      await remove();
-    },
+    close,
   };
 }
 
@@ -135,27 +127,4 @@ export async function costOf(
     durableCommits: after.durableCommits - before.durableCommits,
     relaxedCommits: after.relaxedCommits - before.relaxedCommits,
   };
-}
-
-async function sqlite() {
-  const directory = await mkdtemp(join(tmpdir(), 'store-'));
-  const database = await openSqlite({ ...schema, file: join(directory, 'store.sqlite') });
-  return { database, remove: () => rm(directory, { recursive: true, force: true }) };
-}
-
-async function postgres() {
-  const name = `store_${randomUUID().replaceAll('-', '')}`;
-  await asAdministrator(`CREATE DATABASE ${name}`);
-  const url = new URL(inject('SBP_TEST_POSTGRES_URL'));
-  url.pathname = `/${name}`;
-  const database = await openPostgres({ ...schema, url: url.href });
-  await database.migrate();
-  return { database, remove: () => asAdministrator(`DROP DATABASE ${name} WITH (FORCE)`) };
-}
-
-async function asAdministrator(statement: string): Promise<void> {
-  const client = new Client({ connectionString: inject('SBP_TEST_POSTGRES_URL') });
-  await client.connect();
-  await client.query(statement);
-  await client.end();
 }

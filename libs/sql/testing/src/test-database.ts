@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { inject } from 'vitest';
-import type { Database, Dialect, Schema } from '#libs/sql';
-import { openPostgres, openSqlite } from '#libs/sql';
+import type { Database, Dialect, Schema } from '../../src/index.js';
+import { openPostgres, openSqlite } from '../../src/index.js';
 
 /** A database of its own with a schema, migrated. */
 export interface TestDatabase {
   readonly database: Database;
   /** Closes it, and leaves nothing of it. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 export async function openTestDatabase(dialect: Dialect, schema: Schema): Promise<TestDatabase> {
@@ -32,16 +32,23 @@ async function sqlite(schema: Schema) {
 }
 
 async function postgres(schema: Schema) {
+  const { url, remove } = await newDatabase();
+  const database = await openPostgres({ ...schema, url });
+  await database.migrate();
+  return { database, remove };
+}
+
+/** An empty Postgres database of the test's own. */
+export async function newDatabase() {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   await asAdministrator(`CREATE DATABASE ${name}`);
   const url = new URL(inject('SBP_TEST_POSTGRES_URL'));
   url.pathname = `/${name}`;
-  const database = await openPostgres({ ...schema, url: url.href });
-  await database.migrate();
-  return { database, remove: () => asAdministrator(`DROP DATABASE ${name} WITH (FORCE)`) };
+  const remove = () => asAdministrator(`DROP DATABASE ${name} WITH (FORCE)`);
+  return { name, url: url.href, remove };
 }
 
-async function asAdministrator(statement: string): Promise<void> {
+export async function asAdministrator(statement: string): Promise<void> {
   const client = new Client({ connectionString: inject('SBP_TEST_POSTGRES_URL') });
   await client.connect();
   await client.query(statement);
