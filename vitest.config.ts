@@ -1,4 +1,5 @@
 import { configDefaults, defineConfig } from 'vitest/config';
+import { LongestFirst } from './tests/setup/longest-first.js';
 
 const conditions = ['statebridge-source', 'node'];
 
@@ -21,7 +22,9 @@ export default defineConfig({
     globalSetup: ['tests/setup/infrastructure.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    maxWorkers: 2,
+    // Most of the long ones wait for processes of theirs, so one more than the machine has cores.
+    maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     passWithNoTests: false,
   },
 });

@@ -68,6 +68,11 @@ class Load {
     this.asking = Promise.all(each).then(() => undefined);
   }
 
+  /** Until a question was answered with success. */
+  async answered(): Promise<void> {
+    await eventually(() => expect(this.said.size).toBeGreaterThan(0));
+  }
+
   async end(): Promise<void> {
     this.ending.abort();
     await this.asking;
@@ -144,6 +149,7 @@ describe('three brokers', () => {
     PATIENCE,
     async () => {
       const load = new Load(4);
+      await load.answered();
       for (const broker of kafka.processes) await without([broker], 2_000);
       await load.end();
       honest(load.answers);
@@ -154,6 +160,7 @@ describe('three brokers', () => {
 
   it('of which one has lost its disk have every record still', PATIENCE, async () => {
     const load = new Load(2);
+    await load.answered();
     await kafka.loseDisk('kafka-2');
     await load.end();
     honest(load.answers);
@@ -175,6 +182,7 @@ describe('while all brokers are away', () => {
       const { sbp } = await agent.turn('Before.');
       const surface = await Surface.attach(stack.url, sbp);
       const load = new Load(4);
+      await load.answered();
       const began = load.answers.length;
       await without(kafka.processes, AWAY_MS);
       const during = load.answers.slice(began);
@@ -207,6 +215,7 @@ describe('while Postgres is away', () => {
         expect((await agent.session(sbp.session_id)).turn_in_flight).not.toBeNull();
       });
       const load = new Load(4);
+      await load.answered();
       await without([postgres.process], AWAY_MS);
       await goesOn();
       await load.end();

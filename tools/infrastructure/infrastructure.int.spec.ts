@@ -5,6 +5,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
 import { Client } from 'pg';
+import { createTopic } from '#libs/kafka';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   MissingProgramError,
@@ -41,6 +42,11 @@ function kafkaClient(brokers: string): Kafka {
   return new Kafka({ brokers: brokers.split(','), logLevel: logLevel.NOTHING });
 }
 
+function newTopic(brokers: string, topic: string, replication: number): Promise<void> {
+  const kafka = { brokers: brokers.split(','), clientId: 'test', onProblem: () => undefined };
+  return createTopic(kafka, { topic, partitions: 1, replication, config: {} });
+}
+
 async function firstMessage(kafka: Kafka, topic: string): Promise<string | undefined> {
   const consumer = kafka.consumer({ groupId: 'reader', maxWaitTimeInMs: 50 });
   cleanups.push(() => consumer.disconnect());
@@ -62,13 +68,7 @@ describe('Kafka', () => {
   it('keeps its messages and its address when it is started again on the same folder', async () => {
     const first = await startKafka({ dataDir });
     cleanups.push(() => first.stop({ discard: true }));
-    const admin = kafkaClient(first.brokers).admin();
-    await admin.connect();
-    await admin.createTopics({
-      topics: [{ topic: 'kept', numPartitions: 1 }],
-      waitForLeaders: true,
-    });
-    await admin.disconnect();
+    await newTopic(first.brokers, 'kept', 1);
     const producer = kafkaClient(first.brokers).producer();
     await producer.connect();
     await producer.send({ topic: 'kept', acks: -1, messages: [{ value: 'still here' }] });
@@ -97,13 +97,10 @@ describe('Kafka', () => {
   it('replicates a topic over three brokers', async () => {
     const kafka = await startKafka({ dataDir, brokers: 3 });
     cleanups.push(() => kafka.stop({ discard: true }));
+    await newTopic(kafka.brokers, 'replicated', 3);
     const admin = kafkaClient(kafka.brokers).admin();
     await admin.connect();
     cleanups.push(() => admin.disconnect());
-    await admin.createTopics({
-      topics: [{ topic: 'replicated', replicationFactor: 3 }],
-      waitForLeaders: true,
-    });
     const { topics } = await admin.fetchTopicMetadata({ topics: ['replicated'] });
     expect(topics[0]?.partitions[0]?.replicas).toHaveLength(3);
   });

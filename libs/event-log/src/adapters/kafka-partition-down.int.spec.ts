@@ -114,7 +114,8 @@ async function makeTopic(prefix: string): Promise<void> {
   const topics = [
     { topic, numPartitions: -1, replicationFactor: -1, replicaAssignment, configEntries },
   ];
-  await admin.createTopics({ topics });
+  // Whoever opens the log waits for its leaders.
+  await admin.createTopics({ topics, waitForLeaders: false });
   await admin.disconnect();
 }
 

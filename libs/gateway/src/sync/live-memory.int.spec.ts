@@ -31,7 +31,10 @@ class CountingClient {
   ended = false;
   private changed = Promise.withResolvers<undefined>();
 
-  constructor(private readonly socket: WebSocket) {
+  constructor(url: string, sessionId: string, token: string) {
+    const socket = new WebSocket(url);
+    const frame = { type: 'ATTACH_SESSION', session_id: sessionId, session_token: token };
+    socket.on('open', () => socket.send(JSON.stringify(frame)));
     socket.on('message', (data: Buffer) => {
       const frame = ServerFrame.parse(JSON.parse(data.toString()));
       if (frame.type === 'TURN_CHUNK') this.characters += frame.delta.length;
@@ -39,11 +42,6 @@ class CountingClient {
       this.changed.resolve(undefined);
       this.changed = Promise.withResolvers<undefined>();
     });
-  }
-
-  attach(sessionId: string, token: string): void {
-    const frame = { type: 'ATTACH_SESSION', session_id: sessionId, session_token: token };
-    this.socket.on('open', () => this.socket.send(JSON.stringify(frame)));
   }
 
   async until(condition: (client: this) => boolean): Promise<void> {
@@ -55,8 +53,7 @@ it('following a long answer costs about the memory of its text once, and nothing
   const gateway = await scene.startGateway();
   const agent = await TestAgent.withTurns(scene.backend);
   const url = surfaceUrl(gateway.url, agent.sessionId);
-  const client = new CountingClient(new WebSocket(url));
-  client.attach(agent.sessionId, await agent.token());
+  const client = new CountingClient(url, agent.sessionId, await agent.token());
   const { turnId, epoch, runner } = await agent.start();
   const runners = new LiveTurns(scene.backend.mailbox);
   const turn = runners.begin(agent.sessionId, turnId, epoch, () => undefined);
