@@ -1,4 +1,11 @@
-import type { Append, AppendOutcome, EventLog, LogReader, LogSubscription } from '#libs/event-log';
+import type {
+  Append,
+  AppendOutcome,
+  EventLog,
+  LogBatch,
+  LogReader,
+  LogSubscription,
+} from '#libs/event-log';
 import { ForwardingEventLog } from '#libs/event-log';
 import type { LogEvent, LogEventType } from '#libs/protocol';
 import type { KillPoint } from '../../tools/chaos/steps.js';
@@ -34,6 +41,11 @@ const ACKNOWLEDGED: Partial<Record<LogEventType, KillPoint>> = {
   'tool.returned': 'S5',
   'turn.parked': 'P2',
   'surface.acknowledged': 'K2',
+};
+/** Batches of the consumers that keep something besides the read models. */
+const KEPT_BY: Readonly<Partial<Record<string, { begun: KillPoint; committed: KillPoint }>>> = {
+  audit: { begun: 'L1', committed: 'L2' },
+  analytics: { begun: 'U1', committed: 'U2' },
 };
 const ENDINGS: readonly LogEventType[] = ['turn.completed', 'turn.failed', 'turn.cancelled'];
 
@@ -77,9 +89,18 @@ export class WatchedLog extends ForwardingEventLog {
       consumer: reader.consumer,
       batchSize: reader.batchSize,
       position: (partition) => reader.position(partition),
-      handle: (batch) => this.work.during('fold', () => reader.handle(batch)),
+      handle: (batch) => this.handle(reader, batch),
       onProblem: (problem, error) => reader.onProblem(problem, error),
     });
+  }
+
+  private async handle(reader: LogReader, batch: LogBatch): ReturnType<LogReader['handle']> {
+    const steps = KEPT_BY[reader.consumer];
+    const outcome = await this.work.during('fold', () =>
+      this.points.passSending(steps?.begun ?? null, () => reader.handle(batch)),
+    );
+    if (steps !== undefined) this.points.pass(steps.committed);
+    return outcome;
   }
 
   private streamEnds(event: LogEvent): void {

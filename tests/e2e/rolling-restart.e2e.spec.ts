@@ -15,8 +15,9 @@ import { LastingTurn } from './clients/lasting-turn.js';
 import { embeddedProgram } from './topology/embedded.js';
 import { sharedStack } from './topology/stack.js';
 
-/** The services that a client uses. */
-const USED = ['completions', 'sessions', 'gateway', 'roaming'] as const;
+/** The services that a conversation needs, and those that only read its events. */
+const NEEDED = ['completions', 'sessions', 'gateway', 'roaming'] as const;
+const READING = ['audit', 'analytics'] as const;
 const GOING_AWAY = 1012;
 /** Turns that a stopping process lets end, and turns that it hands over after 6 s. */
 const LENGTHS_MS = [2_000, 5_000, 8_000, 10_000];
@@ -32,7 +33,7 @@ beforeAll(async () => {
   stack = await startStack({
     ...sharedStack(dataDir, `rolling-${randomUUID()}`),
     restart: true,
-    replicas: { completions: 2, gateway: 2, sessions: 2, roaming: 2 },
+    replicas: { completions: 2, gateway: 2, sessions: 2, roaming: 2, audit: 2, analytics: 2 },
   });
 });
 
@@ -46,6 +47,8 @@ async function use(agent: Agent): Promise<void> {
   const { sbp } = await agent.turn('Hello.');
   expect(await agent.session(sbp.session_id)).toMatchObject({ step_count: 1 });
   expect((await agent.export(sbp.session_id, {})).status).toBe(201);
+  expect((await agent.get('audit?limit=1')).status).toBe(200);
+  expect((await agent.get('analytics/usage')).status).toBe(200);
   await attach(sbp);
 }
 
@@ -73,7 +76,7 @@ async function restart(replica: ServiceProcess): Promise<void> {
 }
 
 describe('a rolling restart behind the front', () => {
-  it.each(USED)('of %s lets every request succeed', async (service) => {
+  it.each([...NEEDED, ...READING])('of %s lets every request succeed', async (service) => {
     const restarted = stack.services.filter(({ kind }) => kind === service);
     expect(restarted).toHaveLength(2);
     let over = false;
@@ -97,7 +100,7 @@ describe('a rolling restart behind the front', () => {
     expect(uses).toBeGreaterThan(5);
   });
 
-  it.each(USED)(
+  it.each(NEEDED)(
     'of %s fails no turn that runs, and loses no answer',
     async (service) => {
       const turns = LENGTHS_MS.flatMap((ms) => [

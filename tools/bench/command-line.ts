@@ -9,6 +9,7 @@ export const BENCHES = [
   'history',
   'idle',
   'appends',
+  'fold',
   'live',
   'tools',
   'roaming',

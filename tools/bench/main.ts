@@ -3,6 +3,7 @@ import { appendsBench } from './appends-bench.js';
 import { BENCHES, USAGE, benchOptions } from './command-line.js';
 import type { BenchName, BenchOptions } from './command-line.js';
 import { completionsBench } from './completions-bench.js';
+import { foldBench } from './fold-bench.js';
 import { historyBench } from './history-bench.js';
 import { idleBench } from './idle-bench.js';
 import { liveBench } from './live-bench.js';
@@ -27,6 +28,7 @@ const RUN: Readonly<Record<BenchName, (rig: Rig, seconds: number) => Promise<Rep
   history: historyBench,
   idle: idleBench,
   appends: appendsBench,
+  fold: foldBench,
   live: liveBench,
   tools: toolsBench,
   roaming: roamingBench,

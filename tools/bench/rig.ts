@@ -85,11 +85,14 @@ export class Rig {
     return program;
   }
 
-  /** Kafka of the stack that runs, else of a new one. */
+  /** The stack that runs, else a new one. */
+  async anyStack(): Promise<StackProgram> {
+    return this.runningStack?.program ?? this.stack((await this.stampingModel()).url);
+  }
+
+  /** Of any stack. */
   async kafkaBrokers(): Promise<readonly string[]> {
-    const program =
-      this.runningStack?.program ?? (await this.stack((await this.stampingModel()).url));
-    return program.kafkaBrokers.split(',');
+    return (await this.anyStack()).kafkaBrokers.split(',');
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Adoption } from './adoptions.js';
 import { adoptionsAfter } from './adoptions.js';
 import type { ConversationHistory, Violation } from './history.js';
+import { withKept } from './consumers.js';
 import { checkHistory } from './history-checker.js';
 import type { Kill, Restart } from './blows.js';
 import type { Outage } from './outages.js';
@@ -59,23 +60,32 @@ export async function runChaos(topology: Topology, options: ChaosOptions): Promi
   const blows = await killer.run(plan);
   const { length } = workload.conversations;
   say(`${topology.name}: no more blows; bringing ${length} conversations to rest …`);
-  const conversations = await workload.finish();
+  const conversations = await withKept(await workload.finish(), topology.url);
+  const held = await memory.stop();
+  const damage = await topology.damageOfTrail();
   return {
     topology: topology.name,
     kinds: topology.kinds,
     ...blows,
     adoptions: adoptionsAfter(blows, readAllLedgers(topology.ledgers)),
-    memory: Object.fromEntries(await memory.stop()),
+    memory: Object.fromEntries(held),
     crashes: topology.crashes,
     conversations,
-    violations: checkHistory({
-      conversations,
-      // A process that was paused, or what it needs, is as good as dead meanwhile.
-      killedAt: [
-        ...blows.kills.map(({ at }) => at),
-        ...blows.outages.flatMap(({ at, endedAt }) => [at, endedAt]),
-      ],
-      alwaysTaken: topology.victims.length > 1,
-    }),
+    violations: [
+      ...damaged(damage),
+      ...checkHistory({
+        conversations,
+        // A process that was paused, or what it needs, is as good as dead meanwhile.
+        killedAt: [
+          ...blows.kills.map(({ at }) => at),
+          ...blows.outages.flatMap(({ at, endedAt }) => [at, endedAt]),
+        ],
+        alwaysTaken: topology.victims.length > 1,
+      }),
+    ],
   };
+}
+
+function damaged(damage: string | null): readonly Violation[] {
+  return damage === null ? [] : [{ rule: 'unkept', conversation: 'all', detail: damage }];
 }

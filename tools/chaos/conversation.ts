@@ -212,7 +212,7 @@ export class Conversation {
     const { name, callsWait, calls, reads, cancellations, streams, connections } = this;
     const sessionId = this.current?.id ?? '';
     const said = { calls, reads, cancellations, streams, connections };
-    return { name, sessionId, callsWait, ...said, ...ending };
+    return { name, sessionId, callsWait, ...said, ...ending, kept: null };
   }
 
   /** Some calls come while another one is being answered. */

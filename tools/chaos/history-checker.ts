@@ -1,5 +1,6 @@
 import type { History, Violation } from './history.js';
 import { checkCancellations } from './history-cancellations.js';
+import { checkKept } from './history-kept.js';
 import { checkStops } from './history-stops.js';
 import { checkTether } from './history-tether.js';
 import { checkTools } from './history-tools.js';
@@ -11,7 +12,8 @@ import { checkTranscript } from './history-transcript.js';
  * dropping repeats by `seq`, each owed turn once and in order. Calls without an acknowledged
  * outcome may have run, at most once each. A tool is called once for each call of a model, which is
  * told what came of it. A process that is asked to stop fails nothing, and tells everybody whom it
- * leaves. Nothing found: the history is allowed.
+ * leaves. The other consumers of the log have all of it, once. Nothing found: the history is
+ * allowed.
  */
 export function checkHistory(history: History): readonly Violation[] {
   const { conversations, killedAt } = history;
@@ -21,5 +23,6 @@ export function checkHistory(history: History): readonly Violation[] {
     ...checkStops(conversation, history),
     ...checkCancellations(conversation),
     ...checkTools(conversation),
+    ...checkKept(conversation),
   ]);
 }

@@ -30,6 +30,8 @@ export interface ConversationHistory {
    */
   readonly acknowledged: readonly DurableAcknowledgement[];
   readonly found: Found;
+  /** What the other consumers of the log keep of it; null where they were not asked. */
+  readonly kept: Kept | null;
 }
 
 /** One `POST /v1/chat/completions`. */
@@ -151,6 +153,18 @@ export interface Found {
   readonly queuedTurns: number;
 }
 
+/** What the audit trail and usage have of a session. */
+export interface Kept {
+  /** Turns of its agent, by how they ended. */
+  readonly usage: Readonly<Record<'completed' | 'failed' | 'cancelled', number>>;
+  /** Records of the log, by their places in it. */
+  readonly trail: readonly {
+    readonly place: string;
+    readonly type: string;
+    readonly turnId: string | null;
+  }[];
+}
+
 export interface FoundMessage {
   readonly turnId: string;
   readonly role: string;
@@ -201,5 +215,7 @@ export type Rule =
   | 'silent'
   /** What a caller got in full was given to the first surface too, though nothing had died. */
   | 'redelivered'
+  /** The audit trail or usage does not agree with what is there. */
+  | 'unkept'
   /** An answer, a close code or an end of a turn for which there was no reason. */
   | 'unexpected';

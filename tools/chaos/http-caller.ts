@@ -245,9 +245,9 @@ function answered(sbp: Sbp, text: string): CallOutcome {
 }
 
 /** Reads JSON; null for any failure and any status but 200. */
-export async function readJson(url: string, token: string): Promise<unknown> {
+export async function readJson(url: string, token: string | null): Promise<unknown> {
   const response = await fetch(url, {
-    headers: { 'x-session-token': token, connection: 'close' },
+    headers: { ...(token === null ? {} : { 'x-session-token': token }), connection: 'close' },
     signal: AbortSignal.timeout(20_000),
   }).catch(() => null);
   if (response?.status !== 200) return null;

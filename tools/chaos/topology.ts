@@ -6,6 +6,7 @@ import { startStack } from '../stack/index.js';
 import type { ExistingInfrastructure } from '../stack/index.js';
 import type { ProcessExit } from '../supervise/index.js';
 import { SupervisedProcess, listeningLine } from '../supervise/index.js';
+import { damageOfTrail } from './consumers.js';
 import type { Kind } from './kill-schedule.js';
 import type { Infrastructure } from './outages.js';
 import type { Step } from './steps.js';
@@ -32,6 +33,11 @@ export interface Topology {
    * than the 0 of one that was asked to stop.
    */
   readonly crashes: readonly ProcessExit[];
+  /**
+   * What is wrong with the audit trail, or null. Where nothing else may use the tables meanwhile,
+   * all is stopped before.
+   */
+  damageOfTrail(): Promise<string | null>;
   stop(): Promise<void>;
 }
 
@@ -60,11 +66,16 @@ function ledgerFolder(dataDir: string): string {
  * built form below `dist`.
  */
 function entry(name: ServiceName | 'sbp-server'): string {
+  return built('tests', 'chaos', 'entry', `${name}.js`);
+}
+
+function built(...file: string[]): string {
   const here = fileURLToPath(import.meta.url);
   const parent = path.resolve(path.dirname(here), '../..');
-  const dist = here.endsWith('.ts') ? path.join(parent, 'dist') : parent;
-  return path.join(dist, 'tests', 'chaos', 'entry', `${name}.js`);
+  return path.join(here.endsWith('.ts') ? path.join(parent, 'dist') : parent, ...file);
 }
+
+const SERVER_PROGRAM = built('apps', 'sbp-server', 'src', 'main.js');
 
 /** Everything in one process. `settings`: more of its environment; `port`: else any free one. */
 export async function startEmbedded(
@@ -73,6 +84,7 @@ export async function startEmbedded(
   given?: number,
 ): Promise<Topology> {
   const port = given ?? (await freePort());
+  const folder = path.join(dataDir, 'data');
   const server = new SupervisedProcess({
     name: 'sbp-server',
     launch: () => ({
@@ -83,7 +95,7 @@ export async function startEmbedded(
         '--port',
         String(port),
         '--data-dir',
-        path.join(dataDir, 'data'),
+        folder,
       ],
       env: { ...process.env, ...environment(dataDir), ...settings },
       ipc: true,
@@ -97,15 +109,20 @@ export async function startEmbedded(
     restart: false,
   });
   await server.start();
-  return topology(
-    'embedded',
-    `http://127.0.0.1:${port}`,
-    dataDir,
-    [server],
-    () => [server],
-    () => server.stop(),
-    null,
-  );
+  const running = topology({
+    name: 'embedded',
+    url: `http://127.0.0.1:${port}`,
+    ledgers: ledgerFolder(dataDir),
+    victims: [server],
+    passing: () => [server],
+    infrastructure: null,
+    stop: () => server.stop(),
+    damageOfTrail: async () => {
+      await running.stop();
+      return damageOfTrail(SERVER_PROGRAM, { ...settings, SBP_DATA_DIR: folder });
+    },
+  });
+  return running;
 }
 
 /** Each service a process of its own, two of those that hold work. As `startEmbedded`. */
@@ -119,8 +136,7 @@ export async function startServices(
   const unique = `chaos_${path.basename(dataDir).replaceAll(/[^A-Za-z0-9]/g, '')}`;
   const stack = await startStack({
     dataDir,
-    // Nothing that a conversation needs waits for the other consumers of the log.
-    replicas: { completions: 2, gateway: 2, sessions: 2, roaming: 1, audit: 0, analytics: 0 },
+    replicas: { completions: 2, gateway: 2, sessions: 2 },
     restart: false,
     env: { ...environment(dataDir), ...settings },
     ...(port === undefined ? {} : { port }),
@@ -129,25 +145,32 @@ export async function startServices(
       sessions: entry('sessions'),
       gateway: entry('gateway'),
       roaming: entry('roaming'),
+      audit: entry('audit'),
+      analytics: entry('analytics'),
     },
     infrastructure,
     topicPrefix: unique,
     database: unique.toLowerCase(),
   });
-  const passing = (step: Step): readonly SupervisedProcess[] =>
-    stack.services.filter(({ kind }) => kind === ownerOf(step));
-  return topology('stack', stack.url, dataDir, stack.services, passing, () => stack.stop(), below);
+  return topology({
+    name: 'stack',
+    url: stack.url,
+    ledgers: ledgerFolder(dataDir),
+    victims: stack.services,
+    passing: (step) => stack.services.filter(({ kind }) => kind === ownerOf(step)),
+    infrastructure: below,
+    stop: () => stack.stop(),
+    damageOfTrail: () => damageOfTrail(SERVER_PROGRAM, stack.env),
+  });
 }
 
-function topology(
-  name: Topology['name'],
-  url: string,
-  dataDir: string,
-  victims: readonly SupervisedProcess[],
-  passing: Topology['passing'],
-  stop: () => Promise<void>,
-  infrastructure: Infrastructure | null,
-): Topology {
+type TopologyParts = Pick<
+  Topology,
+  'name' | 'url' | 'ledgers' | 'victims' | 'passing' | 'infrastructure' | 'stop' | 'damageOfTrail'
+>;
+
+function topology(parts: TopologyParts): Topology {
+  const { victims, passing, infrastructure } = parts;
   const crashes: ProcessExit[] = [];
   const asked = new Set<number>();
   const paused = new Set<number>();
@@ -171,16 +194,11 @@ function topology(
   };
   for (const victim of victims) victim.events.on('exit', onExit);
   return {
-    name,
-    url,
-    ledgers: ledgerFolder(dataDir),
-    victims,
+    ...parts,
     kinds: [...new Set(victims.map((victim) => kindOf(victim.name)))].map((kind) => ({
       name: kind,
       runsTurns: passing('T1').some((runner) => kindOf(runner.name) === kind),
     })),
-    passing,
-    infrastructure,
     pausing: ({ pid }) => void paused.add(pid),
     askToStop: (victim) => {
       asked.add(victim.pid);
@@ -189,7 +207,7 @@ function topology(
     crashes,
     stop: async () => {
       isStopping = true;
-      await stop();
+      await parts.stop();
     },
   };
 }

@@ -1,2 +1,3 @@
 export { AnalyticsModule } from './analytics.module.js';
+export { ANALYTICS, UsageFold } from './fold/usage-fold.js';
 export { analyticsSchema } from './tables.js';

@@ -1,4 +1,6 @@
 import { runService } from '#libs/runtime';
+import { analyticsService } from '../../../apps/analytics/src/service.js';
+import { auditService } from '../../../apps/audit/src/service.js';
 import { completionsService } from '../../../apps/completions/src/service.js';
 import { gatewayService } from '../../../apps/gateway/src/service.js';
 import { roamingService } from '../../../apps/roaming/src/service.js';
@@ -14,6 +16,8 @@ await runService(
       sessionsService(),
       gatewayService(settings, { sockets }),
       roamingService(settings),
+      auditService(),
+      analyticsService(),
     ]),
   undefined,
   options,

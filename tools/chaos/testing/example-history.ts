@@ -200,6 +200,7 @@ export function allowed(): ConversationHistory {
       turns: [],
       queuedTurns: 0,
     },
+    kept: null,
   };
 }
 
