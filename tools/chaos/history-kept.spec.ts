@@ -25,9 +25,17 @@ describe('what the consumers of the log keep', () => {
     expect(violations(keeping({}))).toEqual([]);
   });
 
+  it('is allowed where it has the beginning of a turn that an interruption ended', () => {
+    const trail = TRAIL.map((record) =>
+      record.turnId === 'turn-c' ? { ...record, type: 'turn.queued' } : record,
+    );
+    expect(violations(keeping({ trail }))).toEqual([]);
+  });
+
   it.each<[string, Partial<Kept>]>([
     ['lacks the end of a turn', { trail: TRAIL.filter(({ type }) => type !== 'turn.completed') }],
     ['has another end than the turn', { trail: TRAIL.filter(({ place }) => place !== '3:4') }],
+    ['lacks a cancelled turn', { trail: TRAIL.filter(({ turnId }) => turnId !== 'turn-c') }],
     ['has a record twice', { trail: [...TRAIL, ...TRAIL.slice(-1)] }],
     ['counts a turn twice', { usage: { ...USAGE, completed: 2 } }],
     ['does not count a turn', { usage: { ...USAGE, cancelled: 0 } }],

@@ -1,10 +1,13 @@
 import type { ConversationHistory, Kept, Violation } from './history.js';
 
-/** The events that end a turn, by the status that it has then. */
+/**
+ * The events that end a turn, by the status that it has then. What an interruption ends has no event
+ * of its own for it, only its beginning.
+ */
 const ENDS: Readonly<Record<keyof Kept['usage'], readonly string[]>> = {
   completed: ['turn.completed'],
   failed: ['turn.failed', 'turn.withdrawn'],
-  cancelled: ['turn.cancelled', 'turn.withdrawn'],
+  cancelled: ['turn.cancelled', 'turn.withdrawn', 'turn.queued', 'turn.started'],
 };
 const STATUSES = Object.keys(ENDS) as readonly (keyof Kept['usage'])[];
 

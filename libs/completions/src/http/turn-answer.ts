@@ -22,9 +22,10 @@ export interface Audience extends Joiner {
 /** A run as its own caller reads it: the model's chunks as they come. */
 export function readerFor(audience: Audience, answer: TurnAnswer): RunReader {
   const { caller, session, streams, showUsage, endsWithCaller, isBackground } = audience;
-  if (isBackground) return { ...nobody, started: () => void answer.accept(audience) };
+  const awaited = { ...nobody, isAwaited: () => isAwaited(caller) };
+  if (isBackground) return { ...awaited, started: () => void answer.accept(audience) };
   return {
-    ...nobody,
+    ...awaited,
     streams,
     showUsage,
     presence: () => (caller.connected ? 'connected' : 'gone'),
@@ -38,11 +39,17 @@ export function readerFor(audience: Audience, answer: TurnAnswer): RunReader {
   };
 }
 
+/** Whether somebody is there who has not been answered. */
+export function isAwaited({ connected, answered }: Audience['caller']): boolean {
+  return connected && !answered;
+}
+
 /** Nobody reads a turn over HTTP: its answer waits in the session. */
 export const nobody: RunReader = {
   streams: false,
   showUsage: false,
   presence: () => 'gone',
+  isAwaited: () => false,
   onLeft: () => undefined,
   started: () => undefined,
   begin: () => undefined,

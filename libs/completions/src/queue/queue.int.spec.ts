@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { turnQueued } from '#libs/domain/testing';
 import type { OpenSession } from '#libs/domain';
 import { MAX_WAITING } from '#libs/domain';
@@ -16,6 +16,8 @@ import { Interruption } from './interruption.js';
 
 const stage = useStage();
 const by = { principal: 'anonymous', via: 'http' } as const;
+
+afterEach(() => void vi.useRealTimers());
 
 /** A model that answers one question after another, each when it is told to. */
 class HeldModel extends TestModel {
@@ -121,6 +123,26 @@ describe('a request that finds its session busy', () => {
     await Promise.all([first, second]);
     // Its caller is gone, so a surface is owed it.
     expect(await stateOf(sessionId)).toMatchObject({ steps: 2, head: 1 });
+  });
+
+  it('runs once it was accepted, however late the log takes its start', async () => {
+    const { model, completions, first, sessionId, sbp } = await busy();
+    const accepted = await completions.turn({ sbp: { ...sbp, background: true }, text: 'Two.' });
+    expect(accepted.seen).toEqual(['answer 202']);
+    const held: (() => void)[] = [];
+    stage.backend.log.obstacle = ([{ type }]) =>
+      type === 'turn.started' ? new Promise((resolve) => held.push(resolve)) : Promise.resolve();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    await model.goOn(0);
+    await eventually(() => expect(held).toHaveLength(1));
+    await vi.advanceTimersByTimeAsync(60_000);
+    vi.useRealTimers();
+    held[0]?.();
+    await model.goOn(1);
+    await first;
+    await eventually(async () => {
+      expect(await stateOf(sessionId)).toMatchObject({ steps: 2, turns: 2, waiting: [] });
+    });
   });
 
   // [SBP-ERR-10]

@@ -8,6 +8,8 @@ import type { Completed } from './turn-events.js';
 export interface RunReader {
   /** Whether the HTTP caller is there, at the turn's commit. */
   presence(): CallerPresence;
+  /** Whether somebody waits who has been told nothing yet, and can be told that nothing begins. */
+  isAwaited(): boolean;
   /** Calls back when the caller has left, and wants the turn to end with that. */
   onLeft(listener: () => void): void;
   /** Whether the caller reads a stream. */

@@ -188,3 +188,24 @@ it('a log that does not take the start in time is told as 503, and the turn is c
     expect(state).toMatchObject({ turn: null, turns: 1, steps: 0 });
   });
 });
+
+// [SBP-L1-38]
+it('a log that takes the start late is waited for where the caller, who is told nothing, has left', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const { seen, caller, run, acknowledge, until } = await scene(false);
+  const running = run();
+  await until('append session.opened turn.started');
+  caller.leave();
+  await vi.advanceTimersByTimeAsync(60_000);
+  vi.useRealTimers();
+  await acknowledge();
+  await acknowledge();
+  await running;
+  expect(seen).toEqual([
+    'append session.opened turn.started',
+    'acknowledged',
+    'append turn.completed',
+    'acknowledged',
+    'released at its head',
+  ]);
+});

@@ -55,10 +55,11 @@ import { Verdict } from './verdict.js';
  *
  * Whatever happens, the turn ends in the log, or is left to an adopter [A6]: a run that throws
  * leaves its claim to the heartbeat, which lets it go. Only `start` may be given up while its
- * append goes on; then the claim stays held, and the turn is cancelled when the log answers.
+ * append goes on, where a caller is told so; then the claim stays held, and the turn is cancelled
+ * when the log answers.
  */
 
-/** How long the log may take for a turn's start, in ms; then the caller is told to try later. */
+/** How long the log may take for a turn's start, in ms; then a caller is told to try later. */
 const START_TIMEOUT_MS = 10_000;
 
 interface Run {
@@ -82,6 +83,7 @@ interface Asked {
   readonly calling: Promise<Settled<ModelResponse>>;
 }
 
+type Started = Extract<TurnAppend | TurnOutcome, { readonly type: 'appended' | 'unstarted' }>;
 type Ended = { readonly type: 'ended'; readonly outcome: TurnOutcome };
 type Heard = {
   readonly type: 'heard';
@@ -151,16 +153,17 @@ export class TurnRunner {
     const { attempt, signal } = run;
     if (signal.reason instanceof TurnStopped) return this.broken(run, signal.reason);
     if (attempt.rounds.length > 0) return this.resume(run);
-    const asking = settled(this.ask(run, attempt.state));
+    const ask = () => settled(this.ask(run, attempt.state));
+    const asking = run.reader.isAwaited() ? ask() : null;
     if (!attempt.adopted) {
-      const started = await run.watch.phase('turn start', () => this.appendStart(attempt));
+      const started = await run.watch.phase('turn start', () => this.appendStart(run));
       if (started.type === 'unstarted') return started;
       if (attempt.isConfirmed) {
         if (!(await this.verdict.started(attempt, started.position))) return this.unopened(run);
         run.reader.started();
       }
     }
-    const asked = await asking;
+    const asked = await (asking ?? ask());
     if (asked.type === 'rejected') throw asked.error;
     return this.converse(run, asked.value);
   }
@@ -273,14 +276,10 @@ export class TurnRunner {
     place.append(text);
   }
 
-  private async appendStart(
-    attempt: TurnAttempt,
-  ): Promise<
-    Extract<TurnAppend, { type: 'appended' }> | Extract<TurnOutcome, { readonly type: 'unstarted' }>
-  > {
+  private async appendStart({ attempt, reader }: Run): Promise<Started> {
     const appending = settled(this.events.start(attempt));
-    const started = await within(appending, START_TIMEOUT_MS);
-    if (started === 'late') {
+    const inTime = await within(appending, START_TIMEOUT_MS);
+    if (inTime === 'late' && reader.isAwaited()) {
       // Its claim stays held, so that nothing runs beside what may still be written.
       appending
         .then((late) => this.cancelLate(attempt, late))
@@ -290,6 +289,7 @@ export class TurnRunner {
         });
       return { type: 'unstarted', error: logSilent() };
     }
+    const started = inTime === 'late' ? await appending : inTime;
     if (started.type === 'resolved' && started.value.type === 'appended') return started.value;
     await this.letGo(attempt, null);
     return { type: 'unstarted', error: logRefusal(started) };

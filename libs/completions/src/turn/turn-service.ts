@@ -18,7 +18,7 @@ import type { Caller } from '../http/caller.js';
 import type { TrackedRequest } from '../http/tracked-request.js';
 import { endsWithCaller, isBackground } from '../http/tracked-request.js';
 import type { Audience } from '../http/turn-answer.js';
-import { TurnAnswer, readerFor } from '../http/turn-answer.js';
+import { TurnAnswer, isAwaited, readerFor } from '../http/turn-answer.js';
 import { JoinedAnswers } from '../http/joined-answers.js';
 import { Interruption } from '../queue/interruption.js';
 import type { QueuedTurn } from '../queue/turn-queue.js';
@@ -186,7 +186,7 @@ export class TurnService {
       if (outcome.type !== 'unstarted') return 'a turn';
       // It still waits. Whoever is told that nothing has begun must not find it running later; for
       // a caller who was promised an answer, or is gone, it is tried again.
-      const isTold = isAwaited(audience);
+      const isTold = isAwaited(audience.caller);
       if (isTold || outcome.error.code === 'SBP_PAYLOAD_TOO_LARGE') {
         await this.giveUp(queued, outcome.error, audience, isTold);
         return isTold ? 'nothing' : 'a turn';
@@ -208,7 +208,7 @@ export class TurnService {
         return { type: 'served' };
       }
       // What nobody waits for is left to other processes.
-      if (started === 'closing' && !isAwaited(audience)) return { type: 'served' };
+      if (started === 'closing' && !isAwaited(audience.caller)) return { type: 'served' };
       if (started === 'closing') throw this.admission.closing();
       const outcome = await this.serve(started, 'queued', served, audience);
       return outcome.type === 'unstarted' ? outcome : { type: 'served' };
@@ -302,9 +302,4 @@ function cameOf({ type }: TurnOutcome): Came {
 /** Of the session's tokens. */
 function generationOf(state: SessionState): number {
   return state.phase === 'open' ? state.tokenGeneration : 0;
-}
-
-/** Whether somebody is there who has not been answered. */
-function isAwaited({ caller, isBackground }: Audience): boolean {
-  return caller.connected && !isBackground;
 }
