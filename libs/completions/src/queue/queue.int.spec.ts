@@ -127,8 +127,9 @@ describe('a request that finds its session busy', () => {
 
   it('runs once it was accepted, however late the log takes its start', async () => {
     const { model, completions, first, sessionId, sbp } = await busy();
-    const accepted = await completions.turn({ sbp: { ...sbp, background: true }, text: 'Two.' });
-    expect(accepted.seen).toEqual(['answer 202']);
+    const caller = new TestCaller();
+    const second = completions.turn({ sbp: { ...sbp, background: true }, text: 'Two.' }, caller);
+    await eventually(() => expect(caller.seen).toEqual(['answer 202']));
     const held: (() => void)[] = [];
     stage.backend.log.obstacle = ([{ type }]) =>
       type === 'turn.started' ? new Promise((resolve) => held.push(resolve)) : Promise.resolve();
@@ -139,10 +140,8 @@ describe('a request that finds its session busy', () => {
     vi.useRealTimers();
     held[0]?.();
     await model.goOn(1);
-    await first;
-    await eventually(async () => {
-      expect(await stateOf(sessionId)).toMatchObject({ steps: 2, turns: 2, waiting: [] });
-    });
+    await Promise.all([first, second]);
+    expect(await stateOf(sessionId)).toMatchObject({ steps: 2, turns: 2, waiting: [] });
   });
 
   // [SBP-ERR-10]

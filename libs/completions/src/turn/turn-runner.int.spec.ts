@@ -207,5 +207,7 @@ it('a log that takes the start late is waited for where the caller, who is told 
     'append turn.completed',
     'acknowledged',
     'released at its head',
+    // To nobody.
+    'answer with sbp',
   ]);
 });
