@@ -89,7 +89,11 @@ describe('answers that are read slowly', () => {
         const messages = await readMessages({ url: topology.url, ...session });
         const text = messages?.find(({ role }) => role === 'assistant')?.text ?? '';
         expect(text.split(' ')).toHaveLength(WORDS);
-        const surface = await Surface.attach('surface', { url: topology.url, ...session }, 0);
+        const surface = await Surface.attach(
+          'surface',
+          { url: topology.url, ...session },
+          { pongAfterMs: 0 },
+        );
         if (surface === null) throw new Error('nobody took the connection');
         expect(await surface.until(() => surface.isDrained, PATIENCE_MS)).toBe(true);
         expect(surface.frames).toContainEqual(

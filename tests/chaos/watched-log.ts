@@ -42,8 +42,20 @@ const ACKNOWLEDGED: Partial<Record<LogEventType, KillPoint>> = {
   'turn.parked': 'P2',
   'surface.acknowledged': 'K2',
 };
+/** Points of a batch: when it is handed over, and when its transaction is committed. */
+interface FoldSteps {
+  readonly begun: KillPoint | null;
+  readonly committed: KillPoint | null;
+}
+const NO_STEPS: FoldSteps = { begun: null, committed: null };
+/** Batches of the read models, by what is in them: the first that fits. */
+const FOLDED: readonly (FoldSteps & { readonly type: LogEventType })[] = [
+  { type: 'turn.parked', begun: null, committed: 'F5' },
+  { type: 'tools.called', begun: 'F1', committed: 'F2' },
+  { type: 'tool.returned', begun: 'F3', committed: 'F4' },
+];
 /** Batches of the consumers that keep something besides the read models. */
-const KEPT_BY: Readonly<Partial<Record<string, { begun: KillPoint; committed: KillPoint }>>> = {
+const KEPT_BY: Readonly<Partial<Record<string, FoldSteps>>> = {
   audit: { begun: 'L1', committed: 'L2' },
   analytics: { begun: 'U1', committed: 'U2' },
 };
@@ -95,11 +107,13 @@ export class WatchedLog extends ForwardingEventLog {
   }
 
   private async handle(reader: LogReader, batch: LogBatch): ReturnType<LogReader['handle']> {
-    const steps = KEPT_BY[reader.consumer];
+    const types = new Set(batch.records.map(({ event }) => event?.type));
+    const steps =
+      KEPT_BY[reader.consumer] ?? FOLDED.find(({ type }) => types.has(type)) ?? NO_STEPS;
     const outcome = await this.work.during('fold', () =>
-      this.points.passSending(steps?.begun ?? null, () => reader.handle(batch)),
+      this.points.passSending(steps.begun, () => reader.handle(batch)),
     );
-    if (steps !== undefined) this.points.pass(steps.committed);
+    if (steps.committed !== null) this.points.pass(steps.committed);
     return outcome;
   }
 

@@ -9,6 +9,8 @@ import type {
   Reading,
   TurnRead,
 } from './history.js';
+import type { DeathOfSurface } from './device.js';
+import { Device } from './device.js';
 import type { CompletionCall, CompletionResult } from './http-caller.js';
 import { complete } from './http-caller.js';
 import type { Random } from './random.js';
@@ -53,9 +55,9 @@ const LARGE = 8_000;
 /** Turns whose model calls the surface's tool, and how. */
 const TOOL_SHARE = 0.4;
 const TOOL_CALLS = [
-  { how: ` call=${TOOL}`, rounds: 1 },
-  { how: ` call=${TOOL} call=${TOOL}`, rounds: 1 },
-  { how: ` call=${TOOL} rounds=2`, rounds: 2 },
+  { how: ` call=${TOOL}`, rounds: 1, count: 1 },
+  { how: ` call=${TOOL} call=${TOOL}`, rounds: 1, count: 2 },
+  { how: ` call=${TOOL} rounds=2`, rounds: 2, count: 2 },
 ];
 
 /** Conversations whose calls of the tool wait for the next surface when theirs goes. */
@@ -63,6 +65,9 @@ const WAITING_SHARE = 0.4;
 /** Turns whose calls of the tool wait for an approval, and how many of these are allowed. */
 const ASKING_SHARE = 0.25;
 const ALLOWED_SHARE = 0.75;
+/** Surfaces that die with a call of their tool. */
+const DYING_SHARE = 0.15;
+const DEATHS: readonly DeathOfSurface[] = ['call', 'result'];
 /** How long calls wait, in seconds; how often it is tried to decide about one. */
 const WAIT_SECONDS = 6;
 const DECIDING_TRIES = 10;
@@ -103,6 +108,7 @@ export class Conversation {
   firstAttachedAt = Infinity;
   private current: { readonly id: string; readonly token: string } | null = null;
   private readonly surfaces = new Set<Surface>();
+  private readonly device = new Device();
   /** The calls that callers wait for, by their markers. */
   private readonly waiting = new Map<string, WaitingCall>();
   private readonly callsWait: boolean;
@@ -155,7 +161,7 @@ export class Conversation {
   async callOnce(vanishes: boolean, manner = this.drawManner()): Promise<Call> {
     const { random } = this;
     const marker = `${this.name}-${++this.made}`;
-    const { how, length, reading, stream, usesTool } = this.drawTurn();
+    const { how, length, reading, stream, toolCalls } = this.drawTurn();
     const begunAt = Date.now();
     this.waiting.set(marker, { begunAt, endsAt: begunAt + length });
     const stopping = this.mayStop() ? this.stopAfter(random.between(20, length)) : null;
@@ -167,7 +173,7 @@ export class Conversation {
       agentId: this.name,
       session: this.current,
       message: `${marker}\ndemo: ${how} vary`,
-      sbp: { ...sbpOf(manner), ...(usesTool ? this.drawPolicy() : {}) },
+      sbp: { ...sbpOf(manner), ...(toolCalls > 0 ? this.drawPolicy() : {}) },
       key: isKeyed ? marker : null,
       retryCount: null,
       stream,
@@ -184,7 +190,7 @@ export class Conversation {
     // that was never opened.
     if (outcome.type === 'answered' || outcome.type === 'accepted') this.current ??= session;
     const about = { marker, begunAt, endedAt: Date.now(), reading, manner };
-    const call = { ...about, usesTool, outcome };
+    const call = { ...about, toolCalls, outcome };
     this.calls.push(call);
     return call;
   }
@@ -196,7 +202,15 @@ export class Conversation {
   async attach(pongAfterMs: number | null): Promise<Surface | null> {
     if (this.current === null) return null;
     const name = `${this.name}/${this.connections.length + this.surfaces.size + 1}`;
-    const surface = await Surface.attach(name, { url: this.url, ...this.current }, pongAfterMs);
+    const surface = await Surface.attach(
+      name,
+      { url: this.url, ...this.current },
+      {
+        pongAfterMs,
+        device: this.device,
+        diesAt: this.random.chance(DYING_SHARE) ? this.random.pick(DEATHS) : null,
+      },
+    );
     if (surface === null) return null;
     this.surfaces.add(surface);
     void surface.closed.then(() => {
@@ -211,8 +225,9 @@ export class Conversation {
   history(ending: Pick<ConversationHistory, 'acknowledged' | 'found'>): ConversationHistory {
     const { name, callsWait, calls, reads, cancellations, streams, connections } = this;
     const sessionId = this.current?.id ?? '';
+    const { counted } = this.device;
     const said = { calls, reads, cancellations, streams, connections };
-    return { name, sessionId, callsWait, ...said, ...ending, kept: null };
+    return { name, sessionId, callsWait, ...said, ...ending, counted, kept: null };
   }
 
   /** Some calls come while another one is being answered. */
@@ -320,7 +335,7 @@ export class Conversation {
     readonly length: number;
     readonly reading: Reading;
     readonly stream: boolean;
-    readonly usesTool: boolean;
+    readonly toolCalls: number;
   } {
     const { random } = this;
     const kind = random.next();
@@ -330,7 +345,7 @@ export class Conversation {
       const reading = kind < STALLING_SHARE ? 'stalling' : 'steadily';
       const tokens = reading === 'stalling' ? HUGE : LARGE;
       const how = `ttft=10 tokens=${tokens} interval=0`;
-      return { how, length: 0, reading, stream: true, usesTool: false };
+      return { how, length: 0, reading, stream: true, toolCalls: 0 };
     }
     const range = isWanted || random.chance(LONG_SHARE) ? LONG_TURN : TURN;
     const length = random.between(range.least, range.most);
@@ -338,11 +353,11 @@ export class Conversation {
     const tokens = random.between(8, 40);
     const how = `ttft=${ttft} tokens=${tokens} interval=${Math.round((length - ttft) / tokens)}`;
     const stream = random.chance(0.6);
-    const turn = { how, length, reading: 'eagerly', stream, usesTool: false } as const;
+    const turn = { how, length, reading: 'eagerly', stream, toolCalls: 0 } as const;
     if (range === LONG_TURN || !random.chance(TOOL_SHARE)) return turn;
     // The model says as much before each round of calls, and in the end.
-    const { how: calls, rounds } = random.pick(TOOL_CALLS);
-    return { ...turn, how: how + calls, length: length * (rounds + 1), usesTool: true };
+    const { how: calls, rounds, count } = random.pick(TOOL_CALLS);
+    return { ...turn, how: how + calls, length: length * (rounds + 1), toolCalls: count };
   }
 
   private async comeAndGo(stopped: AbortSignal): Promise<void> {

@@ -1,8 +1,8 @@
 import type { ConversationHistory, Kept, Violation } from './history.js';
 
 /**
- * The events that end a turn, by the status that it has then. What an interruption ends has no event
- * of its own for it, only its beginning.
+ * The events that end a turn, by the status that it has then. What an interruption ends has no
+ * event of its own for it, only its beginning.
  */
 const ENDS: Readonly<Record<keyof Kept['usage'], readonly string[]>> = {
   completed: ['turn.completed'],

@@ -9,20 +9,21 @@ import {
 } from './testing/example-history.js';
 
 const CALL = '00000000-0000-4000-8000-000000000001';
-const said = (callId: string) => `The answer of surface_counter: “{"told":"${callId}"}”. text c`;
+const said = (callId: string) =>
+  `The answer of surface_counter: “{"told":"${callId}","count":1}”. text c`;
 
 /** The turn `c` has called the tool; its text, and what surfaces were told and gave. */
 function called(text: string, made: readonly string[], answered: readonly string[]) {
   const history = withMessages((messages) => textOf(messages, 'turn-c', text));
   const { outcome } = history.calls.find(({ marker }) => marker === 'm-c') ?? {};
-  const calls = withCall('c', { usesTool: true, outcome: { type: 'vanished' } }).calls;
+  const calls = withCall('c', { toolCalls: 1, outcome: { type: 'vanished' } }).calls;
   const frames = made.map((call_id) => {
     return { type: 'TOOL_CALL', call_id, tool_name: 'counter', tool_input: {} } as const;
   });
   expect(outcome?.type).toBe('answered');
   const others = history.connections.filter(({ id }) => id !== '2');
   const surface = { ...connection('5', 4_020, ['ATTACH_SESSION', ...frames]), answered };
-  return { ...history, calls, connections: [...others, surface] };
+  return { ...history, calls, counted: [...new Set(made)], connections: [...others, surface] };
 }
 const broken = (history: ConversationHistory) =>
   rulesBroken(history).filter((rule) => ['doubled', 'untold', 'unexpected'].includes(rule));
@@ -54,6 +55,19 @@ describe('the checker of calls of tools', () => {
 
   it('finds a model that was told nothing', () => {
     expect(broken(called('text c', [CALL], [CALL]))).toEqual(['untold']);
+  });
+
+  it('finds a model that was told of one of two calls only', () => {
+    const history = called(said(CALL), [CALL], [CALL]);
+    const calls = history.calls.map((call) =>
+      call.marker === 'm-c' ? { ...call, toolCalls: 2 } : call,
+    );
+    expect(broken({ ...history, calls })).toEqual(['untold']);
+  });
+
+  it('finds a result of another call', () => {
+    const counted = ['00000000-0000-4000-8000-000000000002', CALL];
+    expect(broken({ ...called(said(CALL), [CALL], [CALL]), counted })).toEqual(['unexpected']);
   });
 
   it('finds a result that nobody gave', () => {

@@ -1,4 +1,5 @@
 import type { ServerFrame } from '#libs/protocol';
+import type { DeathOfSurface } from './device.js';
 
 /** What clients were told and what was found in the end. Times are `Date.now()` of one machine. */
 export interface History {
@@ -24,6 +25,8 @@ export interface ConversationHistory {
   readonly cancellations: readonly Cancellation[];
   readonly streams: readonly TurnRead[];
   readonly connections: readonly Connection[];
+  /** The calls by which the counter of its device rose, in their order. */
+  readonly counted: readonly string[];
   /**
    * Acknowledgements by surfaces that the log is known to have taken while their attachment was the
    * current one.
@@ -42,8 +45,8 @@ export interface Call {
   readonly endedAt: number;
   readonly reading: Reading;
   readonly manner: Manner;
-  /** Whether the model was asked to call the tool of the surface. */
-  readonly usesTool: boolean;
+  /** How often the model was asked to call the tool of the surface. */
+  readonly toolCalls: number;
   readonly outcome: CallOutcome;
 }
 
@@ -124,6 +127,8 @@ export interface Connection {
   readonly events: readonly ConnectionEvent[];
   /** The calls of its tool that it has answered, by their ids. */
   readonly answered: readonly string[];
+  /** It died by itself there; null where it did not. */
+  readonly diedAt: DeathOfSurface | null;
   readonly closedAt: number;
   /** As the WebSocket reported it; 1006 where the connection broke, or the surface broke it. */
   readonly closeCode: number;

@@ -4,6 +4,7 @@ import type { Kill, Restart } from './blows.js';
 import { objections } from './report.js';
 import { OUTAGES } from './outages.js';
 import { STEP_NAMES } from './steps.js';
+import { allowed, connection } from './testing/example-history.js';
 
 const DEMANDS = { kills: STEP_NAMES.length, eachStep: 1, eachRestart: 1, eachOutage: 1, turns: 0 };
 const MIB = 1024 * 1024;
@@ -27,6 +28,12 @@ const RESTARTS = [
   restart('long turn', ['session turn']),
 ];
 
+/** One that died at a call, and one that died after a result. */
+const SURFACES = (['call', 'result'] as const).map((diedAt) => ({
+  ...connection(diedAt, 1, []),
+  diedAt,
+}));
+
 function kill(step: Kill['step'], appends: number): Kill {
   return {
     at: 1,
@@ -48,7 +55,7 @@ function result(change: Partial<ChaosResult> = {}): ChaosResult {
     memory: { 'completions-1': 300 * MIB },
     adoptions: [],
     crashes: [],
-    conversations: [],
+    conversations: [{ ...allowed(), connections: SURFACES }],
     violations: [],
     ...change,
   };
@@ -111,7 +118,14 @@ describe('a chaos run fails', () => {
     expect(objections([failed], DEMANDS).join('\n')).toMatch(objection);
   });
 
+  it('when no surface died at a call', () => {
+    const conversations = [{ ...allowed(), connections: SURFACES.slice(1) }];
+    expect(objections([result({ conversations })], DEMANDS)).toEqual([
+      'stack: 0 surfaces died at a call',
+    ]);
+  });
+
   it('when there were too few turns', () => {
-    expect(objections([result()], { ...DEMANDS, turns: 200 })).toEqual(['0 turns, not 200']);
+    expect(objections([result()], { ...DEMANDS, turns: 200 })).toEqual(['5 turns, not 200']);
   });
 });

@@ -1,5 +1,6 @@
 import type { Adoption } from './adoptions.js';
 import type { ChaosResult } from './chaos-run.js';
+import type { DeathOfSurface } from './device.js';
 import { foundTurns } from './history-transcript.js';
 import type { OutageKind } from './outages.js';
 import { OUTAGES } from './outages.js';
@@ -34,6 +35,14 @@ function killsAt({ kills }: ChaosResult, step: Step): number {
 
 function restartsAt({ restarts }: ChaosResult, kind: string, moment: RestartMoment): number {
   return restarts.filter((each) => each.kind === kind && each.moment === moment).length;
+}
+
+const DEATHS: readonly DeathOfSurface[] = ['call', 'result'];
+
+function diedAt({ conversations }: ChaosResult, at: DeathOfSurface): number {
+  return conversations.flatMap(({ connections }) =>
+    connections.filter((each) => each.diedAt === at),
+  ).length;
 }
 
 function countOf(outages: ChaosResult['outages'], kind: OutageKind): number {
@@ -100,6 +109,11 @@ export function objections(results: readonly ChaosResult[], demands: Demands): r
         .filter(([, bytes]) => bytes > MOST_MEMORY)
         .map(([name, bytes]) => `${topology}: ${name} held ${mib(bytes)} in memory`),
     ),
+    ...results.flatMap((result) =>
+      DEATHS.filter((at) => diedAt(result, at) < demands.eachStep).map(
+        (at) => `${result.topology}: ${diedAt(result, at)} surfaces died at a ${at}`,
+      ),
+    ),
     ...(kills.length < demands.kills ? [`${kills.length} kills, not ${demands.kills}`] : []),
     ...(turns < demands.turns ? [`${turns} turns, not ${demands.turns}`] : []),
     // Random kills alone may meet processes that have nothing to do.
@@ -127,7 +141,7 @@ export function figures(result: ChaosResult): readonly string[] {
       .sort()
       .join(', ')}`,
     `  ${conversations.length} sessions, ${turnsOf(result)} turns completed; ${calls.length} calls: ${[...outcomes].map(([type, of]) => `${of.length} ${type}`).join(', ')}; the longest took ${seconds(longest)}`,
-    `  ${connections.length} surface connections, ${conversations.reduce((sum, each) => sum + each.acknowledged.length, 0)} acknowledgements followed`,
+    `  ${connections.length} surface connections, ${DEATHS.map((at) => `${diedAt(result, at)} died at a ${at}`).join(', ')}, ${conversations.reduce((sum, each) => sum + each.acknowledged.length, 0)} acknowledgements followed`,
     `  ${restarts.length} restarts; ${restarts.reduce((sum, { running }) => sum + running, 0)} turns ran then, ${restarts.reduce((sum, { handedOver }) => sum + handedOver.length, 0)} of them were handed over; the longest stop took ${seconds(Math.max(0, ...restarts.map(({ at, endedAt }) => endedAt - at)))}`,
     `  outages: ${OUTAGES.map((kind) => `${kind} ${countOf(result.outages, kind)}`).join(', ')}`,
     `  turns adopted: ${adoptedIn(adoptions, 'kill')} after a kill; ${adoptedIn(adoptions, 'hand-over')} after a hand-over`,

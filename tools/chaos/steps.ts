@@ -2,8 +2,8 @@
  * Points at which a process can be made to kill itself: of a turn (T), of an orphan's adoption (O),
  * of a hand-over (H), of a cancellation (C), of a turn that waits (Q) or interrupts (I), of a
  * repeated request (R), of calls of tools (S), of a turn that is parked (P), of an attach (A), of
- * an acknowledgement (K), of what other consumers of the log keep: the audit trail (L) and usage
- * (U).
+ * an acknowledgement (K), of a fold (F), of what other consumers of the log keep: the audit trail
+ * (L) and usage (U).
  */
 export const STEPS = {
   T1: 'claim committed, its answer not used',
@@ -42,6 +42,11 @@ export const STEPS = {
   A3: 'in the middle of a drain',
   K1: 'acknowledgement sent to the log',
   K2: 'acknowledgement acknowledged by the log',
+  F1: 'calls of tools on their way into the read models',
+  F2: 'calls of tools folded, the next batch not asked for',
+  F3: 'result of a tool on its way into the read models',
+  F4: 'result of a tool folded, the next batch not asked for',
+  F5: 'parking of a turn folded, the next batch not asked for',
   L1: 'batch of the log on its way into the audit trail',
   L2: 'batch committed to the audit trail, the next not asked for',
   U1: 'batch of the log on its way into the counters of usage',
@@ -73,7 +78,10 @@ export type Step = keyof typeof STEPS;
 export const STEP_NAMES = Object.keys(STEPS) as readonly Step[];
 
 /** Which service passes a step. */
-export function ownerOf(step: Step): 'completions' | 'gateway' | 'audit' | 'analytics' {
+export function ownerOf(
+  step: Step,
+): 'completions' | 'gateway' | 'sessions' | 'audit' | 'analytics' {
+  if (step.startsWith('F')) return 'sessions';
   if (step.startsWith('L')) return 'audit';
   if (step.startsWith('U')) return 'analytics';
   const isGateways = ['A', 'K', 'S3', 'S4', 'S5', 'S7'].some((name) => step.startsWith(name));
@@ -85,7 +93,9 @@ export function ownerOf(step: Step): 'completions' | 'gateway' | 'audit' | 'anal
  * ways.
  */
 export function isSent(step: Step): boolean {
-  return ['T2', 'T5', 'C2', 'Q1', 'S1', 'S4', 'P1', 'A1', 'K1', 'L1', 'U1'].includes(step);
+  return ['T2', 'T5', 'C2', 'Q1', 'S1', 'S4', 'P1', 'A1', 'K1', 'F1', 'F3', 'L1', 'U1'].includes(
+    step,
+  );
 }
 
 /** Steps that a process passes only after it was made to, which takes some seconds. */

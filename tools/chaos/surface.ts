@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import type { ServerFrame } from '#libs/protocol';
 import { WebSocket } from 'ws';
+import type { DeathOfSurface } from './device.js';
+import { Device } from './device.js';
 import type { Connection, ConnectionEvent } from './history.js';
 
 /** The tool that every surface has, and how long it takes, in ms. */
@@ -14,6 +16,14 @@ export interface SurfaceAddress {
   readonly token: string;
 }
 
+export interface SurfaceHabits {
+  /** When each PING is answered by PONG, in ms after it came; null: never. */
+  readonly pongAfterMs: number | null;
+  readonly device?: Device;
+  /** Where it dies, the first time that it comes there. */
+  readonly diesAt?: DeathOfSurface | null;
+}
+
 /** One WebSocket of a surface that writes down all that it sends and receives. */
 export class Surface {
   readonly openedAt = Date.now();
@@ -23,6 +33,7 @@ export class Surface {
   pongAfterMs: number | null;
   private readonly events: ConnectionEvent[] = [];
   private readonly answered: string[] = [];
+  private diedAt: DeathOfSurface | null = null;
   private closedAt = 0;
   private closeCode = 1006;
   private hasDetached = false;
@@ -31,6 +42,8 @@ export class Surface {
   private constructor(
     private readonly name: string,
     private readonly socket: WebSocket,
+    private readonly device: Device,
+    private readonly diesAt: DeathOfSurface | null,
     pongAfterMs: number | null,
   ) {
     this.pongAfterMs = pongAfterMs;
@@ -53,10 +66,10 @@ export class Surface {
   static async attach(
     name: string,
     address: SurfaceAddress,
-    pongAfterMs: number | null,
+    { pongAfterMs, device = new Device(), diesAt = null }: SurfaceHabits,
   ): Promise<Surface | null> {
     const socket = new WebSocket(`${address.url.replace(/^http/, 'ws')}/v1/sbp/ws/${address.id}`);
-    const surface = new Surface(name, socket, pongAfterMs);
+    const surface = new Surface(name, socket, device, diesAt, pongAfterMs);
     try {
       await once(socket, 'open');
     } catch {
@@ -136,6 +149,7 @@ export class Surface {
       openedAt,
       events: this.events,
       answered: this.answered,
+      diedAt: this.diedAt,
       closedAt: this.closedAt || Date.now(),
       closeCode: this.closeCode,
     };
@@ -152,12 +166,23 @@ export class Surface {
 
   /** Tells the call's id back, so that whoever is told it shows that it came from here. */
   private answer(callId: string): void {
+    const count = this.device.count(callId);
+    if (this.dies('call')) return;
     setTimeout(() => {
       if (this.socket.readyState !== WebSocket.OPEN || this.hasDetached) return;
       this.answered.push(callId);
-      const result = { told: callId };
-      this.socket.send(JSON.stringify({ type: 'TOOL_RESULT', call_id: callId, result }));
+      const result = { told: callId, count };
+      this.socket.send(JSON.stringify({ type: 'TOOL_RESULT', call_id: callId, result }), () => {
+        this.dies('result');
+      });
     }, TOOL_MS);
+  }
+
+  private dies(at: DeathOfSurface): boolean {
+    if (this.diesAt !== at || !this.isOpen) return false;
+    this.diedAt = at;
+    this.socket.terminate();
+    return true;
   }
 
   private send(type: 'ATTACH_SESSION' | 'PONG' | 'DETACH', fields: object): void {

@@ -36,7 +36,7 @@ export function unanswered(
 }
 
 function callOf(name: string, begunAt: number, outcome: Call['outcome']): Call {
-  const about = { reading: 'eagerly', manner: 'plain', usesTool: false } as const;
+  const about = { reading: 'eagerly', manner: 'plain', toolCalls: 0 } as const;
   return { marker: `m-${name}`, begunAt, endedAt: begunAt + 50, ...about, outcome };
 }
 
@@ -129,7 +129,7 @@ export function connection(
       : { type: 'received', at, frame: line };
   });
   const closedAt = openedAt + 2 + events.length;
-  return { id, openedAt, events, answered: [], closedAt, closeCode };
+  return { id, openedAt, events, answered: [], diedAt: null, closedAt, closeCode };
 }
 
 /**
@@ -186,6 +186,7 @@ export function allowed(): ConversationHistory {
       ),
       connection('4', 9_100, ['ATTACH_SESSION', attached(0), 'DETACH'], 1000),
     ],
+    counted: [],
     acknowledged: [{ at: 3_100, seq: 1 }],
     found: {
       messages: [
