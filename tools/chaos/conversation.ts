@@ -66,7 +66,7 @@ const WAITING_SHARE = 0.4;
 const ASKING_SHARE = 0.25;
 const ALLOWED_SHARE = 0.75;
 /** Surfaces that die with a call of their tool. */
-const DYING_SHARE = 0.15;
+const DYING_SHARE = 0.35;
 const DEATHS: readonly DeathOfSurface[] = ['call', 'result'];
 /** How long calls wait, in seconds; how often it is tried to decide about one. */
 const WAIT_SECONDS = 6;

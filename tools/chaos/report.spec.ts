@@ -121,7 +121,7 @@ describe('a chaos run fails', () => {
   it('when no surface died at a call', () => {
     const conversations = [{ ...allowed(), connections: SURFACES.slice(1) }];
     expect(objections([result({ conversations })], DEMANDS)).toEqual([
-      'stack: 0 surfaces died at a call',
+      'stack: no surface died at a call',
     ]);
   });
 
