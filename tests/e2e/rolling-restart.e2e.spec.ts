@@ -9,9 +9,11 @@ import { startStack } from '../../tools/stack/index.js';
 import type { ServiceProcess, Stack } from '../../tools/stack/index.js';
 import { guardFolder } from '../../tools/supervise/index.js';
 import { Agent } from './clients/agent.js';
+import { StayingSurface } from './clients/staying-surface.js';
 import { Surface } from './clients/surface.js';
 import type { SessionKey } from './clients/surface.js';
 import { LastingTurn } from './clients/lasting-turn.js';
+import { eventually } from './clients/waiting.js';
 import { embeddedProgram } from './topology/embedded.js';
 import { sharedStack } from './topology/stack.js';
 
@@ -65,6 +67,38 @@ async function attach(key: SessionKey): Promise<void> {
   }
 }
 
+/** A session that is talked to all the time, with a surface that stays. */
+class Watched {
+  private constructor(
+    private readonly agent: Agent,
+    private readonly sessionId: string,
+    private readonly surface: StayingSurface,
+    private readonly turns: string[] = [],
+  ) {}
+
+  static async open(): Promise<Watched> {
+    const agent = new Agent(stack.url);
+    const { sbp } = await agent.turn('Hello.');
+    return new Watched(agent, sbp.session_id, await StayingSurface.attach(stack.url, sbp));
+  }
+
+  async talk(isOver: () => boolean): Promise<void> {
+    while (!isOver()) {
+      const { sbp } = await this.agent.turn('Go on.', { session_id: this.sessionId });
+      this.turns.push(sbp.turn_id);
+    }
+  }
+
+  /** The surface was told of each turn, by rising numbers and without a gap. */
+  async expectFrames(): Promise<void> {
+    const { read } = this.surface;
+    await eventually(() => expect(read.size).toBeGreaterThanOrEqual(this.turns.length));
+    expect([...read.keys()]).toEqual(this.turns.map((_, at) => at + 1));
+    expect([...read.values()]).toEqual(this.turns);
+    await this.surface.leave();
+  }
+}
+
 /** Ends a replica as an operator does, and resolves when it serves again. */
 async function restart(replica: ServiceProcess): Promise<void> {
   const { pid } = replica;
@@ -87,7 +121,8 @@ describe('a rolling restart behind the front', () => {
         uses += 1;
       }
     };
-    const clients = [client(), client()];
+    const watched = await Watched.open();
+    const clients = [client(), client(), watched.talk(() => over)];
     const work = Promise.all(clients);
     work.catch(() => undefined);
     for (const replica of restarted) {
@@ -98,6 +133,7 @@ describe('a rolling restart behind the front', () => {
     over = true;
     await work;
     expect(uses).toBeGreaterThan(5);
+    await watched.expectFrames();
   });
 
   it.each(NEEDED)(

@@ -41,7 +41,7 @@ export function worthlessTokens(sessionId: string): Readonly<Record<string, stri
     'is no token at all': 'let-me-in',
     'is signed with another secret': signed(lasting, 'not-the-secret-of-this-server'),
     'is not signed': unsigned(lasting),
-    'has expired': signed(sessionClaims(sessionId, -DAY), SECRET),
+    'has expired': expiredTokenFor(sessionId),
     'was made for another use': signed({ ...lasting, use: undefined }, SECRET),
   };
 }
@@ -49,6 +49,11 @@ export function worthlessTokens(sessionId: string): Readonly<Record<string, stri
 /** A valid token of a session that may not exist. */
 export function tokenFor(sessionId: string): string {
   return signed(sessionClaims(sessionId, DAY), SECRET);
+}
+
+/** A token of a session that was good until yesterday. */
+export function expiredTokenFor(sessionId: string): string {
+  return signed(sessionClaims(sessionId, -DAY), SECRET);
 }
 
 /** Header and claims of a compact JWT that this server signed. */

@@ -7,7 +7,7 @@ import { Agent, request, steered } from '../clients/agent.js';
 import type { Answer, Headings } from '../clients/agent.js';
 import { Completion, Failure } from '../clients/bodies.js';
 import { Surface } from '../clients/surface.js';
-import { signed, tokenFor, unsigned } from '../clients/tokens.js';
+import { expiredTokenFor, signed, tokenFor, unsigned } from '../clients/tokens.js';
 import { eventually } from '../clients/waiting.js';
 import type { GetServer } from '../topology/server.js';
 import { BY_FRAME, MODEL_PATHS, requestsOf } from './authorisation-requests.js';
@@ -154,6 +154,8 @@ export function authorisation(server: GetServer, keys: () => ApiKeys): void {
         note(what, await send(headers, of));
       }
       expect(told).toMatchObject(asked.told);
+      note('expired', await send({ 'x-session-token': expiredTokenFor(of.sessionId) }, of));
+      expect(told['expired']).toBe('SBP_UNAUTHORIZED');
       if (asked.needs === 'an operator') {
         note('its owner', await send(ann, of));
         expect(told['its owner']).toBe('SBP_FORBIDDEN');
@@ -260,6 +262,8 @@ export function authorisation(server: GetServer, keys: () => ApiKeys): void {
       ['an API key', () => ann['authorization']?.slice('Bearer '.length) ?? ''],
       ['a token of another session', () => tokenFor(randomUUID())],
       ['a revoked token', ({ revokedToken }: Treasure) => revokedToken],
+      ['an expired token', ({ sessionId }: Treasure) => expiredTokenFor(sessionId)],
+      ['an API key of an operator', () => key('olga', 'operator').key],
       ['no token', () => ''],
     ])('with %s is closed with 4003 and told nothing', async (_what, credential) => {
       const of = await treasure();
