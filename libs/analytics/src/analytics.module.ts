@@ -12,7 +12,7 @@ import { UsageController } from './usage/usage.controller.js';
 @Module({
   controllers: [UsageController, UsageFoldController],
   providers: [
-    UsageFold,
+    { provide: UsageFold, useFactory: () => new UsageFold() },
     {
       provide: UsageReads,
       useFactory: (database: Database) => new UsageReads(database),

@@ -17,6 +17,7 @@ import type { TestDatabase } from '#libs/sql/testing';
 import { openTestDatabase } from '#libs/sql/testing';
 import { analyticsSchema } from '../tables.js';
 import { UsageReads } from '../usage/usage-reads.js';
+import { countEvent } from './count-event.js';
 import { UsageFold } from './usage-fold.js';
 
 const TABLES = ['usage_counters', 'usage_sessions', 'usage_waiting'] as const;
@@ -106,6 +107,21 @@ describe.each(DIALECTS)('usage on %s', (dialect) => {
       ],
     });
     expect(await rows('usage_waiting')).toEqual([]);
+  });
+
+  it('goes on behind an event that it cannot fold, and counts the others', async () => {
+    const [broken] = idleSession(1);
+    const careful = new UsageFold((session, event) => {
+      if (event.id === broken?.id) throw new Error('no such case');
+      return countEvent(session, event);
+    });
+    const log = [...(broken === undefined ? [] : [broken]), ...idleSession(2)];
+    await storage.database.write((transaction) => careful.apply(transaction, log));
+    const day = instant(0).slice(0, 10);
+    const days = { from: day, to: day, groupBy: ['day'] } as const;
+    expect(await new UsageReads(storage.database).usage(days)).toMatchObject({
+      rows: [{ turns: { completed: 1 } }],
+    });
   });
 
   it('takes a constant number of statements, however many events a batch has [A11]', async () => {

@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { SessionState } from '#libs/domain';
 import type { LogEvent } from '#libs/protocol';
@@ -5,7 +6,7 @@ import { sql, tuples } from '#libs/sql';
 import type { CountedSession, CountedTurn } from './counted-session.js';
 import { NEW_SESSION, column } from './counted-session.js';
 import { countEvent } from './count-event.js';
-import type { Count } from './count-event.js';
+import type { Count, Counted } from './count-event.js';
 import { MAX_PATTERN, durationCounts } from './counters.js';
 import { WaitingTurns } from './waiting-turns.js';
 
@@ -30,6 +31,10 @@ type Cell = readonly [
  * statements, and rows in proportion to its events [A11].
  */
 export class UsageFold {
+  private readonly logger = new Logger('Usage');
+
+  constructor(private readonly count: typeof countEvent = countEvent) {}
+
   /** Counts events of a partition, in log order, inside the caller's transaction. */
   async apply(transaction: EntityManager, events: readonly LogEvent[]): Promise<void> {
     if (events.length === 0) return;
@@ -40,7 +45,7 @@ export class UsageFold {
     for (const event of events) {
       const sessionId = event.session_id;
       const session = sessions.get(sessionId) ?? NEW_SESSION;
-      const { session: next, counts, waits } = countEvent(session, event);
+      const { session: next, counts, waits } = this.counted(session, event);
       sessions.set(sessionId, next);
       cells.add(next.state, event, counts);
       for (const wait of waits) waiting.begin(sessionId, wait, event.occurred_at);
@@ -56,6 +61,20 @@ export class UsageFold {
     if (changed.length > 0) await writeSessions(transaction, changed);
     await waiting.write(transaction);
     await cells.write(transaction);
+  }
+
+  /**
+   * One that the fold throws at counts nothing, as one that cannot be read: a partition must not
+   * stand still for it, and the read models hold its session [A12].
+   */
+  private counted(session: CountedSession, event: LogEvent): Counted {
+    try {
+      return this.count(session, event);
+    } catch (error) {
+      const place = `event ${event.id} of session ${event.session_id}`;
+      this.logger.error(`${place} is not counted: ${String(error)}`);
+      return { session, counts: [], waits: [] };
+    }
   }
 }
 
