@@ -29,7 +29,7 @@ FROM ${NODE_IMAGE} AS program
 WORKDIR /app
 RUN mkdir -m 700 /data /keys && chown 10001:10001 /data /keys
 COPY package.json ./
-COPY deploy/images/healthcheck.mjs deploy/images/copy-keys.mjs ./
+COPY deploy/images/healthcheck.mjs ./
 COPY --from=packages /src/node_modules node_modules
 COPY --from=build /src/dist dist
 ENV NODE_ENV=production \

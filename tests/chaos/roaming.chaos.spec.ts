@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { SigningKeys } from '#libs/auth';
+import { KNOWN_EVERYWHERE_MS, SigningKeys } from '#libs/auth';
 import {
   ExportResponse,
   ForkResponse,
@@ -42,7 +42,7 @@ beforeAll(async () => {
   const issuers = [`http://127.0.0.1:${here}`, `http://localhost:${there}`];
   const settings = async (name: string): Promise<NodeJS.ProcessEnv> => {
     const file = path.join(folder, `${name}.json`);
-    await new SigningKeys(file).rotate('EdDSA', new Date(Date.now() - 60_000));
+    await new SigningKeys(file).rotate('EdDSA', new Date(Date.now() - 2 * KNOWN_EVERYWHERE_MS));
     return {
       SBP_JWT_SECRET: randomBytes(32).toString('hex'),
       SBP_KEY_FILE: file,

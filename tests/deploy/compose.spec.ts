@@ -1,10 +1,11 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { SERVICES } from '#libs/protocol';
-import { STOP_DEADLINE_MS, parseSettings } from '#libs/runtime';
+import { SETTING_NAMES, STOP_DEADLINE_MS, parseSettings } from '#libs/runtime';
 import { textOf } from '../conformance/repository.js';
 import { at, composeFile, fieldsAt, listAt, textsAt } from './documents.js';
 import type { Fields } from './documents.js';
+import { isJobOfAlerts, jobOf } from './scraping.js';
 import { EXACT_TAG, EXAMPLE_SECRETS, unknownSettings } from './settings.js';
 
 const REQUIRED = {
@@ -102,7 +103,36 @@ describe('docker-compose.yml', () => {
     const outside = Object.keys(services).filter((name) =>
       textsAt(service(name), 'networks').some((network) => !isClosed(network)),
     );
-    expect(outside.sort()).toEqual(['completions', 'front', 'grafana', 'kafka-ui', 'roaming']);
+    // Each service asks an identity provider for its keys, and sends its spans to a collector.
+    expect(outside.sort()).toEqual([...SERVICES, 'front', 'grafana', 'kafka-ui'].sort());
+  });
+
+  it('passes every setting on, but for those that make no sense in it', () => {
+    // Nothing is kept in a container, its Kafka is its own, and it is not for trying out.
+    const senseless = /^SBP_(?:DATA_DIR|KAFKA_TOPIC_PREFIX|DEMO_\w+)$/;
+    for (const name of SERVICES) {
+      const passed = Object.keys(environmentOf(name));
+      const missing = SETTING_NAMES.filter((setting) => !passed.includes(setting));
+      expect([name, missing.filter((setting) => !senseless.test(setting))]).toEqual([name, []]);
+      expect(passed.filter((setting) => senseless.test(setting))).toEqual([]);
+    }
+  });
+
+  it('gives each service what .env says, and nothing where it says nothing', () => {
+    const offered = [...textOf('.env.example').matchAll(/^(\w+)=/gm)].map(([, name = '']) => name);
+    const settings = offered.filter((name) => SETTING_NAMES.some((setting) => setting === name));
+    expect(settings.length).toBeGreaterThan(30);
+    const said = Object.fromEntries(settings.map((name) => [name, `what ${name} says`]));
+    const filled = composeFile('docker-compose.yml', { ...REQUIRED, ...said });
+    for (const name of SERVICES) {
+      expect(fieldsAt(filled, 'services', name, 'environment')).toMatchObject(said);
+    }
+    const unset = Object.entries(environmentOf('completions')).filter(([, value]) => value === '');
+    expect(unset.length).toBeGreaterThan(20);
+    const without = Object.fromEntries(
+      Object.entries(environmentOf('completions')).filter(([, value]) => value !== ''),
+    );
+    expect(parseSettings(environmentOf('completions'))).toEqual(parseSettings(without));
   });
 
   it('restrains every container', () => {
@@ -113,7 +143,8 @@ describe('docker-compose.yml', () => {
           cap_drop: ['ALL'],
           security_opt: ['no-new-privileges:true'],
           restart: name === 'migrate' ? 'on-failure:5' : name === 'tool' ? 'no' : 'unless-stopped',
-          ...(OWN.includes(name) ? { read_only: true, tmpfs: ['/tmp'] } : {}),
+          read_only: true,
+          ...(OWN.includes(name) ? { tmpfs: name === 'roaming' ? [] : ['/tmp'] } : {}),
         }),
       ]);
       const limits = fieldsAt(each, 'deploy', 'resources', 'limits');
@@ -121,10 +152,29 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  it('asks every lasting container for its health, and ends it no sooner than it ends by itself', () => {
-    const lasting = started.filter((name) => name !== 'migrate');
+  it('has a folder for temporary files wherever the root cannot be written to', () => {
+    for (const [name, each] of Object.entries(services)) {
+      const places = [
+        ...textsAt(each, 'tmpfs').map((place) => place.split(':')[0]),
+        ...textsAt(each, 'volumes').map((volume) => volume.split(':')[1]),
+      ];
+      // Prometheus writes to its volume alone.
+      expect([name, places.includes('/tmp')]).toEqual([name, name !== 'prometheus']);
+    }
+    // Bundles of other servers would fill the memory.
+    expect(textsAt(service('roaming'), 'volumes')).toContain('bundles:/tmp');
+    expect(Object.keys(fieldsAt(compose, 'volumes'))).toContain('bundles');
+  });
+
+  it('asks every lasting container for its health', () => {
+    const lasting = Object.keys(services).filter((name) => !['migrate', 'tool'].includes(name));
     for (const name of lasting) {
       expect([name, at(service(name), 'healthcheck', 'test', 0)]).toEqual([name, 'CMD']);
+    }
+  });
+
+  it('ends every container no sooner than it ends by itself', () => {
+    for (const name of started.filter((each) => each !== 'migrate')) {
       const grace = seconds(service(name)['stop_grace_period']);
       expect(grace).toBeGreaterThan(STOP_DEADLINE_MS / 1000 + 1);
     }
@@ -179,5 +229,9 @@ describe('deploy/prometheus/prometheus.yml', () => {
     const [search = {}] = listAt(job, 'dns_sd_configs');
     expect(search['names']).toEqual([...SERVICES]);
     expect([search['port'], job['metrics_path']]).toEqual([8080, '/metrics']);
+    for (const name of SERVICES) {
+      const named = jobOf(listAt(job, 'relabel_configs'), name);
+      expect([named, isJobOfAlerts(named)]).toEqual([`statebridge-${name}`, true]);
+    }
   });
 });

@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { ROUTES, SERVICES } from '#libs/protocol';
+import { ROUTES, SERVICES, mostBundleBytes } from '#libs/protocol';
 import { STOP_DEADLINE_MS, parseSettings } from '#libs/runtime';
 import { PUBLIC_ROUTES } from '../../tools/generate/index.js';
 import { filesBelow, textOf } from '../conformance/repository.js';
@@ -7,6 +8,7 @@ import { at, fieldsAt, listAt } from './documents.js';
 import type { Fields } from './documents.js';
 import { problemsOf } from './kubernetes-schema.js';
 import { rendered } from './kustomize.js';
+import { isJobOfAlerts, jobOf } from './scraping.js';
 import { EXACT_TAG, EXAMPLE_SECRETS, unknownSettings } from './settings.js';
 
 const OVERLAYS = ['k8s/overlays/dev', 'k8s/overlays/production'];
@@ -146,6 +148,42 @@ describe.each(OVERLAYS)('%s', (overlay) => {
     }
   });
 
+  it('shows each service the Secret of key files as it is, readable for its group alone', () => {
+    for (const service of SERVICES) {
+      const pod = podOf(own.find((one) => nameOf(one) === service) ?? {});
+      const volume = listAt(pod, 'volumes').find(({ name }) => name === 'keys');
+      // What is copied, or mounted by its `subPath`, does not change with the Secret.
+      expect(volume).toEqual({
+        name: 'keys',
+        secret: { secretName: 'keys', optional: true, defaultMode: 0o440 },
+      });
+      expect([service, listAt(pod, 'initContainers')]).toEqual([service, []]);
+      expect(at(pod, 'securityContext', 'fsGroup')).toBe(at(pod, 'securityContext', 'runAsGroup'));
+      const [container = {}] = listAt(pod, 'containers');
+      const mounted = listAt(container, 'volumeMounts').find(({ name }) => name === 'keys');
+      expect(mounted).toEqual({ name: 'keys', mountPath: '/keys', readOnly: true });
+    }
+  });
+
+  it('has room for the bundles of other servers in the temporary folder of roaming', () => {
+    const pod = podOf(own.find((one) => nameOf(one) === 'roaming') ?? {});
+    const tmp = listAt(pod, 'volumes').find(({ name }) => name === 'tmp');
+    const [, gibibytes] = /^(\d+)Gi$/.exec(String(at(tmp, 'emptyDir', 'sizeLimit'))) ?? [];
+    const { sessionBytes } = parseSettings({}).limits;
+    expect(Number(gibibytes) * 1024 ** 3).toBeGreaterThan(20 * mostBundleBytes(sessionBytes));
+  });
+
+  it('lets every service out to an identity provider, and to a collector of traces', () => {
+    const labels = { 'app.kubernetes.io/component': 'service' };
+    const ports = ofKind(objects, 'NetworkPolicy')
+      .filter((policy) =>
+        isDeepStrictEqual(at(policy, 'spec', 'podSelector', 'matchLabels'), labels),
+      )
+      .flatMap((policy) => listAt(policy, 'spec', 'egress'))
+      .flatMap((rule) => listAt(rule, 'ports').map(({ port }) => port));
+    expect(ports).toEqual(expect.arrayContaining([443, 4318]));
+  });
+
   it('selects the pods that it means', () => {
     const labels = (object: Fields): Fields =>
       fieldsAt(object, 'spec', 'template', 'metadata', 'labels');
@@ -188,15 +226,66 @@ describe('the Ingress', () => {
     rule['pathType'] === 'Exact'
       ? rule['path'] === path
       : path === rule['path'] || path.startsWith(`${String(rule['path'])}/`);
+  /** Paths as clients ask for them. */
+  const asked = PUBLIC_ROUTES.map(({ path }) => path.replaceAll(/\{\*?\w+\}/g, 'some-thing.css'));
 
   it('leads every route to the front, and nothing else', () => {
-    const lost = PUBLIC_ROUTES.filter(({ path }) => !paths.some((rule) => covers(rule, path)));
-    const idle = paths.filter((rule) => !PUBLIC_ROUTES.some(({ path }) => covers(rule, path)));
+    expect(asked).toContain('/docs/some-thing.css');
+    const lost = asked.filter((path) => !paths.some((rule) => covers(rule, path)));
+    const idle = paths.filter((rule) => !asked.some((path) => covers(rule, path)));
     expect([lost, idle]).toEqual([[], []]);
     for (const rule of paths) {
       expect(at(rule, 'backend', 'service')).toEqual({ name: 'front', port: { name: 'http' } });
       expect(covers(rule, '/metrics')).toBe(false);
     }
+  });
+
+  it('has paths of letters that a strict controller takes, each once', () => {
+    const written = paths.map((rule) => String(rule['path']));
+    expect(written.filter((path) => !/^[A-Za-z0-9._/-]+$/.test(path))).toEqual([]);
+    expect(new Set(written).size).toBe(written.length);
+  });
+});
+
+describe('k8s/components/prometheus-operator', () => {
+  const objects = rendered('k8s/components/prometheus-operator');
+  const [monitor = {}] = ofKind(objects, 'ServiceMonitor');
+  const [endpoint = {}] = listAt(monitor, 'spec', 'endpoints');
+
+  it('asks for metrics as an operator: they need a key where access does', () => {
+    expect(ROUTES.map(({ path }) => path)).toContain(endpoint['path']);
+    expect(endpoint['authorization']).toEqual({
+      credentials: { name: 'prometheus', key: 'operator-key' },
+    });
+    expect(JSON.stringify(objects)).not.toMatch(/sbp_[0-9a-f]/);
+  });
+
+  it('asks the Services of all services, and of nothing else', () => {
+    const { matchLabels, matchExpressions } = fieldsAt(monitor, 'spec', 'selector');
+    expect(matchLabels).toEqual({ 'app.kubernetes.io/part-of': 'statebridge' });
+    const others = at(matchExpressions, 0, 'values');
+    const services = ofKind(rendered('k8s/overlays/dev'), 'Service');
+    expect(services.map(nameOf).filter((name) => !(others as string[]).includes(name))).toEqual([
+      ...SERVICES,
+    ]);
+    for (const service of services.filter((each) => SERVICES.some((one) => one === nameOf(each)))) {
+      expect(at(service, 'spec', 'ports', 0, 'name')).toBe(endpoint['port']);
+    }
+  });
+
+  it('names jobs as the alert rules do', () => {
+    const rules = listAt(endpoint, 'relabelings');
+    expect(rules).toMatchObject([{ sourceLabels: ['__meta_kubernetes_service_name'] }]);
+    for (const service of SERVICES) {
+      const job = jobOf(rules, service);
+      expect([job, isJobOfAlerts(job)]).toEqual([`statebridge-${service}`, true]);
+    }
+  });
+
+  it('has a policy that Kubernetes takes, by which Prometheus reaches the services', () => {
+    const policies = ofKind(objects, 'NetworkPolicy');
+    expect(policies.map(nameOf)).toEqual(['services-from-prometheus']);
+    expect(policies.flatMap(problemsOf)).toEqual([]);
   });
 });
 

@@ -5,7 +5,7 @@ import path from 'node:path';
 import canonicalize from 'canonicalize';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SigningKeys } from '#libs/auth';
+import { KNOWN_EVERYWHERE_MS, SigningKeys } from '#libs/auth';
 import type { JsonObject, Message } from '#libs/protocol';
 import {
   Bundle,
@@ -55,7 +55,7 @@ beforeAll(async () => {
   ] as const;
   const keysOf = async (name: string, alg: 'EdDSA' | 'ES256') => {
     const keys = new SigningKeys(path.join(folder, `${name}.json`));
-    await keys.rotate(alg, new Date(Date.now() - 60_000));
+    await keys.rotate(alg, new Date(Date.now() - 2 * KNOWN_EVERYWHERE_MS));
     return keys;
   };
   const settingsOf = (name: string) => ({
@@ -193,7 +193,7 @@ describe.each(pairs)('from %s to %s', (_from, _to, sites) => {
     const agent = new Agent(from.url);
     const { sbp } = await agent.turn('Hello.');
     const before = await exported(agent, sbp.session_id);
-    await from.keys.rotate('ES256');
+    await from.keys.rotate('ES256', new Date(Date.now() - KNOWN_EVERYWHERE_MS + 2_000));
     const there = new Agent(to.url);
     await imported(there, { roaming_token: before.roaming_token });
     const kid = from.keys.list()[0]?.kid ?? '';

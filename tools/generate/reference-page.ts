@@ -10,13 +10,12 @@ Generated from the schemas in \`libs/protocol\` by \`node tools/setup/run.mjs ge
 differs. What the fields mean is said in [the wire contract](../protocol.md). A field with \`?\` may be left out.
 
 JSON Schemas, each definition below \`$defs\` under the name used here: [frames](frames.schema.json),
-[bodies and token claims](bodies.schema.json), [log events](log-events.schema.json); the log's topic as [AsyncAPI](asyncapi.json).
+[bodies and token claims](bodies.schema.json), [log events](log-events.schema.json); the log's topic, and the
+WebSocket of surfaces, as [AsyncAPI](asyncapi.json).
 
 ## Frames from the client
 
 ${fieldTable('frame', clientFrames, ['type'])}
-
-\`TOOL_RESULT\` is known and dropped: tools are not built yet.
 
 ## Frames from the server
 

@@ -1,5 +1,6 @@
-// Builds every target of the Dockerfile, and runs them together as docker-compose.yml says, on a
-// real Kafka and Postgres: no engine, no registry. Ends with 1 where anything fails.
+// Builds every target of the Dockerfile, runs `sbp-server` alone, and the others together as
+// docker-compose.yml says, on a real Kafka and Postgres: no engine, no registry. Ends with 1 where
+// anything fails.
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -37,6 +38,7 @@ try {
     say(`building ${target}`);
     await buildah.build(root, target, { NODE_IMAGE: BASE, NGINX_IMAGE: BASE });
   }
+  await runAlone(buildah);
   await runTogether(buildah);
   say('every image was built and ran');
   await end(0);
@@ -50,6 +52,18 @@ async function roomyFolder(): Promise<string> {
   const memory = await statfs('/dev/shm').catch(() => null);
   const free = memory === null ? 0 : memory.bavail * memory.bsize;
   return free > ROOM ? '/dev/shm' : tmpdir();
+}
+
+/** The image that is everything in one process, with its storage in its own folder. */
+async function runAlone(buildah: Buildah): Promise<void> {
+  const port = await freePort();
+  const settings = { SBP_HOST: '127.0.0.1', SBP_PORT: String(port) };
+  const container = await Container.start(buildah, 'sbp-server', settings);
+  endings.push(() => container.kill());
+  await container.ready(`http://127.0.0.1:${port}/health/ready`);
+  await gettingStarted(`http://127.0.0.1:${port}`);
+  await container.stop('SIGTERM');
+  say('the steps of getting started went through sbp-server, and it ended when it was asked to');
 }
 
 async function runTogether(buildah: Buildah): Promise<void> {

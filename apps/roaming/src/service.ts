@@ -1,8 +1,6 @@
+import { mostBundleBytes } from '#libs/protocol';
 import { RoamingModule } from '#libs/roaming';
 import type { ServiceSpec, Settings } from '#libs/runtime';
-
-/** What a bundle has beside its messages, in bytes: the most. */
-const BESIDE_MESSAGES = 20_000_000;
 
 /** Roaming: sessions that are exported, imported, handed over and forked. */
 export function roamingService(settings: Settings): ServiceSpec {
@@ -13,8 +11,7 @@ export function roamingService(settings: Settings): ServiceSpec {
       RoamingModule.register(
         {
           publicUrl,
-          // Each message says beside its own bytes where it comes from.
-          maxBundleBytes: 2 * settings.limits.sessionBytes + BESIDE_MESSAGES,
+          maxBundleBytes: mostBundleBytes(settings.limits.sessionBytes),
           othersDead: storage.exclusive,
           onProblem: (what, error) => logger.error({ err: error }, what),
         },

@@ -64,7 +64,9 @@ const [command, ...argv] = process.argv.slice(2);
 const given = { ...process.env };
 /** Who starts it by hand reads the banner; what goes wrong is still said. */
 const DEFAULTS = { SBP_LOG_LEVEL: 'warn' };
-process.env['SBP_LOG_LEVEL'] ??= DEFAULTS.SBP_LOG_LEVEL;
+if ((process.env['SBP_LOG_LEVEL'] ?? '').trim() === '') {
+  process.env['SBP_LOG_LEVEL'] = DEFAULTS.SBP_LOG_LEVEL;
+}
 
 try {
   switch (asksForHelp(argv) ? 'help' : command) {

@@ -14,6 +14,11 @@ export { SessionTokens } from './session-tokens.js';
 export type { IssuedSessionToken, SessionTokenVerdict } from './session-tokens.js';
 export { RoamingTokens } from './roaming-tokens.js';
 export type { IssuerKeys, RoamingTokenVerdict, TokenSigner } from './roaming-tokens.js';
-export { KEY_ALGORITHMS, SigningKeys, isKeyAlgorithm } from './signing-keys.js';
+export {
+  KEY_ALGORITHMS,
+  KNOWN_EVERYWHERE_MS,
+  SigningKeys,
+  isKeyAlgorithm,
+} from './signing-keys.js';
 export type { KeyAlgorithm, ListedKey } from './signing-keys.js';
 export { checkHost, checkOrigin, isLoopbackAddress } from './trust.js';

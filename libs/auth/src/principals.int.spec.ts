@@ -1,5 +1,15 @@
 import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import type { Server } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,7 +17,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { CryptoKey } from 'jose';
 import { SignJWT, exportJWK, exportSPKI, generateKeyPair } from 'jose';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ApiKeys } from './api-keys.js';
 import type { JwtIssuer } from './jwt-bearer.js';
 import { UnusableKeys } from './kept-file.js';
@@ -52,6 +62,29 @@ describe('an API key', () => {
     expect(keys.revoke(other.listed.id)).toBe(true);
     expect(keys.verify(other.key).type).toBe('revoked');
     expect(keys.revoke('0'.repeat(12))).toBe(false);
+  });
+
+  it('that was revoked in a Secret of Kubernetes is refused by whoever has it mounted', async () => {
+    const made = newFile();
+    const keys = new ApiKeys(made);
+    const { key, listed } = keys.create(ann);
+    // A folder for each version, and links that always lead to one that is whole.
+    const mounted = mkdtempSync(path.join(folder, 'secret-'));
+    const show = (version: string): void => {
+      const file = path.join(mounted, version, 'api-keys.json');
+      mkdirSync(path.dirname(file));
+      copyFileSync(made, file);
+      chmodSync(file, 0o440);
+      symlinkSync(version, path.join(mounted, '..next'));
+      renameSync(path.join(mounted, '..next'), path.join(mounted, '..data'));
+    };
+    show('..1');
+    symlinkSync('..data/api-keys.json', path.join(mounted, 'api-keys.json'));
+    const running = new ApiKeys(path.join(mounted, 'api-keys.json'));
+    expect(running.verify(key).type).toBe('valid');
+    keys.revoke(listed.id);
+    show('..2');
+    await vi.waitFor(() => expect(running.verify(key).type).toBe('revoked'), { timeout: 10_000 });
   });
 
   it('of a file that others can write or that is none is refused', () => {

@@ -14,8 +14,11 @@ export function isKeyAlgorithm(alg: string | undefined): alg is KeyAlgorithm {
 
 /** A retired key verifies as long as tokens that it signed may live, in ms: seven days. */
 const RETIRED_MS = 7 * 24 * 60 * 60 * 1000;
-/** A new key signs after so long, in ms: by then every process of the server knows it. */
-const KNOWN_EVERYWHERE_MS = 5_000;
+/**
+ * A new key signs after so long, in ms: by then every process of the server knows it. Kubernetes
+ * shows a changed Secret to a pod within 90 s; the rest is for whoever applies it.
+ */
+export const KNOWN_EVERYWHERE_MS = 180_000;
 
 const KeyFile = z.object({
   keys: z.array(
@@ -45,7 +48,7 @@ export interface ListedKey {
 /**
  * The key pairs of this server, in a file that all its processes read. Where there is no file,
  * roaming tokens are signed by the shared secret. A running server sees a rotation within a second,
- * and signs by a new key after five.
+ * and signs by a new key after three minutes.
  */
 export class SigningKeys {
   private readonly file: KeptFile<KeyFile>;

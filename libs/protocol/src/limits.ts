@@ -1,3 +1,14 @@
+/** What a bundle has beside its messages, in bytes: the most. */
+const BESIDE_MESSAGES = 20_000_000;
+
+/**
+ * Bytes of a bundle that is taken from another server, where a session may have `sessionBytes`:
+ * each message says beside its own bytes where it comes from.
+ */
+export function mostBundleBytes(sessionBytes: number): number {
+  return 2 * sessionBytes + BESIDE_MESSAGES;
+}
+
 /** Bounds of what the outside may send; past them it is refused, never cut. Sizes in bytes. */
 export const LIMITS = {
   /** A request body: 413 above it, before anything is claimed. */

@@ -18,6 +18,7 @@ export { rebuild } from './composition/rebuild.js';
 export { sessionReport } from './composition/session-report.js';
 export type { SessionReport } from './composition/session-report.js';
 export { sessionReportText } from './composition/session-report-text.js';
+export { SETTING_NAMES } from './settings/written-settings.js';
 export { configCommand } from './settings/config-command.js';
 export { tokenCommand } from './settings/token-command.js';
 export { runQuarantine } from './composition/quarantine.js';

@@ -7,6 +7,8 @@ const NOTICE =
   '# Generated from libs/protocol by `node tools/setup/run.mjs generate`. Do not edit: patch it in an\n' +
   '# overlay, or change tools/generate/deployment.\n';
 
+type PathType = 'Prefix' | 'Exact';
+
 /** Repeated parts are written out, because anchors hide what an object has; text stays in lines. */
 const WRITING = { aliasDuplicateObjects: false, lineWidth: 0, blockQuote: 'literal' } as const;
 
@@ -64,9 +66,6 @@ real_ip_recursive on;
  * the service: it has no paths with a parameter in their middle.
  */
 function ingress(): object {
-  const paths = [...new Set(PUBLIC_ROUTES.map(({ path }) => ingressPath(path).join(' ')))].map(
-    (text) => text.split(' ') as [string, string],
-  );
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'Ingress',
@@ -75,7 +74,7 @@ function ingress(): object {
       rules: [
         {
           http: {
-            paths: paths.map(([path, pathType]) => ({
+            paths: ingressPaths().map(([path, pathType]) => ({
               path,
               pathType,
               backend: { service: { name: 'front', port: { name: 'http' } } },
@@ -87,10 +86,21 @@ function ingress(): object {
   };
 }
 
-/** The API's version is a prefix; what stands beside it are single paths. */
-function ingressPath(path: string): readonly [string, 'Prefix' | 'Exact'] {
+/** Each path once: where one is both, the prefix covers the single path. */
+function ingressPaths(): readonly (readonly [string, PathType])[] {
+  const rules = PUBLIC_ROUTES.map(({ path }) => ingressPath(path));
+  return [...new Map([...rules, ...rules.filter(([, type]) => type === 'Prefix')])];
+}
+
+/**
+ * The API's version is a prefix, and so is what stands before a parameter: an Ingress knows no
+ * parameters, and ingress-nginx refuses the whole object for a brace. All others are single paths.
+ */
+function ingressPath(path: string): readonly [string, PathType] {
   const version = /^\/v\d+(?=\/)/.exec(path)?.[0];
-  return version === undefined ? [path, 'Exact'] : [version, 'Prefix'];
+  if (version !== undefined) return [version, 'Prefix'];
+  const parameter = path.indexOf('/{');
+  return parameter === -1 ? [path, 'Exact'] : [path.slice(0, parameter), 'Prefix'];
 }
 
 function yaml(objects: readonly object[]): string {

@@ -1,4 +1,6 @@
+import { mostBundleBytes } from '#libs/protocol';
 import type { ServiceName } from '#libs/protocol';
+import { parseSettings } from '#libs/runtime';
 
 /** How much of a cluster one service takes. */
 interface Shape {
@@ -16,6 +18,14 @@ const SHAPES: Readonly<Record<ServiceName, Shape>> = {
   roaming: shape('100m', '256Mi', '768Mi', 2, 6),
   audit: shape('100m', '192Mi', '512Mi', 2, 6),
   analytics: shape('100m', '192Mi', '512Mi', 2, 6),
+};
+
+/** Bundles of other servers that one process of `roaming` may fetch at once. */
+const BUNDLES_AT_ONCE = 24;
+
+/** What a service keeps in its temporary folder, where it keeps anything. */
+const TEMPORARY_FILES: Readonly<Partial<Record<ServiceName, string>>> = {
+  roaming: gibibytes(BUNDLES_AT_ONCE * mostBundleBytes(parseSettings({}).limits.sessionBytes)),
 };
 
 export const PART_OF = { 'app.kubernetes.io/part-of': 'statebridge' } as const;
@@ -117,19 +127,6 @@ function podSpec(service: ServiceName, matchLabels: Readonly<Record<string, stri
         labelSelector: { matchLabels },
       }),
     ),
-    initContainers: [
-      {
-        name: 'keys',
-        image,
-        command: ['node', '/app/copy-keys.mjs', '/secrets/keys', '/keys'],
-        securityContext: restricted,
-        resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { memory: '128Mi' } },
-        volumeMounts: [
-          { name: 'key-secret', mountPath: '/secrets/keys', readOnly: true },
-          { name: 'keys', mountPath: '/keys' },
-        ],
-      },
-    ],
     containers: [
       {
         name: service,
@@ -152,9 +149,10 @@ function podSpec(service: ServiceName, matchLabels: Readonly<Record<string, stri
       },
     ],
     volumes: [
-      { name: 'key-secret', secret: { secretName: 'keys', optional: true } },
-      { name: 'keys', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
-      { name: 'tmp', emptyDir: { sizeLimit: '64Mi' } },
+      // Not by `subPath`: so a changed Secret reaches a pod that runs. Its group, which is the
+      // pod's own, may read it; the services would refuse a file that others can read.
+      { name: 'keys', secret: { secretName: 'keys', optional: true, defaultMode: 0o440 } },
+      { name: 'tmp', emptyDir: { sizeLimit: TEMPORARY_FILES[service] ?? '64Mi' } },
     ],
   };
 }
@@ -178,6 +176,11 @@ function probe(path: string): object {
     httpGet: { path, port: 'http', httpHeaders: [{ name: 'Host', value: 'localhost' }] },
     timeoutSeconds: 5,
   };
+}
+
+/** As many as hold these bytes. */
+function gibibytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1024 ** 3)}Gi`;
 }
 
 function shape(

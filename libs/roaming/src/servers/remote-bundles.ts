@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -38,8 +38,8 @@ export class RemoteBundles {
    *   is not what the token says; SBP_PAYLOAD_TOO_LARGE; SBP_UPSTREAM_UNAVAILABLE
    */
   async fetch({ cid, iss, sub }: RoamingClaims, token: string): Promise<FetchedBundle> {
-    const file = path.join(tmpdir(), `statebridge-bundle-${randomUUID()}.json`);
-    const letGo = () => rm(file, { force: true });
+    const file = await namelessFile();
+    const letGo = () => file.close();
     try {
       const found = await this.download({ server: iss, cid, token, file });
       if (found !== cid) throw notWhatItSays('its hash is another one');
@@ -62,7 +62,7 @@ export class RemoteBundles {
     readonly server: string;
     readonly cid: string;
     readonly token: string;
-    readonly file: string;
+    readonly file: FileHandle;
   }): Promise<string> {
     const most = this.options.maxBundleBytes;
     const path = `/v1/sbp/bundles/${encodeURIComponent(cid)}`;
@@ -72,31 +72,40 @@ export class RemoteBundles {
       throw await refusalOf(server, answer.statusCode, () => answer.body.json());
     }
     const hash = createHash('sha256');
-    const handle = await open(file, 'wx', 0o600);
     let size = 0;
     try {
       for await (const chunk of answer.body as AsyncIterable<Buffer>) {
         size += chunk.length;
         if (size > most) throw tooLarge(most);
         hash.update(chunk);
-        await handle.write(chunk);
+        await file.writeFile(chunk);
       }
     } catch (error) {
       answer.body.destroy();
       if (error instanceof SbpError) throw error;
       throw unavailable(server, `the bundle did not come whole (${reasonOf(error)})`, error);
-    } finally {
-      await handle.close();
     }
     return hash.digest('hex');
   }
 }
 
+/** It has no name any more, so that nothing is left of it however the process ends. */
+async function namelessFile(): Promise<FileHandle> {
+  const name = path.join(tmpdir(), `statebridge-bundle-${randomUUID()}.json`);
+  const file = await open(name, 'wx+', 0o600);
+  await rm(name);
+  return file;
+}
+
+function fromItsBegin(file: FileHandle): AsyncIterable<Buffer> {
+  return file.createReadStream({ start: 0, autoClose: false });
+}
+
 /** Reads it once to its end, and checks every message. @throws SbpError SBP_TOKEN_INTEGRITY */
-async function readHead(file: string): Promise<BundleHead> {
+async function readHead(file: FileHandle): Promise<BundleHead> {
   let count = 0;
   try {
-    for await (const piece of bundlePieces(createReadStream(file))) {
+    for await (const piece of bundlePieces(fromItsBegin(file))) {
       if (piece.type === 'message') {
         BundleMessageSchema.parse(piece.value);
         count += 1;
@@ -113,8 +122,8 @@ async function readHead(file: string): Promise<BundleHead> {
   throw notWhatItSays('it is empty');
 }
 
-async function* messagesOf(file: string): AsyncGenerator<BundleMessage> {
-  for await (const piece of bundlePieces(createReadStream(file))) {
+async function* messagesOf(file: FileHandle): AsyncGenerator<BundleMessage> {
+  for await (const piece of bundlePieces(fromItsBegin(file))) {
     if (piece.type === 'message') yield BundleMessageSchema.parse(piece.value);
   }
 }

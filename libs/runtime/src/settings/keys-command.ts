@@ -5,6 +5,7 @@ import { commandLine, readingCommand } from './command-settings.js';
 import { prepareDataDirectory } from './data-directory.js';
 import { InvalidSettings } from './settings.js';
 import type { Environment } from './written-settings.js';
+import { writtenSettings } from './written-settings.js';
 
 const FLAGS = { alg: 'value' } as const;
 
@@ -22,7 +23,7 @@ export async function keysCommand(
   });
   const keys = new SigningKeys(settings.keyFile);
   if (what === 'rotate') {
-    if (environment['SBP_KEY_FILE'] === undefined) prepareDataDirectory(settings.dataDir);
+    if (!writtenSettings(environment).has('SBP_KEY_FILE')) prepareDataDirectory(settings.dataDir);
     await keys.rotate(algorithm);
   }
   const listed = keys.list();

@@ -5,6 +5,7 @@ import { commandLine, readingCommand } from './command-settings.js';
 import { prepareDataDirectory } from './data-directory.js';
 import type { Settings } from './settings.js';
 import type { Environment } from './written-settings.js';
+import { writtenSettings } from './written-settings.js';
 
 const FLAGS = {
   principal: 'value',
@@ -51,7 +52,7 @@ function create(environment: Environment, argv: readonly string[]): string {
   }
   const role = roleOf(flags['role']);
   const expiresAt = expiry(flags['ttl-days']);
-  if (environment['SBP_API_KEY_FILE'] === undefined) prepareDataDirectory(settings.dataDir);
+  if (!writtenSettings(environment).has('SBP_API_KEY_FILE')) prepareDataDirectory(settings.dataDir);
   const { key, listed } = keysOf(settings).create({ principal, role, label, expiresAt });
   return `${key}\nThis is shown once. ${lineOf(listed)}`;
 }
