@@ -22,12 +22,18 @@ export interface FetchedBundle {
 
 /** How long a bundle may take to come, in ms. */
 const FETCH_MS = 120_000;
+/** Bundles that a process has at once, each in a file of its own until it is copied. */
+export const MOST_BUNDLES = 4;
+/** After how long whoever was turned away may come back, in s. */
+const RETRY_AFTER_S = 5;
 
 const Head = Bundle.omit({ messages: true });
 
 /** Fetches bundles from the servers that have them. That uses nothing. */
 @Injectable()
 export class RemoteBundles {
+  private held = 0;
+
   constructor(
     private readonly client: ServerClient,
     private readonly options: RoamingOptions,
@@ -35,11 +41,17 @@ export class RemoteBundles {
 
   /**
    * @throws SbpError what the other server says of the token; SBP_TOKEN_INTEGRITY where the bundle
-   *   is not what the token says; SBP_PAYLOAD_TOO_LARGE; SBP_UPSTREAM_UNAVAILABLE
+   *   is not what the token says; SBP_PAYLOAD_TOO_LARGE; SBP_UPSTREAM_UNAVAILABLE, also where this
+   *   process has too many at once, or no room for it
    */
   async fetch({ cid, iss, sub }: RoamingClaims, token: string): Promise<FetchedBundle> {
     const file = path.join(tmpdir(), `statebridge-bundle-${randomUUID()}.json`);
-    const letGo = () => rm(file, { force: true });
+    if (this.held >= MOST_BUNDLES) throw tooMany();
+    this.held += 1;
+    const letGo = async () => {
+      this.held -= 1;
+      await rm(file, { force: true });
+    };
     try {
       const found = await this.download({ server: iss, cid, token, file });
       if (found !== cid) throw notWhatItSays('its hash is another one');
@@ -72,14 +84,19 @@ export class RemoteBundles {
       throw await refusalOf(server, answer.statusCode, () => answer.body.json());
     }
     const hash = createHash('sha256');
-    const handle = await open(file, 'wx', 0o600);
     let size = 0;
+    const handle = await open(file, 'wx', 0o600).catch((error: unknown) => {
+      answer.body.destroy();
+      throw notKept(error);
+    });
     try {
       for await (const chunk of answer.body as AsyncIterable<Buffer>) {
         size += chunk.length;
         if (size > most) throw tooLarge(most);
         hash.update(chunk);
-        await handle.write(chunk);
+        await handle.writeFile(chunk).catch((error: unknown) => {
+          throw notKept(error);
+        });
       }
     } catch (error) {
       answer.body.destroy();
@@ -122,6 +139,21 @@ async function* messagesOf(file: string): AsyncGenerator<BundleMessage> {
 function notWhatItSays(problem: string, cause?: unknown): SbpError {
   const message = `The bundle is not the one that the token says: ${problem}.`;
   return new SbpError('SBP_TOKEN_INTEGRITY', message, { cause });
+}
+
+function tooMany(): SbpError {
+  const message = `This server fetches ${MOST_BUNDLES} bundles already. Try again.`;
+  return new SbpError('SBP_UPSTREAM_UNAVAILABLE', message, { retryAfter: RETRY_AFTER_S });
+}
+
+/** What is told where this server cannot write a bundle into its file. */
+export function notKept(cause: unknown): SbpError {
+  const isFull = cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC';
+  const problem = isFull ? 'no room for temporary files' : 'a fault of its temporary files';
+  const message = `The bundle cannot be fetched now: this server has ${problem}. Try again later.`;
+  return new SbpError('SBP_UPSTREAM_UNAVAILABLE', message, {
+    ...{ retryAfter: RETRY_AFTER_S, cause },
+  });
 }
 
 function tooLarge(most: number): SbpError {
