@@ -35,9 +35,10 @@ const trusting = (keys: SigningKeys): IssuerKeys => ({
     ),
 });
 
-const claims = (iss = ISSUER, iat = Math.floor(Date.now() / 1000)) => ({
-  ...{ sub: randomUUID(), sid: randomUUID(), iat, exp: iat + 3600, iss, cid: 'c'.repeat(64) },
+const claims = (iss = ISSUER, iat = Math.floor(Date.now() / 1000), lifetime = 3600) => ({
+  ...{ sub: randomUUID(), sid: randomUUID(), iat, exp: iat + lifetime, iss, cid: 'c'.repeat(64) },
 });
+const daysAgo = (days: number): number => Math.floor((Date.now() - days * DAY) / 1000);
 
 describe.each(KEY_ALGORITHMS)('roaming tokens signed by a key of %s', (alg) => {
   // [SBP-L6-01]
@@ -65,7 +66,7 @@ describe.each(KEY_ALGORITHMS)('roaming tokens signed by a key of %s', (alg) => {
   it('outlive a rotation, for as long as they may live', async () => {
     const keys = new SigningKeys(newFile());
     const first = await keys.rotate(alg, new Date(Date.now() - 8 * DAY));
-    const token = await tokensOf(keys).issue(claims());
+    const token = await tokensOf(keys).issue(claims(ISSUER, daysAgo(6.5), (7 * DAY) / 1000));
     const second = await keys.rotate(alg, new Date(Date.now() - 6 * DAY));
     expect((await tokensOf(keys).verify(token)).type).toBe('valid');
     expect(keys.list()).toMatchObject([{ kid: second.kid, retiredAt: null }, { kid: first.kid }]);
@@ -74,6 +75,20 @@ describe.each(KEY_ALGORITHMS)('roaming tokens signed by a key of %s', (alg) => {
     await keys.rotate(alg, new Date(Date.now() + 2 * DAY));
     expect(keys.list().map(({ kid }) => kid)).not.toContain(first.kid);
     expect((await tokensOf(keys).verify(token)).type).toBe('invalid');
+  });
+
+  // [SBP-L6-02]
+  it('are not signed by a key that has retired: whoever has got hold of it makes none', async () => {
+    const keys = new SigningKeys(newFile());
+    await keys.rotate(alg, new Date(Date.now() - 8 * DAY));
+    const stolen = await tokensOf(keys).issue(claims());
+    const before = await tokensOf(keys).issue(claims(ISSUER, daysAgo(1), (7 * DAY) / 1000));
+    const atOnce = await tokensOf(keys).issue(claims(ISSUER, daysAgo(0.5) + 5, DAY / 1000));
+    await keys.rotate(alg, new Date(Date.now() - DAY / 2));
+    expect((await tokensOf(keys).verify(stolen)).type).toBe('invalid');
+    expect((await tokensOf(keys).verify(before)).type).toBe('valid');
+    // Until every process knows the new key the old one signs.
+    expect((await tokensOf(keys).verify(atOnce)).type).toBe('valid');
   });
 
   // [SBP-L6-03]

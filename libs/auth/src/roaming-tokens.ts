@@ -70,7 +70,12 @@ export class RoamingTokens {
     }
     if (!isKeyAlgorithm(alg) || kid === undefined) return { type: 'invalid' };
     const own = await this.keys.verifier(kid);
-    if (own !== null) return verdictOf(await verifyWith(own.key, own.alg, token), 'own key');
+    if (own !== null) {
+      const verdict = verdictOf(await verifyWith(own.key, own.alg, token), 'own key');
+      const isLate =
+        verdict.type !== 'invalid' && verdict.claims.iat > (own.lastIssued ?? Infinity);
+      return isLate ? { type: 'invalid' } : verdict;
+    }
     const issuer = issuerOf(token);
     const jwk = issuer === null ? null : await this.issuers.keyOf(issuer, kid);
     if (jwk === null || jwk.alg !== alg) return { type: 'invalid' };

@@ -19,6 +19,8 @@ const RETIRED_MS = 7 * 24 * 60 * 60 * 1000;
  * shows a changed Secret to a pod within 90 s; the rest is for whoever applies it.
  */
 export const KNOWN_EVERYWHERE_MS = 180_000;
+/** Until then the one before signs; this much more is for clocks that differ, in ms. */
+const SLACK_MS = KNOWN_EVERYWHERE_MS + 60_000;
 
 const KeyFile = z.object({
   keys: z.array(
@@ -35,6 +37,14 @@ const KeyFile = z.object({
 });
 type KeyFile = Readonly<z.infer<typeof KeyFile>>;
 type KeptKey = KeyFile['keys'][number];
+
+/** What verifies tokens that name a key. */
+export interface Verifier {
+  readonly alg: string;
+  readonly key: CryptoKey;
+  /** In s since 1970: the key signed nothing that was issued later; null for the one that signs. */
+  readonly lastIssued: number | null;
+}
 
 /** A key pair without its private half. */
 export interface ListedKey {
@@ -71,11 +81,12 @@ export class SigningKeys {
   }
 
   /** What verifies a token that names this key; null for a key of another server. */
-  async verifier(kid: string): Promise<{ readonly alg: string; readonly key: CryptoKey } | null> {
+  async verifier(kid: string): Promise<Verifier | null> {
     const kept = this.file.read().keys.find((each) => each.kid === kid);
-    return kept === undefined
-      ? null
-      : { alg: kept.alg, key: await imported(publicJwk(kept.jwk), kept.alg) };
+    if (kept === undefined) return null;
+    const { alg, jwk, retired_at: retired } = kept;
+    const lastIssued = retired === null ? null : (Date.parse(retired) + SLACK_MS) / 1000;
+    return { alg, key: await imported(publicJwk(jwk), alg), lastIssued };
   }
 
   /** The key set (RFC 7517) by which other servers verify tokens of this one. */

@@ -37,6 +37,8 @@ export const LIMITS = {
   principal: 256,
   /** Characters of `Idempotency-Key`. */
   idempotencyKey: 255,
+  /** Turns, and messages, of a bundle. */
+  bundleCount: 1_000_000_000,
   /** Messages in one request. */
   messages: 10_000,
 } as const;

@@ -24,6 +24,7 @@ export type { PokeTarget } from './projection/batch.js';
 export { PROJECTOR, Projection } from './projection/projection.js';
 export type { Applied, NewlyQuarantined } from './projection/projection.js';
 export type { FoldRecord } from './projection/record-fold.js';
+export { isRefusedValue } from './projection/refused-values.js';
 export { ProjectionProgress } from './projection/projection-progress.js';
 export { Quarantine } from './quarantine/quarantine.js';
 export type {

@@ -233,8 +233,8 @@ export type ServerManifest = Readonly<z.infer<typeof ServerManifest>>;
 export const RoamingClaims = z.object({
   sub: Uuid,
   sid: Uuid,
-  iat: z.int(),
-  exp: z.int(),
+  iat: z.int().min(0),
+  exp: z.int().min(0),
   iss: z.string(),
   cid: z.string(),
 });
@@ -248,26 +248,33 @@ export const BundleMessage = Message.extend({
 });
 export type BundleMessage = Readonly<z.infer<typeof BundleMessage>>;
 
+/** Turns and messages of a bundle: the conversation must still be able to go on behind them. */
+const bundleCount = z.int().min(0).max(LIMITS.bundleCount);
+
 /** A session's exported state; its address is the SHA-256 of its canonical JSON (RFC 8785). */
 export const Bundle = z.object({
   sbp_version: z.literal('1.0'),
   exported_at: Instant,
-  label: z.string().nullable(),
+  label: z.string().max(120).nullable(),
   session: z.object({
     id: Uuid,
-    agent_external_id: z.string(),
+    agent_external_id: z
+      .string()
+      .min(1)
+      .max(LIMITS.agentId)
+      .refine((id) => !id.includes('\0'), 'has a NUL'),
     status: z.string(),
     last_task: z.string().nullable(),
     created_at: Instant,
-    step_count: z.int().min(0),
+    step_count: bundleCount,
   }),
   messages: z.array(BundleMessage),
   memory: Memory.nullable(),
   state_snapshot: JsonObject.nullable(),
   metadata: z.object({
     export_id: Uuid,
-    message_count: z.int().min(0),
-    total_cost_usd: z.number().nullable(),
+    message_count: bundleCount,
+    total_cost_usd: z.number().min(0).nullable(),
   }),
 });
 export type Bundle = Readonly<z.infer<typeof Bundle>>;

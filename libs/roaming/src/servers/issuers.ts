@@ -3,6 +3,7 @@ import { pause } from '#libs/timing';
 import type { JWK } from 'jose';
 import { z } from 'zod';
 import type { ServerClient } from './server-client.js';
+import { unavailable } from './server-client.js';
 
 const KeySet = z.object({
   keys: z.array(z.looseObject({ kid: z.string(), kty: z.string(), alg: z.string() })).max(100),
@@ -17,7 +18,10 @@ interface KnownKeys {
   readonly at: number;
 }
 
-/** The key sets of the servers that are trusted, kept for a while. */
+/**
+ * The key sets of the servers that are trusted, kept for a while. A server that cannot be asked, or
+ * gives no key set, changes nothing of what is known of it.
+ */
 export class TrustedIssuers implements IssuerKeys {
   private readonly known = new Map<string, KnownKeys>();
   private readonly asking = new Map<string, Promise<readonly JWK[]>>();
@@ -54,7 +58,9 @@ export class TrustedIssuers implements IssuerKeys {
   private async ask(issuer: string): Promise<readonly JWK[]> {
     const path = '/.well-known/jwks.json';
     const { status, json } = await this.client.askJson(issuer, { method: 'GET', path });
+    if (status !== 200) throw unavailable(issuer, `its key set is answered with ${status}`);
     const set = KeySet.safeParse(json);
-    return status === 200 && set.success ? set.data.keys : [];
+    if (!set.success) throw unavailable(issuer, 'what it gives as its key set is none');
+    return set.data.keys;
   }
 }

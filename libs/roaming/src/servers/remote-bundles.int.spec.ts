@@ -1,82 +1,144 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { RoamingClaims } from '#libs/protocol';
-import { canonicalBundle } from '../bundle/bundle.js';
-import { RemoteBundles } from './remote-bundles.js';
+import canonicalize from 'canonicalize';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Bundle, RoamingClaims } from '#libs/protocol';
+import { MOST_BUNDLES, RemoteBundles, notKept } from './remote-bundles.js';
 import { ServerClient } from './server-client.js';
 
 const AT = '2026-05-10T15:05:00.000Z';
-const EXPORT = '3f2504e0-4f89-41d3-9a0c-0305e82c3303';
-const message = { model_used: null, cost_usd: null, created_at: AT };
-const MESSAGES = [
-  { role: 'user' as const, content: 'Hello.', ...message },
-  { role: 'assistant' as const, content: 'Hello, Ada.', ...message },
-];
 
-async function bundleText(): Promise<string> {
-  let text = '';
-  const pieces = canonicalBundle({
-    ...{ sbp_version: '1.0', exported_at: AT, label: null },
+let server: Server;
+let client: ServerClient;
+let bundles: RemoteBundles;
+let issuer: string;
+let body = '';
+/** Answers that wait while there is somebody to let them go. */
+let waiting: ServerResponse[] = [];
+let waits = false;
+
+beforeAll(async () => {
+  server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    if (waits) waiting.push(response);
+    else response.end(body);
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  client = new ServerClient({ trusted: [issuer], allowsPrivate: false });
+});
+afterAll(async () => {
+  await client.close();
+  server.closeAllConnections();
+  server.close();
+});
+beforeEach(() => {
+  waits = false;
+  waiting = [];
+  bundles = new RemoteBundles(client, {
+    ...{ publicUrl: () => 'http://here', maxBundleBytes: 1_000_000, othersDead: false },
+    onProblem: (_what, error) => {
+      throw error;
+    },
+  });
+});
+
+function bundle(): Bundle {
+  return {
+    ...{ sbp_version: '1.0', exported_at: AT, label: null, memory: null, state_snapshot: null },
     session: {
-      ...{ id: randomUUID(), agent_external_id: 'ada', status: 'running', last_task: null },
+      ...{ id: randomUUID(), agent_external_id: 'theirs', status: 'running', last_task: null },
       ...{ created_at: AT, step_count: 1 },
     },
-    ...{ memory: { schema_id: 'https://example.com/memory', payload: {} }, state_snapshot: null },
-    metadata: { export_id: EXPORT, total_cost_usd: null },
-    messages: async function* () {
-      for (const each of MESSAGES) yield await Promise.resolve(each);
-    },
-  });
-  for await (const piece of pieces) text += piece;
-  return text;
+    messages: [{ role: 'user', content: 'Hi.', model_used: null, cost_usd: null, created_at: AT }],
+    metadata: { export_id: randomUUID(), message_count: 1, total_cost_usd: 0.5 },
+  };
 }
 
+/** Lets the other server have this as the bundle of a token; gives what the token says. */
+function offer(offered: Bundle): RoamingClaims {
+  body = canonicalize(offered) ?? '';
+  const cid = createHash('sha256').update(body).digest('hex');
+  const sub = offered.metadata.export_id;
+  return { ...{ sub, sid: offered.session.id, iat: 0, exp: 1, iss: issuer, cid } };
+}
+
+// [SBP-L6-05]
 describe('a bundle of another server', () => {
-  let folder: string;
-  beforeEach(() => {
-    folder = mkdtempSync(path.join(tmpdir(), 'statebridge-bundles-'));
-    vi.stubEnv('TMPDIR', folder);
-  });
-  afterEach(() => {
-    vi.unstubAllEnvs();
-    rmSync(folder, { recursive: true });
+  const { session, metadata, ...rest } = bundle();
+
+  it.each<readonly [string, Bundle]>([
+    ['an agent’s id of more than 256 characters', of({ agent_external_id: 'x'.repeat(257) })],
+    ['an agent’s id with a NUL', of({ agent_external_id: 'a\0b' })],
+    ['an agent without an id', of({ agent_external_id: '' })],
+    ['more steps than a column can count', of({ step_count: 2 ** 31 })],
+    ['a label of more than 120 characters', { ...rest, session, metadata, label: 'x'.repeat(121) }],
+    ['a cost below 0', { ...rest, session, metadata: { ...metadata, total_cost_usd: -0.01 } }],
+  ])('with %s is refused before anything of it is copied', async (_what, odd) => {
+    await expect(bundles.fetch(offer(odd), 'token')).rejects.toMatchObject({
+      code: 'SBP_TOKEN_INTEGRITY',
+    });
   });
 
-  it('has no name in the temporary folder, so nothing of it outlives the process', async () => {
-    const text = await bundleText();
-    const server = createServer((_request, response) => response.end(text)).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const iss = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const client = new ServerClient({ trusted: [iss], allowsPrivate: false });
-    const bundles = new RemoteBundles(client, {
-      ...{ publicUrl: () => 'http://localhost', maxBundleBytes: 10_000, othersDead: false },
-      onProblem: () => undefined,
-    });
-    try {
-      const cid = createHash('sha256').update(text).digest('hex');
-      const claims = { cid, iss, sub: EXPORT } as RoamingClaims;
-      const bundle = await bundles.fetch(claims, 'token');
-      expect(readdirSync(folder)).toEqual([]);
-      // It can be read more than once.
-      for (let round = 0; round < 2; round += 1) {
-        expect(await Array.fromAsync(bundle.messages())).toEqual(MESSAGES);
-      }
-      await bundle.letGo();
-      const other = { ...claims, cid: 'f'.repeat(64) };
-      await expect(bundles.fetch(other, 'token')).rejects.toMatchObject({
+  it('at its bounds is taken', async () => {
+    const most = {
+      ...of({ agent_external_id: 'x'.repeat(256), step_count: 1_000_000_000 }),
+      label: 'x'.repeat(120),
+    };
+    const fetched = await bundles.fetch(offer(most), 'token');
+    expect(fetched.head.session).toMatchObject({ step_count: 1_000_000_000 });
+    await fetched.letGo();
+  });
+
+  function of(said: Partial<Bundle['session']>): Bundle {
+    return { ...rest, metadata, session: { ...session, ...said } };
+  }
+});
+
+describe('bundles that are fetched at once', () => {
+  // [SBP-L6-07]
+  it('are so many at most; one more is told to come back, and may when one was let go', async () => {
+    const claims = offer(bundle());
+    const fetch = () => bundles.fetch(claims, 'token');
+    const refused = expect.objectContaining({
+      ...{ code: 'SBP_UPSTREAM_UNAVAILABLE', retryAfter: 5 },
+      message: expect.stringContaining(`${MOST_BUNDLES} bundles`) as string,
+    }) as Error;
+    waits = true;
+    const first = Array.from({ length: MOST_BUNDLES }, fetch);
+    await vi.waitFor(() => expect(waiting).toHaveLength(MOST_BUNDLES));
+    await expect(fetch()).rejects.toEqual(refused);
+    waits = false;
+    for (const response of waiting) response.end(body);
+    const held = await Promise.all(first);
+    // Its file is there until it was copied.
+    await expect(fetch()).rejects.toEqual(refused);
+    await held[0]?.letGo();
+    const next = await fetch();
+    await expect(fetch()).rejects.toEqual(refused);
+    for (const { letGo } of [next, ...held.slice(1)]) await letGo();
+    await (await fetch()).letGo();
+  });
+
+  it('and fail leave their places to others', async () => {
+    const claims = offer(bundle());
+    for (let at = 0; at <= MOST_BUNDLES; at++) {
+      await expect(bundles.fetch({ ...claims, cid: 'other' }, 'token')).rejects.toMatchObject({
         code: 'SBP_TOKEN_INTEGRITY',
       });
-      expect(readdirSync(folder)).toEqual([]);
-    } finally {
-      await client.close();
-      server.closeAllConnections();
-      server.close();
     }
+    await (await bundles.fetch(claims, 'token')).letGo();
+  });
+
+  // [SBP-L6-07]
+  it('and find no room are told so', async () => {
+    const full = await writeFile('/dev/full', 'x').catch((error: unknown) => error);
+    expect(notKept(full)).toMatchObject({
+      ...{ code: 'SBP_UPSTREAM_UNAVAILABLE', retryAfter: 5 },
+      message: expect.stringContaining('no room') as string,
+    });
   });
 });

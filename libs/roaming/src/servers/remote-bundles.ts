@@ -22,12 +22,18 @@ export interface FetchedBundle {
 
 /** How long a bundle may take to come, in ms. */
 const FETCH_MS = 120_000;
+/** Bundles that a process has at once, each in a file of its own until it is copied. */
+export const MOST_BUNDLES = 4;
+/** After how long whoever was turned away may come back, in s. */
+const RETRY_AFTER_S = 5;
 
 const Head = Bundle.omit({ messages: true });
 
 /** Fetches bundles from the servers that have them. That uses nothing. */
 @Injectable()
 export class RemoteBundles {
+  private held = 0;
+
   constructor(
     private readonly client: ServerClient,
     private readonly options: RoamingOptions,
@@ -35,11 +41,20 @@ export class RemoteBundles {
 
   /**
    * @throws SbpError what the other server says of the token; SBP_TOKEN_INTEGRITY where the bundle
-   *   is not what the token says; SBP_PAYLOAD_TOO_LARGE; SBP_UPSTREAM_UNAVAILABLE
+   *   is not what the token says; SBP_PAYLOAD_TOO_LARGE; SBP_UPSTREAM_UNAVAILABLE, also where this
+   *   process has too many at once, or no room for it
    */
   async fetch({ cid, iss, sub }: RoamingClaims, token: string): Promise<FetchedBundle> {
-    const file = await namelessFile();
-    const letGo = () => file.close();
+    if (this.held >= MOST_BUNDLES) throw tooMany();
+    this.held += 1;
+    const file = await namelessFile().catch((error: unknown) => {
+      this.held -= 1;
+      throw notKept(error);
+    });
+    const letGo = async () => {
+      this.held -= 1;
+      await file.close();
+    };
     try {
       const found = await this.download({ server: iss, cid, token, file });
       if (found !== cid) throw notWhatItSays('its hash is another one');
@@ -78,7 +93,9 @@ export class RemoteBundles {
         size += chunk.length;
         if (size > most) throw tooLarge(most);
         hash.update(chunk);
-        await file.writeFile(chunk);
+        await file.writeFile(chunk).catch((error: unknown) => {
+          throw notKept(error);
+        });
       }
     } catch (error) {
       answer.body.destroy();
@@ -131,6 +148,21 @@ async function* messagesOf(file: FileHandle): AsyncGenerator<BundleMessage> {
 function notWhatItSays(problem: string, cause?: unknown): SbpError {
   const message = `The bundle is not the one that the token says: ${problem}.`;
   return new SbpError('SBP_TOKEN_INTEGRITY', message, { cause });
+}
+
+function tooMany(): SbpError {
+  const message = `This server fetches ${MOST_BUNDLES} bundles already. Try again.`;
+  return new SbpError('SBP_UPSTREAM_UNAVAILABLE', message, { retryAfter: RETRY_AFTER_S });
+}
+
+/** What is told where this server cannot write a bundle into its file. */
+export function notKept(cause: unknown): SbpError {
+  const isFull = cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC';
+  const problem = isFull ? 'no room for temporary files' : 'a fault of its temporary files';
+  const message = `The bundle cannot be fetched now: this server has ${problem}. Try again later.`;
+  return new SbpError('SBP_UPSTREAM_UNAVAILABLE', message, {
+    ...{ retryAfter: RETRY_AFTER_S, cause },
+  });
 }
 
 function tooLarge(most: number): SbpError {

@@ -1,6 +1,6 @@
 import type { OpenSession } from '#libs/domain';
 import { initialState } from '#libs/domain';
-import type { RoamingClaims } from '#libs/protocol';
+import type { RestoredParts, RoamingClaims } from '#libs/protocol';
 import { SbpError, TokenInspection } from '#libs/protocol';
 import { SYSTEM, SessionLog } from '#libs/session-log';
 import type { PromisedSession } from '#libs/store';
@@ -8,7 +8,6 @@ import { Freshness, ProcessIdentity, Promises } from '#libs/store';
 import { Injectable } from '@nestjs/common';
 import type { ImportOrder } from '../imports/import-order.js';
 import { importDerivation } from '../opening/import-derivation.js';
-import type { Derivation } from '../opening/session-opener.js';
 import { SessionOpener } from '../opening/session-opener.js';
 import { RoamingOptions } from '../roaming-options.js';
 import type { FetchedBundle } from './remote-bundles.js';
@@ -62,7 +61,7 @@ export class RemoteImports {
       const agentId = order.request.target_agent_id ?? bundle.head.session.agent_external_id;
       const epoch = await this.promises.nextEpoch(principal, agentId);
       const { sessionId } = target;
-      const restored = await this.copy({ sessionId, epoch, by }, bundle);
+      const restored = await this.copy(order, epoch, bundle);
       const command = this.beginning(order, bundle, { agentId, epoch, restored });
       const executed = await this.sessionLog.execute({
         sessionId,
@@ -72,6 +71,7 @@ export class RemoteImports {
       });
       if (executed.type !== 'appended') {
         const problem = executed.type === 'rejected' ? executed.detail : executed.reason;
+        await this.dropCopy(target);
         throw new SbpError('SBP_PAYLOAD_TOO_LARGE', `The export cannot be imported: ${problem}`);
       }
       await this.freshness.untilFolded(executed.position);
@@ -92,10 +92,10 @@ export class RemoteImports {
       const agentId = order.request.target_agent_id ?? head.session.agent_external_id;
       const epoch = await this.promises.nextEpoch(principal, agentId);
       const { sessionId, bodyHash } = target;
-      const restored = await this.copy({ sessionId, epoch, by }, bundle);
+      const restored = await this.copy(order, epoch, bundle);
       return await this.opener.open(
         importDerivation({
-          ...{ sessionId, epoch, principal, agentId, bodyHash, head, by: SYSTEM },
+          ...{ sessionId, epoch, principal, agentId, bodyHash, head, by },
           ...{ server: claims.iss, exportId: claims.sub, sourceId: claims.sid },
           beginning: { type: 'copied', restored },
           messages: head.metadata.message_count,
@@ -137,13 +137,29 @@ export class RemoteImports {
     );
   }
 
-  private copy(
-    place: Pick<Derivation, 'sessionId' | 'epoch' | 'by'>,
+  private async copy(
+    { target, by }: RemoteOrder,
+    epoch: number,
     { head, messages }: FetchedBundle,
-  ) {
+  ): Promise<RestoredParts> {
     const { session, metadata } = head;
     const costUsd = metadata.total_cost_usd;
-    return this.opener.copy(place, { messages: messages(), steps: session.step_count, costUsd });
+    const conversation = { messages: messages(), steps: session.step_count, costUsd };
+    try {
+      return await this.opener.copy({ sessionId: target.sessionId, epoch, by }, conversation);
+    } catch (error) {
+      await this.dropCopy(target);
+      throw error;
+    }
+  }
+
+  /** Leaves no rows of what was copied, where nobody can ask for the same session again. */
+  private async dropCopy({ sessionId, bodyHash }: RemoteOrder['target']): Promise<void> {
+    if (bodyHash !== null) return;
+    const command = { type: 'AbandonImport' } as const;
+    const abandoning = { sessionId, state: initialState, by: SYSTEM, command };
+    // Where the log does not take this either the rows stay: they take room, and nobody reads them.
+    await this.sessionLog.execute(abandoning).catch(() => undefined);
   }
 
   private beginning(

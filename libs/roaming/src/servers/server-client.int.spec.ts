@@ -118,7 +118,10 @@ describe('an address', () => {
   it.each([
     ...['0.0.0.0', '10.1.2.3', '100.64.0.1', '127.0.0.1', '169.254.169.254', '172.31.0.1'],
     ...['192.168.1.1', '198.18.0.1', '224.0.0.1', '255.255.255.255', '::', '::1', 'fc00::1'],
-    ...['fe80::1', 'ff02::1', '::ffff:10.0.0.1', '::ffff:7f00:1', 'x', ''],
+    ...['fe80::1', 'fec0::1', 'feff::1', 'ff02::1', '::ffff:10.0.0.1', '::ffff:7f00:1', 'x', ''],
+    // Addresses of version 4 within one of version 6.
+    ...['::7f00:1', '64:ff9b::7f00:1', '64:ff9b:1::7f00:1', '64:ff9b:1:ffff::1'],
+    ...['2002:7f00:1::1', '2001::7f00:1'],
   ])('%s is not', (address) => {
     expect(isPublicAddress(address)).toBe(false);
     expect(mayConnect('sbp.example', address, false)).toBe(false);

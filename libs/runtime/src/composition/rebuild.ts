@@ -1,5 +1,5 @@
 import { ConsumerPositions, LOG_TABLES } from '#libs/event-log';
-import { PROJECTOR, Projection } from '#libs/store';
+import { PROJECTOR, Projection, isRefusedValue } from '#libs/store';
 import type { Logger } from '#libs/telemetry';
 import { requireStore } from '../settings/data-directory.js';
 import type { Settings } from '../settings/settings.js';
@@ -33,10 +33,15 @@ export async function rebuild(
       for await (const records of log.read(partition, 0)) {
         const next = (records.at(-1)?.position.offset ?? from - 1) + 1;
         const batch = { consumer: PROJECTOR, partition, from, next, records, live: false };
-        await database.write(async (transaction) => {
-          if (!(await positions.advance(transaction, batch)))
-            throw new Error('Another process reads the log: stop the services.');
-          await projection.apply(transaction, partition, records);
+        const fold = () =>
+          database.write(async (transaction) => {
+            if (!(await positions.advance(transaction, batch)))
+              throw new Error('Another process reads the log: stop the services.');
+            await projection.apply(transaction, partition, records);
+          });
+        await fold().catch((error: unknown) => {
+          if (isRefusedValue(error)) return fold();
+          throw error;
         });
         from = next;
         folded += records.length;

@@ -209,13 +209,14 @@ const OUTAGES: Readonly<Record<string, () => Promise<void>>> = {
   'fault timeout': fault('timeout'),
   'fault full': fault('full'),
   'fault conflict': fault('conflict'),
+  'fault data': fault('data'),
   'fault statement': fault('statement'),
   syntax: () => statement('SELEC'),
 };
 
 // [SBP-ERR-08]
 describe('a storage that is away', () => {
-  const lasting = ['fault conflict', 'fault statement', 'syntax'];
+  const lasting = ['fault conflict', 'fault data', 'fault statement', 'syntax'];
 
   it.each(Object.keys(OUTAGES))(
     '(%s) is 503 and worth a retry; a wrong statement is 500',

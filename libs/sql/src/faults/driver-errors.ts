@@ -16,7 +16,10 @@ const POSTGRES_KINDS: Readonly<Record<string, StorageFaultKind>> = {
   '25P04': 'timeout',
   // The server became a standby.
   '25006': 'unavailable',
+  // A row that its index cannot hold.
+  '54000': 'data',
   '08': 'unavailable',
+  '22': 'data',
   '28': 'unavailable',
   '3D': 'unavailable',
   '53': 'unavailable',
@@ -39,6 +42,8 @@ const SQLITE_KINDS: Readonly<Record<string, StorageFaultKind>> = {
   SQLITE_BUSY: 'timeout',
   SQLITE_LOCKED: 'timeout',
   SQLITE_CONSTRAINT: 'conflict',
+  SQLITE_MISMATCH: 'data',
+  SQLITE_TOOBIG: 'data',
   SQLITE_IOERR: 'unavailable',
   SQLITE_CANTOPEN: 'unavailable',
   SQLITE_CORRUPT: 'unavailable',
@@ -109,6 +114,7 @@ const WORDS: Readonly<Record<StorageFaultKind, string>> = {
   timeout: 'The database took too long',
   full: 'The disk of the database is full',
   conflict: 'The database found a conflict',
+  data: 'The database refused a value',
   statement: 'The database refused a statement',
 };
 

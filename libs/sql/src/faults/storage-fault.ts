@@ -3,9 +3,11 @@
  * - `timeout`: a statement, a lock or the whole work took too long;
  * - `full`: no room on the disk;
  * - `conflict`: a constraint, a deadlock or a concurrent change stands against it;
+ * - `data`: a value does not fit its column, or is none of its type: whoever wrote it is at fault;
  * - `statement`: the database refused the statement itself: a defect of ours.
  */
-export type StorageFaultKind = 'unavailable' | 'timeout' | 'full' | 'conflict' | 'statement';
+export type StorageFaultKind =
+  'unavailable' | 'timeout' | 'full' | 'conflict' | 'data' | 'statement';
 
 /** What is known of the driver's error, beside its code; never a value. */
 export interface DriverFacts {

@@ -6,7 +6,7 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
  * null until then.
  */
 @Entity('promised_sessions')
-@Index('promised_sessions_open', ['maker'], { where: 'kept = 0' })
+@Index('promised_sessions_open', ['maker', 'sessionId'], { where: 'kept = 0' })
 @Index('promised_sessions_source', ['sourceId', 'createdAt', 'sessionId'], {
   where: 'source_id IS NOT NULL',
 })

@@ -267,7 +267,7 @@ const tables = [
     indices: [
       {
         name: 'promised_sessions_open',
-        columnNames: ['maker'],
+        columnNames: ['maker', 'session_id'],
         where: 'kept = 0',
       },
       {

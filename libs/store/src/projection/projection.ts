@@ -8,8 +8,9 @@ import type { StoredState } from '../quarantine/stored-state.js';
 import { quarantined } from '../quarantine/stored-state.js';
 import type { Evolve, PokeTarget } from './batch.js';
 import { addPoke } from './batch.js';
-import type { Fault, FoldRecord, FoldedRecords } from './record-fold.js';
-import { foldRecords, stateAfter } from './record-fold.js';
+import type { Fault, Faults, FoldGiven, FoldRecord, FoldedRecords } from './record-fold.js';
+import { foldRecords, holderOf, stateAfter } from './record-fold.js';
+import { NO_FAULTS, isRefusedValue, withoutRefused } from './refused-values.js';
 import { loadFates } from './roaming-writes.js';
 import {
   dropSession,
@@ -49,25 +50,71 @@ export interface HeldSession {
  * The read models as a pure fold of the log [A4]: every rule is in the domain's `evolve`, none is
  * in SQL. A batch takes a constant number of statements, however many events it has [A11]. What
  * cannot be folded quarantines its session, and no other one [A12].
+ *
+ * Where the database refuses a value, the whole transaction is lost, and nobody knows whose value
+ * it was. So the partition's next try goes session by session, each in a savepoint, and quarantines
+ * those of which the database takes no row.
  */
 export class Projection {
+  /** Partitions whose last batch had a value that the database refused. */
+  private readonly refused = new Set<number>();
+
   constructor(private readonly evolve: Evolve = domainEvolve) {}
 
   /**
    * Folds records of a partition, in log order, inside the caller's transaction. It throws only
-   * where the database fails.
+   * where the database fails, and once where it refuses a value: the next try folds what it can.
    */
   async apply(
     transaction: EntityManager,
     partition: number,
     records: readonly FoldRecord[],
   ): Promise<Applied> {
+    if (this.refused.has(partition)) {
+      const applied = await this.applyOneByOne(transaction, partition, records);
+      this.refused.delete(partition);
+      return applied;
+    }
+    try {
+      return await this.applyAll(transaction, partition, records, NO_FAULTS);
+    } catch (error) {
+      if (isRefusedValue(error)) this.refused.add(partition);
+      throw error;
+    }
+  }
+
+  private async applyOneByOne(
+    transaction: EntityManager,
+    partition: number,
+    records: readonly FoldRecord[],
+  ): Promise<Applied> {
+    const sessions = Map.groupBy(records, (record) => holderOf(partition, record));
+    const applied: Applied[] = [];
+    for (const ofSession of sessions.values()) {
+      applied.push(
+        await withoutRefused(transaction, ofSession, (inner, some, faults) =>
+          this.applyAll(inner, partition, some, faults),
+        ),
+      );
+    }
+    return {
+      pokes: applied.flatMap(({ pokes }) => pokes),
+      quarantined: applied.flatMap((each) => each.quarantined),
+    };
+  }
+
+  private async applyAll(
+    transaction: EntityManager,
+    partition: number,
+    records: readonly FoldRecord[],
+    faults: Faults,
+  ): Promise<Applied> {
     const sessionIds = new Set(records.map(({ key }) => key).filter(isUuid));
     const stored =
       sessionIds.size === 0
         ? new Map<string, StoredState>()
         : await loadStates(transaction, sessionIds);
-    const folded = await this.fold(transaction, partition, records, stored);
+    const folded = await this.fold(transaction, { partition, records, stored, faults });
     const newly = newlyQuarantined(partition, folded);
     const states = new Map<string, StoredState>(folded.batch.sessions);
     for (const { sessionId, reason } of newly) {
@@ -88,10 +135,19 @@ export class Projection {
    * Folds records that were held, as far as it can; gives what stands against the first that
    * cannot be folded. Without that, and if it was all, the session is served again.
    */
-  async resume(transaction: EntityManager, session: HeldSession): Promise<Fault | null> {
-    const { sessionId, partition, before, records, isAll } = session;
+  resume(transaction: EntityManager, session: HeldSession): Promise<Fault | null> {
+    return withoutRefused(transaction, session.records, (inner, records, faults) =>
+      this.resumeAll(inner, { ...session, records }, faults),
+    );
+  }
+
+  private async resumeAll(
+    transaction: EntityManager,
+    { sessionId, partition, before, records, isAll }: HeldSession,
+    faults: Faults,
+  ): Promise<Fault | null> {
     const stored = new Map<string, StoredState>([[sessionId, before]]);
-    const folded = await this.fold(transaction, partition, records, stored);
+    const folded = await this.fold(transaction, { partition, records, stored, faults });
     const after = stateAfter(folded, stored, sessionId);
     const fault = folded.held.get(sessionId)?.fault ?? null;
     const isServed = fault === null && isAll;
@@ -104,13 +160,13 @@ export class Projection {
 
   private async fold(
     transaction: EntityManager,
-    partition: number,
-    records: readonly FoldRecord[],
-    stored: ReadonlyMap<string, StoredState>,
+    given: Omit<FoldGiven, 'fates' | 'evolve'>,
   ): Promise<FoldedRecords> {
-    const events = records.flatMap(({ event }): readonly LogEvent[] => (event ? [event] : []));
+    const events = given.records.flatMap(({ event }): readonly LogEvent[] =>
+      event === null ? [] : [event],
+    );
     const fates = await loadFates(transaction, events);
-    return foldRecords({ partition, records, stored, fates, evolve: this.evolve });
+    return foldRecords({ ...given, fates, evolve: this.evolve });
   }
 }
 

@@ -17,6 +17,8 @@ type QuarantineReason =
   | 'unknown_schema'
   /** The event can be read, and the fold throws at it. */
   | 'fold_failed'
+  /** The event can be folded, and the database takes no row of what comes of it. */
+  | 'refused'
   /** The record's key is the id of no session. */
   | 'no_session';
 
@@ -26,6 +28,9 @@ export interface Fault {
   /** For an operator; nothing of what people or models wrote. */
   readonly detail: string;
 }
+
+/** By the offset of the record. */
+export type Faults = ReadonlyMap<number, Fault>;
 
 /** The records of a session that are not folded, in their order. */
 export interface HeldRecords {
@@ -41,12 +46,14 @@ export interface FoldedRecords {
   readonly skipped: ReadonlyMap<string, number>;
 }
 
-interface Given {
+export interface FoldGiven {
   readonly partition: number;
   readonly records: readonly FoldRecord[];
   readonly stored: ReadonlyMap<string, StoredState>;
   readonly fates: ExportFates;
   readonly evolve: Evolve;
+  /** What is known to be wrong with them. */
+  readonly faults: Faults;
 }
 
 /** Under what the records of a partition are held whose keys are no session ids. */
@@ -54,13 +61,18 @@ export function bucketOf(partition: number): string {
   return `no-session-${partition}`;
 }
 
+/** Where a record is held if it cannot be folded: with its session's others. */
+export function holderOf(partition: number, { key }: FoldRecord): string {
+  return isUuid(key) ? key : bucketOf(partition);
+}
+
 /**
  * Folds records in memory: pure, so whatever throws throws again each time, and is the event's
  * fault. Then all is folded once more without it and what stands behind it in its session: at most
  * once for each session.
  */
-export function foldRecords(given: Given): FoldedRecords {
-  const broken = new Map<number, Fault>();
+export function foldRecords(given: FoldGiven): FoldedRecords {
+  const broken = new Map(given.faults);
   for (;;) {
     const folded = tryFold(given, broken);
     if (folded !== null) return folded;
@@ -68,16 +80,16 @@ export function foldRecords(given: Given): FoldedRecords {
 }
 
 /** Null where the fold threw at an event that is among the broken ones now. */
-function tryFold(given: Given, broken: Map<number, Fault>): FoldedRecords | null {
+function tryFold(given: FoldGiven, broken: Map<number, Fault>): FoldedRecords | null {
   const { partition, records, stored, fates, evolve } = given;
   const batch = emptyBatch(fates);
   const before = new Map([...stored].filter(isServed));
   const held = new Map<string, HeldRecords>();
   const skipped = new Map<string, number>();
   for (const record of records) {
-    const { key, event, unread } = record;
+    const { event, unread } = record;
     const { offset } = record.position;
-    const sessionId = isUuid(key) ? key : bucketOf(partition);
+    const sessionId = holderOf(partition, record);
     const isHeld = held.has(sessionId) || stored.get(sessionId)?.phase === 'quarantined';
     const fault = isHeld ? null : (broken.get(offset) ?? faultOf(record));
     if (isHeld || fault !== null) {

@@ -56,15 +56,23 @@ export class Promises {
     });
   }
 
-  /** Those that these processes are to keep. */
-  async of(makers: readonly string[], limit: number): Promise<readonly PromisedSession[]> {
+  /**
+   * The sessions that these processes are to open: those behind a session id, in the order of their
+   * ids, at most `limit`.
+   */
+  async openOf(
+    makers: readonly string[],
+    after: string,
+    limit: number,
+  ): Promise<readonly string[]> {
     if (makers.length === 0) return [];
     const found = await this.database.read(
-      (reader) => rows(reader)<PromiseRow>`
-        SELECT ${raw(COLUMNS)} FROM promised_sessions
-        WHERE kept = 0 AND maker IN (${[...makers]}) LIMIT ${raw(integer(limit))}`,
+      (reader) => rows(reader)<{ readonly sessionId: string }>`
+        SELECT session_id AS "sessionId" FROM promised_sessions
+        WHERE kept = 0 AND maker IN (${[...makers]}) AND session_id > ${after}
+        ORDER BY session_id LIMIT ${raw(integer(limit))}`,
     );
-    return found.map(promisedOf);
+    return found.map(({ sessionId }) => sessionId);
   }
 
   /** The promise of a session; null where nobody has promised it. */
