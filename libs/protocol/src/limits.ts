@@ -26,6 +26,8 @@ export const LIMITS = {
   principal: 256,
   /** Characters of `Idempotency-Key`. */
   idempotencyKey: 255,
+  /** The last place in a list that can be asked for: one more must still be an INT of Postgres. */
+  place: 2 ** 31 - 2,
   /** Messages in one request. */
   messages: 10_000,
 } as const;
