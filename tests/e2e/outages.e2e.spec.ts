@@ -13,6 +13,7 @@ import { guardFolder, takenAway } from '../../tools/supervise/index.js';
 import type { SupervisedProcess } from '../../tools/supervise/index.js';
 import { Agent, saidIn, steered } from './clients/agent.js';
 import type { Answer } from './clients/agent.js';
+import { EveryRequest } from './clients/every-request.js';
 import { Surface } from './clients/surface.js';
 import { eventually } from './clients/waiting.js';
 import { SETTINGS } from './topology/settings.js';
@@ -41,7 +42,7 @@ beforeAll(async () => {
   stack = await startStack({
     dataDir: path.join(folder, 'stack'),
     restart: false,
-    replicas: { completions: 2, gateway: 1, sessions: 2, roaming: 1, audit: 0, analytics: 0 },
+    replicas: { completions: 2, gateway: 1, sessions: 2, roaming: 1 },
     env: { ...SETTINGS, SBP_KAFKA_REPLICATION: '3', SBP_KAFKA_MIN_ISR: '2' },
     infrastructure: { kafkaBrokers: kafka.brokers, postgresUrl: postgres.url },
     topicPrefix: 'outages',
@@ -142,6 +143,14 @@ const goesOn = () =>
     await agent.turn('Hello again.');
   });
 
+/** The load's own requests may all have begun before, and wait. */
+const isToldLater = () =>
+  eventually(async () => {
+    const messages = [{ role: 'user', content: 'Hello?' }];
+    const { status } = await new Agent(stack.url).post({ model: 'm', messages, sbp: {} });
+    expect(status).toBe(503);
+  });
+
 // [SBP-OPS-10]
 describe('three brokers', () => {
   it(
@@ -216,10 +225,9 @@ describe('while Postgres is away', () => {
       });
       const load = new Load(4);
       await load.answered();
-      await without([postgres.process], AWAY_MS);
+      await without([postgres.process], AWAY_MS, isToldLater);
       await goesOn();
       await load.end();
-      expect(load.answers.filter(({ status }) => status === 503).length).toBeGreaterThan(0);
       honest(load.answers);
       await foundIn(load);
       await running;
@@ -230,4 +238,19 @@ describe('while Postgres is away', () => {
       expect(said.filter((text) => text.startsWith('user'))).toHaveLength(2);
     },
   );
+});
+
+// [SBP-ERR-08] [SBP-OPS-10]
+describe('every request is answered or told 503 with Retry-After, in time', () => {
+  it.each([
+    ['all brokers', () => kafka.processes],
+    // The third one leads some partitions, and may take no appends alone.
+    ['two brokers of three', () => kafka.processes.slice(1)],
+    ['Postgres', () => [postgres.process]],
+  ])('while %s cannot be reached', PATIENCE, async (_, victims) => {
+    const requests = await EveryRequest.prepare(stack.url);
+    await takenAway(victims(), () => requests.askHonestly());
+    await goesOn();
+    await requests.askUntilServed();
+  });
 });

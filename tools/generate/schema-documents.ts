@@ -24,6 +24,7 @@ const parts: Schemas = pick(
   'History',
   'Instant',
   'JsonObject',
+  'Line',
   'Message',
   'OnSurfaceLost',
   'PendingCall',

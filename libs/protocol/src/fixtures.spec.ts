@@ -58,6 +58,7 @@ const PARTS = new Set([
   'Actor',
   'CallerPresence',
   'Instant',
+  'Line',
   'JsonObject',
   'History',
   'Message',

@@ -10,6 +10,12 @@ export const Uuid = z.guid('is not a UUID');
 /** An ISO 8601 instant in UTC, for example `2026-05-10T15:05:00.000Z`. */
 export const Instant = z.iso.datetime();
 
+/** Text of one line: it may stand in a header, and Postgres stores it, unlike one with a NUL. */
+export const Line = z
+  .string()
+  // eslint-disable-next-line no-control-regex -- these are what it is without.
+  .regex(/^[^\u0000-\u001f\u007f]*$/, 'has control characters');
+
 /** Whether lists and objects are nested in more than `levels` in it. */
 export function isDeeperThan(value: unknown, levels: number): boolean {
   let layer: readonly unknown[] = [value];

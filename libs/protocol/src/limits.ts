@@ -39,6 +39,8 @@ export const LIMITS = {
   idempotencyKey: 255,
   /** Turns, and messages, of a bundle. */
   bundleCount: 1_000_000_000,
+  /** The last place in a list that can be asked for: one more must still be an INT of Postgres. */
+  place: 2 ** 31 - 2,
   /** Messages in one request. */
   messages: 10_000,
 } as const;

@@ -86,12 +86,35 @@ const BAD_REQUESTS: readonly BadRequest[] = [
     param: 'X-Agent-ID',
   },
   {
+    what: 'an X-Agent-ID of two columns',
+    body: GOOD,
+    headers: { 'x-agent-id': 'a\tb' },
+    param: 'X-Agent-ID',
+  },
+  { what: 'a model with a NUL', body: { ...GOOD, model: 'm\0' }, param: 'model' },
+  {
     what: 'a body of more than 8 MiB',
     body: { ...GOOD, messages: [{ role: 'user', content: 'x'.repeat(8 * 1024 * 1024) }] },
     status: 413,
     code: 'SBP_PAYLOAD_TOO_LARGE',
     param: null,
   },
+];
+
+/** What a database may not take: no text of Postgres has a NUL, and no INT is above 2^31 - 1. */
+const UNSTORABLE: readonly (readonly [path: string, param: string, body?: object])[] = [
+  ['sessions?agent_id=%00', 'agent_id'],
+  ['sessions?label=a%00b', 'label'],
+  ['sessions?principal=%00', 'principal'],
+  ['audit?principal=%00', 'principal'],
+  ['{session}/messages?after=2147483647', 'after'],
+  ['{session}/messages?after=9007199254740991', 'after'],
+  ['{session}/turns?after=3000000000', 'after'],
+  ['{session}/fork', 'at_step', { at_step: 4_000_000_000 }],
+  ['{session}/fork', 'label', { label: 'a\0b' }],
+  ['{session}/export', 'label', { label: '\0' }],
+  ['{session}/handoff', 'to_agent_id', { to_agent_id: '\0' }],
+  ['sessions/import', 'target_agent_id', { roaming_token: 'x', target_agent_id: '\0' }],
 ];
 
 export function badRequests(server: GetServer): void {
@@ -115,6 +138,27 @@ export function badRequests(server: GetServer): void {
         session_id: sbp.session_id,
         step_count: 2,
       });
+    });
+
+    it.for(UNSTORABLE)('%s: %s is 422, which names it', async ([path, param, body]) => {
+      const agent = new Agent(server().url);
+      const { sbp } = await agent.turn('Hello.');
+      const place = path.replace('{session}', `sessions/${sbp.session_id}`);
+      const answer = await (body === undefined ? agent.get(place) : agent.send(place, body));
+      expect(answer.status, answer.text).toBe(422);
+      const { error } = Failure.parse(answer.json);
+      expect(error.code).toBe('SBP_INVALID_REQUEST');
+      expect(error.message).toMatch(new RegExp(`^${param}: `));
+    });
+
+    it('the last place that can be asked for is behind everything', async () => {
+      const agent = new Agent(server().url);
+      const { sbp } = await agent.turn('Hello.');
+      for (const list of ['messages', 'turns']) {
+        const path = `sessions/${sbp.session_id}/${list}?after=2147483646`;
+        const { status, json } = await agent.get(path);
+        expect([status, json]).toMatchObject([200, { [list]: [], next_cursor: null }]);
+      }
     });
 
     // [SBP-L1-12]

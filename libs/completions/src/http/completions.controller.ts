@@ -1,7 +1,7 @@
 import { Body, Controller, HttpStatus, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { outageRefusal } from '#libs/event-log';
 import { HEADERS, SbpError } from '#libs/protocol';
-import { isOutage } from '#libs/sql';
 import { HttpCaller } from './http-caller.js';
 import { PassThrough } from './pass-through.js';
 import { preparedHeaders } from './prepared-headers.js';
@@ -48,18 +48,18 @@ export class CompletionsController {
     try {
       await this.turns.run(read.request, caller);
     } catch (error) {
-      if (!(error instanceof SbpError)) this.options.onProblem('a turn failed', error);
-      await caller.fail(toldOf(error), null);
+      const told = toldOf(error);
+      if (told !== error) {
+        const isForeseen = told.code !== 'SBP_INTERNAL';
+        this.options.onProblem(isForeseen ? 'a turn could not be served' : 'a turn failed', error);
+      }
+      await caller.fail(told, null);
     }
   }
 }
 
 function toldOf(error: unknown): SbpError {
   if (error instanceof SbpError) return error;
-  return isOutage(error)
-    ? new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The storage is not available at the moment.', {
-        retryAfter: 1,
-        cause: error,
-      })
-    : new SbpError('SBP_INTERNAL', 'The server failed.', { cause: error });
+  const message = 'The server failed.';
+  return outageRefusal(error) ?? new SbpError('SBP_INTERNAL', message, { cause: error });
 }

@@ -9,6 +9,7 @@ import {
   HEADERS,
   JsonObject as JsonObjectSchema,
   LIMITS,
+  Line,
   NO_TOOL_POLICY,
   SbpError,
   SbpRequest,
@@ -109,7 +110,7 @@ function isEmptyList(value: unknown): boolean {
 
 function agentOf(headers: IncomingHttpHeaders): string {
   const agentId = single(headers[HEADERS.agentId]) ?? DEFAULT_AGENT_ID;
-  if (agentId.length <= LIMITS.agentId) return agentId;
+  if (agentId.length <= LIMITS.agentId) return parseValue(agentId, Line, 'X-Agent-ID');
   throw new SbpError(
     'SBP_INVALID_REQUEST',
     `X-Agent-ID: has more than ${LIMITS.agentId} characters.`,

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { OpenSession } from '#libs/domain';
 import { DEFAULT_DEMO_OPTIONS, DemoModel } from '#libs/llm';
 import type { LogEventOf } from '#libs/protocol';
@@ -87,6 +87,35 @@ describe('a turn is stopped [A13]', () => {
     await running;
     expect(caller.failure?.code).toBe('SBP_TURN_CANCELLED');
     expect((await cancelled(sessionId)).data).toMatchObject({ caller: 'gone', usage: null });
+  });
+
+  // [SBP-OPS-10]
+  it('and who asks is told 503 while the log does not answer; it goes on, also for who asks again', async () => {
+    const runner = await start();
+    const { running, sessionId } = await begun(runner);
+    const state = await stateOf(sessionId);
+    const held = Promise.withResolvers<undefined>();
+    const reached = Promise.withResolvers<undefined>();
+    stage.backend.log.obstacle = async () => {
+      reached.resolve(undefined);
+      await held.promise;
+    };
+    const cancellation = runner.get(Cancellation);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const asking = cancellation.cancel(sessionId, state, null, by);
+    const told = expect(asking).rejects.toMatchObject({
+      ...{ code: 'SBP_UPSTREAM_UNAVAILABLE', retryAfter: 1 },
+    });
+    await reached.promise;
+    await vi.advanceTimersByTimeAsync(25_000);
+    await told;
+    vi.useRealTimers();
+    const again = cancellation.cancel(sessionId, state, null, by);
+    held.resolve(undefined);
+    expect(await again).toMatchObject({ status: 'cancelled' });
+    await running;
+    const types = await stage.types(sessionId);
+    expect(types).toEqual(['session.opened', 'turn.started', 'turn.cancelled']);
   });
 
   it('before the model has answered: its call is aborted, and nobody knows what it used', async () => {

@@ -3,6 +3,7 @@ import type { Actor, TurnStatus } from '#libs/protocol';
 import { SbpError } from '#libs/protocol';
 import { Claims, Freshness, ProcessIdentity, SessionReads, hasEnded } from '#libs/store';
 import { SessionReleases } from '#libs/session-log';
+import { within } from '#libs/timing';
 import { Injectable } from '@nestjs/common';
 import { TurnQueue } from '../queue/turn-queue.js';
 import type { StoppableRun } from './run-stops.js';
@@ -11,6 +12,9 @@ import { TurnEvents, headOf, turnCancelled } from './turn-events.js';
 
 /** How long the fold may take to show what became of the turn, in ms. */
 const FOLD_MS = 15_000;
+
+/** How long whoever asked waits for all of it, in ms; it goes on. */
+const CANCEL_MS = 25_000;
 
 /** What is told of the turn. */
 const CANCELLED = 'The turn was cancelled.';
@@ -57,7 +61,9 @@ export class Cancellation {
     if (turn === null || turn.turnId !== turnId) throw await this.notRunning(sessionId, turnId);
     const target = { sessionId, turnId: turn.turnId, runner: turn.runner };
     const stopping = this.stopping.get(target.turnId) ?? this.begin(target, session, by);
-    return { turnId: target.turnId, status: await stopping };
+    const status = await within(stopping, CANCEL_MS);
+    if (status === 'late') throw notReadable();
+    return { turnId: target.turnId, status };
   }
 
   private async withdraw(
@@ -65,7 +71,9 @@ export class Cancellation {
     turnId: string,
     by: Actor,
   ): Promise<{ readonly turnId: string; readonly status: TurnStatus }> {
-    await this.queue.withdraw(sessionId, turnId, turnCancelled(CANCELLED), 'connected', by);
+    const error = turnCancelled(CANCELLED);
+    const withdrawing = this.queue.withdraw(sessionId, turnId, error, 'connected', by);
+    if ((await within(withdrawing, CANCEL_MS)) === 'late') throw notReadable();
     const state = await this.reads.state(sessionId);
     // It may have started meanwhile.
     return state.phase === 'open' && state.turn?.turnId === turnId
@@ -105,11 +113,7 @@ export class Cancellation {
   private async fate(sessionId: string, turnId: string): Promise<TurnStatus> {
     const turn = await this.reads.attempt(sessionId, turnId);
     if (turn !== null && hasEnded(turn.status)) return turn.status;
-    throw new SbpError(
-      'SBP_UPSTREAM_UNAVAILABLE',
-      'What has become of the turn is not readable yet. Read the turn, or cancel it again.',
-      { retryAfter: 1 },
-    );
+    throw notReadable();
   }
 
   private async notRunning(sessionId: string, turnId: string | null): Promise<SbpError> {
@@ -126,4 +130,12 @@ export class Cancellation {
       turnId === null ? {} : { param: 'turn_id' },
     );
   }
+}
+
+function notReadable(): SbpError {
+  return new SbpError(
+    'SBP_UPSTREAM_UNAVAILABLE',
+    'What has become of the turn is not readable yet. Read the turn, or cancel it again.',
+    { retryAfter: 1 },
+  );
 }

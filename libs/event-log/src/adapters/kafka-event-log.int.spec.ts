@@ -9,6 +9,7 @@ import type { Database } from '#libs/sql';
 import { openSqlite } from '#libs/sql';
 import { describeEventLog } from '../event-log.contract.js';
 import type { LogUnderTest } from '../event-log.contract.js';
+import { LogUnavailable } from '../ports/event-log.js';
 import type { LogReader } from '../ports/event-log.js';
 import { eventLogEntities, eventLogMigrations } from '../schema.js';
 import { KafkaEventLog } from './kafka-event-log.js';
@@ -50,6 +51,22 @@ describe('an event log on Kafka', () => {
     await expect(
       KafkaEventLog.open({ ...settings, partitions: 12, minInsyncReplicas: 2 }),
     ).rejects.toThrow(/2 partitions instead of 12; min.insync.replicas is 1 instead of 2/);
+  });
+
+  // [SBP-ERR-08]
+  it('says that it is unavailable to whoever reads it while no broker answers', async () => {
+    const proxy = await KafkaProxy.start(brokers[0] ?? '');
+    const log = await KafkaEventLog.open({
+      kafka: { ...kafka, connect: proxy.connect },
+      prefix: `log-${randomUUID()}`,
+      ...{ partitions: 1, replication: 1, minInsyncReplicas: 1, create: true },
+    });
+    await proxy.close();
+    const reading = log.read(0, 0)[Symbol.asyncIterator]().next();
+    for (const asked of [log.end(0), log.check(), reading]) {
+      await expect(asked).rejects.toBeInstanceOf(LogUnavailable);
+    }
+    await log.close();
   });
 
   it('alarms a reader whose position lies behind the end, and hands it nothing', async () => {

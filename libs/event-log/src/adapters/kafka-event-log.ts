@@ -18,7 +18,7 @@ import type {
   TopicSpec,
 } from '#libs/kafka';
 import { backOff } from '#libs/timing';
-import { EventLog, MAX_PENDING_BYTES } from '../ports/event-log.js';
+import { EventLog, LogUnavailable, MAX_PENDING_BYTES } from '../ports/event-log.js';
 import type {
   Append,
   AppendOutcome,
@@ -143,7 +143,7 @@ export class KafkaEventLog extends EventLog {
   }
 
   async end(partition: number): Promise<number> {
-    return await this.ends.of(partition);
+    return await this.ends.of(partition).catch(unavailable);
   }
 
   async subscribe(reader: LogReader): Promise<LogSubscription> {
@@ -199,8 +199,8 @@ export class KafkaEventLog extends EventLog {
           client?.abandon();
           client = null;
           failures += 1;
-          if (failures === READ_TRIES || protocolErrorType(error) === 'OFFSET_OUT_OF_RANGE')
-            throw error;
+          if (protocolErrorType(error) === 'OFFSET_OUT_OF_RANGE') throw error;
+          if (failures === READ_TRIES) unavailable(error);
           await backOff(failures);
           continue;
         }
@@ -228,7 +228,7 @@ export class KafkaEventLog extends EventLog {
   }
 
   async check(): Promise<void> {
-    await this.ends.all();
+    await this.ends.all().catch(unavailable);
   }
 
   async close(): Promise<void> {
@@ -297,4 +297,10 @@ export class KafkaEventLog extends EventLog {
     const records = batch.messages.map((message) => decodeRecord(partition, message));
     return await reader.handle({ consumer: reader.consumer, partition, from, next, records, live });
   }
+}
+
+/** @throws LogUnavailable: whatever Kafka's client says of a cluster that does not answer */
+function unavailable(cause: unknown): never {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  throw new LogUnavailable(`Kafka does not answer: ${reason}`, { cause });
 }

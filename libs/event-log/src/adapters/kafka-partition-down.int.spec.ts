@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { LogEvent } from '#libs/protocol';
 import { startKafka } from '../../../../tools/infrastructure/index.js';
 import type { KafkaCluster } from '../../../../tools/infrastructure/index.js';
+import { LogUnavailable } from '../ports/event-log.js';
 import type { LogReader } from '../ports/event-log.js';
 import { KafkaEventLog, turnsTopic } from './kafka-event-log.js';
 
@@ -74,7 +75,9 @@ it(
       expect(await second.append([event])).toMatchObject({ type: 'appended' });
       expect(await second.end(second.partitionOf(session))).toBeGreaterThanOrEqual(12);
     }
-    await expect(second.end(DOWN[0] ?? 0)).rejects.toThrow(/has no leader that answers/);
+    const end = second.end(DOWN[0] ?? 0);
+    await expect(end).rejects.toThrow(/has no leader that answers/);
+    await expect(end).rejects.toBeInstanceOf(LogUnavailable);
     await vi.waitFor(() => {
       for (const session of others) expect(reader.idsOf(session)).toEqual(sent.get(session));
     }, WAIT);

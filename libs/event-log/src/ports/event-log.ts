@@ -115,12 +115,18 @@ export abstract class EventLog {
   abstract outageOf(sessionId: string): string | null;
   /** The same of any session: not null as soon as one partition is down. */
   abstract readonly outage: string | null;
-  /** The offset after the last record that is durable now. */
+  /**
+   * The offset after the last record that is durable now. Rejects with `LogUnavailable`, or as the
+   * storage does, where nobody can say it now.
+   */
   abstract end(partition: number): Promise<number>;
   abstract subscribe(reader: LogReader): Promise<LogSubscription>;
-  /** All records from `from` to the end as it is when the call begins, in batches. */
+  /**
+   * All records from `from` to the end as it is when the call begins, in batches. Fails as `end`
+   * does.
+   */
   abstract read(partition: number, from: number): AsyncIterable<readonly LogRecord[]>;
-  /** Rejects when the log cannot be reached now. */
+  /** Rejects, as `end` does, when the log cannot be reached now. */
   abstract check(): Promise<void>;
   /** Waits for pending appends for a short while, then closes. */
   abstract close(): Promise<void>;
@@ -129,6 +135,11 @@ export abstract class EventLog {
 /** Too much waits to be appended; nothing of this append was sent. */
 export class LogOverloaded extends Error {
   override readonly name = 'LogOverloaded';
+}
+
+/** The log cannot be reached now: the same may pass soon. */
+export class LogUnavailable extends Error {
+  override readonly name = 'LogUnavailable';
 }
 
 /** Bytes that may wait to be appended in one process. */

@@ -1,7 +1,13 @@
-import { deadline } from '#libs/timing';
+import { backOff, deadline } from '#libs/timing';
 import { ClusterClient } from './cluster-client.js';
 import type { PartitionOffsets } from './cluster-client.js';
 import type { KafkaOptions } from '../connection/options.js';
+
+/**
+ * How long, in ms, a partition may be without a leader before its readers are told: brokers take
+ * 9 s by default to notice that one of them has died.
+ */
+const ELECTION_MS = 10_000;
 
 type Ends = ReadonlyMap<number, number>;
 
@@ -26,14 +32,19 @@ export class PartitionEnds {
   ) {}
 
   /**
-   * The offset after the partition's last record that is durable now. Rejects when the partition
-   * has no leader that answers.
+   * The offset after the partition's last record that is durable now. Waits for a leader that is
+   * being elected; rejects when the partition gets none that answers, and when the cluster does not
+   * answer.
    */
   async of(partition: number): Promise<number> {
-    const end = (await this.all()).get(partition);
-    if (end === undefined)
-      throw new Error(`partition ${partition} of ${this.topic} has no leader that answers`);
-    return end;
+    const until = performance.now() + ELECTION_MS;
+    for (let tries = 1; ; tries += 1) {
+      const end = (await this.all()).get(partition);
+      if (end !== undefined) return end;
+      if (performance.now() > until)
+        throw new Error(`partition ${partition} of ${this.topic} has no leader that answers`);
+      await backOff(tries);
+    }
   }
 
   /** The ends of all partitions whose leaders answer. Rejects when the cluster does not. */

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { Instant, Uuid } from '../json.js';
+import { Instant, Line, Uuid } from '../json.js';
 import { LIMITS } from '../limits.js';
 
 /** Query of `GET /v1/sbp/audit`: which records, and behind which one. */
 export const AuditQuery = z.object({
   session_id: Uuid.optional(),
-  principal: z.string().min(1).max(LIMITS.principal).optional(),
+  principal: Line.min(1).max(LIMITS.principal).optional(),
   /** The `next_after` of the page before: a partition and an offset. */
   after: z
     .string()

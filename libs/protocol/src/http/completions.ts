@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { LIMITS } from '../limits.js';
-import { Uuid } from '../json.js';
+import { Line, Uuid } from '../json.js';
 import { ToolPolicy } from '../events/tool-policy.js';
 import { History } from '../events/turn-events.js';
 import { Message } from '../messages.js';
@@ -26,7 +26,7 @@ export type SbpRequest = Readonly<z.infer<typeof SbpRequest>>;
  * What this server needs of a Chat Completions body; every other field passes through untouched.
  */
 export const CompletionRequest = z.looseObject({
-  model: z.string().min(1).max(256),
+  model: Line.min(1).max(256),
   messages: z.array(Message).min(1).max(LIMITS.messages),
   stream: z.boolean().nullish(),
   stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),

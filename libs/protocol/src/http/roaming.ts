@@ -1,13 +1,19 @@
 import { z } from 'zod';
-import { Instant, JsonObject, Uuid } from '../json.js';
+import { Instant, JsonObject, Line, Uuid } from '../json.js';
 import { LIMITS } from '../limits.js';
 import { Memory } from '../events/session-origin.js';
 import { Message } from '../messages.js';
 
+/** An agent's external id, as a body names it. */
+const AgentId = Line.min(1).max(LIMITS.agentId);
+
+/** What whoever makes a session or an export calls it. */
+const Label = Line.max(120);
+
 /** Body of `POST /v1/sbp/sessions/{id}/export`. */
 export const ExportRequest = z.object({
   ttl_seconds: z.int().min(60).max(604_800).default(86_400),
-  label: z.string().max(120).nullish(),
+  label: Label.nullish(),
 });
 export type ExportRequest = Readonly<z.infer<typeof ExportRequest>>;
 
@@ -70,14 +76,6 @@ export const TokenInspection = z.object({
 });
 export type TokenInspection = Readonly<z.infer<typeof TokenInspection>>;
 
-/** An agent's external id, as a body names it. */
-const AgentId = z
-  .string()
-  .min(1)
-  .max(LIMITS.agentId)
-  // eslint-disable-next-line no-control-regex -- these stand in no header, and in no database.
-  .regex(/^[^\u0000-\u001f\u007f]*$/, 'has control characters');
-
 /** Body of `POST /v1/sbp/sessions/import`. */
 export const ImportRequest = z.object({
   roaming_token: z.string().min(1).max(8192),
@@ -137,9 +135,9 @@ export type HandoffResponse = Readonly<z.infer<typeof HandoffResponse>>;
 /** Body of `POST /v1/sbp/sessions/{id}/fork`; without a place it is the session's head. */
 export const ForkRequest = z
   .object({
-    label: z.string().max(120).nullish(),
+    label: Label.nullish(),
     /** After so many completed turns. */
-    at_step: z.int().min(0).nullish(),
+    at_step: z.int().min(0).max(LIMITS.place).nullish(),
     at_snapshot: Uuid.nullish(),
   })
   .refine(({ at_step, at_snapshot }) => at_step == null || at_snapshot == null, {
@@ -255,14 +253,10 @@ const bundleCount = z.int().min(0).max(LIMITS.bundleCount);
 export const Bundle = z.object({
   sbp_version: z.literal('1.0'),
   exported_at: Instant,
-  label: z.string().max(120).nullable(),
+  label: Label.nullable(),
   session: z.object({
     id: Uuid,
-    agent_external_id: z
-      .string()
-      .min(1)
-      .max(LIMITS.agentId)
-      .refine((id) => !id.includes('\0'), 'has a NUL'),
+    agent_external_id: AgentId,
     status: z.string(),
     last_task: z.string().nullable(),
     created_at: Instant,

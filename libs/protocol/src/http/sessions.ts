@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Instant, Uuid } from '../json.js';
+import { Instant, Line, Uuid } from '../json.js';
 import { LIMITS } from '../limits.js';
 
 /**
@@ -36,10 +36,10 @@ export type SessionResponse = Readonly<z.infer<typeof SessionResponse>>;
 /** Query of `GET /v1/sbp/sessions`: which sessions, and behind which one. */
 export const SessionsQuery = z.object({
   /** Whose sessions: an operator must say it, anybody else can name himself alone. */
-  principal: z.string().min(1).max(LIMITS.principal).optional(),
-  agent_id: z.string().min(1).max(LIMITS.agentId).optional(),
+  principal: Line.min(1).max(LIMITS.principal).optional(),
+  agent_id: Line.min(1).max(LIMITS.agentId).optional(),
   status: SessionStatus.optional(),
-  label: z.string().max(120).optional(),
+  label: Line.max(120).optional(),
   /** Opened at or after this instant. */
   since: Instant.optional(),
   /** The session that the page before ended with. */
@@ -71,7 +71,7 @@ export type TokenResponse = Readonly<z.infer<typeof TokenResponse>>;
 
 /** Query of `GET /v1/sbp/sessions/{id}/messages`. */
 export const MessagesQuery = z.object({
-  after: z.coerce.number().int().min(0).optional(),
+  after: z.coerce.number().int().min(0).max(LIMITS.place).optional(),
   limit: z.coerce.number().int().min(1).max(1000).default(100),
 });
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Usage } from '../events/turn-events.js';
 import { Instant, Uuid } from '../json.js';
+import { LIMITS } from '../limits.js';
 import { PendingCall } from './approvals.js';
 
 /** Where a turn stands, as a read shows it. */
@@ -34,7 +35,7 @@ export type TurnResponse = Readonly<z.infer<typeof TurnResponse>>;
  * that wait stand at the end of the last page, beyond `limit`.
  */
 export const TurnsQuery = z.object({
-  after: z.coerce.number().int().min(0).default(0),
+  after: z.coerce.number().int().min(0).max(LIMITS.place).default(0),
   limit: z.coerce.number().int().min(1).max(100).default(20),
 });
 

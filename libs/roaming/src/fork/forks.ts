@@ -60,14 +60,19 @@ export class Forks {
         label: request.label ?? null,
         ...{ note: null, memory: null, stateSnapshot: null, beganAt: null },
       });
-    } else mustBeSameBody(target.bodyHash, known.origin.body_hash);
-    return this.answer(sessionId, target.sessionId);
+    }
+    return this.answer(sessionId, target);
   }
 
-  private async answer(sessionId: string, forkId: string): Promise<ForkResponse> {
+  private async answer(
+    sessionId: string,
+    { sessionId: forkId, bodyHash }: NewSession,
+  ): Promise<ForkResponse> {
     const fork = await this.lineage.of(forkId);
-    const state = await this.reads.open(forkId);
     if (fork === null) throw new Error(`session ${forkId} is no fork`);
+    // Also one that was just made: an earlier request may have come first after all.
+    mustBeSameBody(bodyHash, fork.origin.body_hash);
+    const state = await this.reads.open(forkId);
     const { token } = await this.tokens.issue(forkId, state.tokenGeneration);
     return {
       fork_session_id: forkId,

@@ -11,12 +11,20 @@ import type {
 } from '#libs/protocol';
 import { SbpError } from '#libs/protocol';
 import type { LogPosition } from '#libs/event-log';
+import type { Executed } from '#libs/session-log';
 import { SessionLog } from '#libs/session-log';
 import { Freshness, SessionReads, Transcripts } from '#libs/store';
+import { within } from '#libs/timing';
 import { Injectable } from '@nestjs/common';
 import { bundledMessages } from '../bundle/bundles.js';
 import type { CopiedConversation } from './copied-parts.js';
 import { copiedParts } from './copied-parts.js';
+
+/** How long the log may take for one event of an opening, in ms; the append goes on. */
+const RECORD_MS = 15_000;
+
+/** Whose log is written to, and for whom. */
+type Place = Pick<Derivation, 'sessionId' | 'by'>;
 
 /** A session that is to be made from another one. */
 export interface Derivation {
@@ -44,10 +52,14 @@ export interface Derivation {
 /**
  * Opens sessions that are made from others: a reference to the place in the other one where that is
  * possible, else a copy, which is in the log before the opening [A16]. All of it may be done again,
- * by another process too: what is in the log already counts once.
+ * by another process too: what is in the log already counts once. So nobody waits for a log that
+ * does not answer: whoever asks again goes on with the same session.
  */
 @Injectable()
 export class SessionOpener {
+  /** By the session, the append that the log has not acknowledged yet. */
+  private readonly appending = new Map<string, Promise<Executed>>();
+
   constructor(
     private readonly sessionLog: SessionLog,
     private readonly freshness: Freshness,
@@ -57,7 +69,9 @@ export class SessionOpener {
 
   /**
    * The session once it is folded.
-   * @throws SbpError SBP_PAYLOAD_TOO_LARGE where the log will not take a part of it; LogOverloaded
+   * @throws SbpError SBP_PAYLOAD_TOO_LARGE where the log will not take a part of it;
+   *   SBP_UPSTREAM_UNAVAILABLE where the log or the fold does not answer: it may be made yet;
+   *   LogOverloaded
    */
   async open(derivation: Derivation): Promise<OpenSession> {
     const { sessionId, epoch, principal, agentId, origin, note, label } = derivation;
@@ -65,7 +79,7 @@ export class SessionOpener {
     if (known.phase === 'open') return known;
     const beginning = await this.beginning(derivation);
     const { memory, stateSnapshot: state_snapshot, beganAt } = derivation;
-    return this.append(derivation, {
+    await this.append(derivation, {
       type: 'OpenDerived',
       epoch,
       opened: { principal, agent_id: agentId, origin, ...beginning },
@@ -77,6 +91,13 @@ export class SessionOpener {
         ...(beganAt === null ? {} : { began_at: beganAt }),
       },
     });
+    return this.reads.open(sessionId);
+  }
+
+  /** States something of a session that is being made, and waits for the fold. @throws as `open` */
+  async append(place: Place, command: PlainCommand): Promise<void> {
+    const position = await this.state(place, command);
+    if (!(await this.freshness.reached(position))) throw notMadeYet();
   }
 
   private async beginning(
@@ -120,20 +141,33 @@ export class SessionOpener {
     yield* bundledMessages(system, new Date(0).toISOString(), entries);
   }
 
-  private async append(derivation: Derivation, command: PlainCommand): Promise<OpenSession> {
-    const position = await this.state(derivation, command);
-    await this.freshness.untilFolded(position);
-    return this.reads.open(derivation.sessionId);
-  }
-
-  private async state(
-    { sessionId, by }: Pick<Derivation, 'sessionId' | 'by'>,
-    command: PlainCommand,
-  ): Promise<LogPosition> {
+  private async state({ sessionId, by }: Place, command: PlainCommand): Promise<LogPosition> {
+    // Those of earlier tries must not pile up while the log is away.
+    const earlier = this.appending.get(sessionId);
+    if (earlier !== undefined) await inTime(earlier.catch(() => undefined));
     const execution = { sessionId, state: initialState, by, command };
-    const executed = await this.sessionLog.execute(execution);
+    const appending = this.sessionLog.execute(execution).finally(() => {
+      if (this.appending.get(sessionId) === appending) this.appending.delete(sessionId);
+    });
+    this.appending.set(sessionId, appending);
+    const executed = await inTime(appending);
     if (executed.type === 'appended') return executed.position;
     const problem = executed.type === 'rejected' ? executed.detail : executed.reason;
     throw new SbpError('SBP_PAYLOAD_TOO_LARGE', `The session cannot be opened: ${problem}`);
   }
+}
+
+async function inTime<T>(appending: Promise<T>): Promise<T> {
+  const done = await within(appending, RECORD_MS);
+  if (done === 'late') throw notMadeYet();
+  return done;
+}
+
+function notMadeYet(): SbpError {
+  return new SbpError(
+    'SBP_UPSTREAM_UNAVAILABLE',
+    'The log does not answer, so the session is not there yet. It may still be made: ask again ' +
+      'with the same Idempotency-Key.',
+    { retryAfter: 5 },
+  );
 }

@@ -5,6 +5,7 @@ import { SbpError, TokenInspection } from '#libs/protocol';
 import { SYSTEM, SessionLog } from '#libs/session-log';
 import type { PromisedSession } from '#libs/store';
 import { Freshness, ProcessIdentity, Promises } from '#libs/store';
+import { within } from '#libs/timing';
 import { Injectable } from '@nestjs/common';
 import type { ImportOrder } from '../imports/import-order.js';
 import { importDerivation } from '../opening/import-derivation.js';
@@ -24,6 +25,9 @@ export interface RemoteOrder extends ImportOrder {
 
 /** How long after the token's end it is asked whether the export was used, in ms. */
 const PATIENCE_MS = 24 * 60 * 60 * 1000;
+
+/** How long whoever asked waits until it is recorded that nothing will be imported, in ms. */
+const ABANDON_MS = 15_000;
 
 /**
  * Imports exports of other servers [A17]: fetches the bundle, which uses nothing; verifies it
@@ -63,18 +67,11 @@ export class RemoteImports {
       const { sessionId } = target;
       const restored = await this.copy(order, epoch, bundle);
       const command = this.beginning(order, bundle, { agentId, epoch, restored });
-      const executed = await this.sessionLog.execute({
-        sessionId,
-        state: initialState,
-        by,
-        command,
+      await this.opener.append({ sessionId, by }, command).catch(async (error: unknown) => {
+        // Any other may be taken yet.
+        if (isRefusal(error)) await this.dropCopy(target);
+        throw error;
       });
-      if (executed.type !== 'appended') {
-        const problem = executed.type === 'rejected' ? executed.detail : executed.reason;
-        await this.dropCopy(target);
-        throw new SbpError('SBP_PAYLOAD_TOO_LARGE', `The export cannot be imported: ${problem}`);
-      }
-      await this.freshness.untilFolded(executed.position);
       const promise = await this.promises.find(sessionId);
       if (promise === null) throw new Error(`import ${sessionId} is not promised`);
       return promise;
@@ -117,7 +114,7 @@ export class RemoteImports {
       await this.consume(promise);
     } catch (error) {
       if (isFinal(error) || Date.parse(data.expires_at) + PATIENCE_MS < Date.now()) {
-        await this.abandon(sessionId);
+        await within(this.abandon(sessionId), ABANDON_MS);
       }
       throw error;
     }
@@ -208,6 +205,11 @@ export class RemoteImports {
     const executed = await this.sessionLog.insist({ sessionId, state, by: SYSTEM, command });
     if (executed.type === 'appended') await this.freshness.reached(executed.position);
   }
+}
+
+/** Whether the log will never take it. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof SbpError && error.code === 'SBP_PAYLOAD_TOO_LARGE';
 }
 
 /** Whether the other server will never let the export be used. */

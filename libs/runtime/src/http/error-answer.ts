@@ -1,7 +1,7 @@
 import { HttpException } from '@nestjs/common';
+import { outageRefusal } from '#libs/event-log';
 import { SbpError, isModelPath } from '#libs/protocol';
 import type { ErrorCode } from '#libs/protocol';
-import { isOutage } from '#libs/sql';
 import { pathOf } from './request-body.js';
 
 /** What the caller of a request that failed is told. */
@@ -35,7 +35,7 @@ export function answerTo(error: unknown, request: FailedRequest): ErrorAnswer {
   const path = pathOf(request.url);
   const isOpenAi = path === '/v1/chat/completions' || isModelPath(path);
   const form = isOpenAi ? 'completions' : 'control';
-  const refusal = error instanceof SbpError ? error : storageOutage(error);
+  const refusal = error instanceof SbpError ? error : outageRefusal(error);
   const known =
     refusal === null
       ? frameworkRefusal(error, request, path)
@@ -49,16 +49,6 @@ export function answerTo(error: unknown, request: FailedRequest): ErrorAnswer {
     body: told.body(form, request.requestId),
     unforeseen: known === null,
   };
-}
-
-/** The storage is away, not the request wrong: the same request may pass soon. */
-function storageOutage(error: unknown): SbpError | null {
-  return isOutage(error)
-    ? new SbpError('SBP_UPSTREAM_UNAVAILABLE', 'The storage is not available at the moment.', {
-        retryAfter: 1,
-        cause: error,
-      })
-    : null;
 }
 
 function frameworkRefusal(

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { Body, Controller, Get, Module, Post, Query, Res } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { LogOverloaded, LogUnavailable } from '#libs/event-log';
 import { createLogger, currentRequest } from '#libs/telemetry';
 import type { FastifyReply } from 'fastify';
 import { Client } from 'pg';
@@ -212,10 +213,12 @@ const OUTAGES: Readonly<Record<string, () => Promise<void>>> = {
   'fault data': fault('data'),
   'fault statement': fault('statement'),
   syntax: () => statement('SELEC'),
+  'log away': () => Promise.reject(new LogUnavailable('Kafka does not answer')),
+  'log full': () => Promise.reject(new LogOverloaded('too much waits')),
 };
 
 // [SBP-ERR-08]
-describe('a storage that is away', () => {
+describe('a storage or a log that is away', () => {
   const lasting = ['fault conflict', 'fault data', 'fault statement', 'syntax'];
 
   it.each(Object.keys(OUTAGES))(
@@ -228,6 +231,8 @@ describe('a storage that is away', () => {
           ? [500, null, 'SBP_INTERNAL']
           : [503, '1', 'SBP_UPSTREAM_UNAVAILABLE'],
       );
+      const levels = log.map((line) => (JSON.parse(line) as { level: string }).level);
+      expect(levels.includes('error')).toBe(lasting.includes(kind));
     },
   );
 });
