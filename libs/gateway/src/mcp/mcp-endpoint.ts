@@ -1,7 +1,7 @@
 import type { OpenSession } from '#libs/domain';
 import type { Actor, JsonObject } from '#libs/protocol';
 import { SBP_VERSION, SbpError } from '#libs/protocol';
-import { AttachedTools, argumentProblem, noSuchTool } from '#libs/tools';
+import { AttachedTools, argumentProblem, noSuchTool, toldSchema } from '#libs/tools';
 import type { CallToolResult, ServerEventBus, Tool } from '@modelcontextprotocol/server';
 import {
   McpServer,
@@ -87,10 +87,10 @@ export class McpEndpoint {
 
   private async list({ sessionId, state }: McpSession): Promise<Tool[]> {
     const surface = await this.tools.of(sessionId, state);
-    return (surface?.tools ?? []).map(({ toolName: name, description, inputSchema }) => ({
-      name,
-      ...(description === null ? {} : { description }),
-      inputSchema: { ...inputSchema, type: 'object' },
+    return (surface?.tools ?? []).map((tool) => ({
+      name: tool.toolName,
+      ...(tool.description === null ? {} : { description: tool.description }),
+      inputSchema: { ...toldSchema(tool), type: 'object' },
     }));
   }
 
