@@ -28,6 +28,7 @@ const parts: Schemas = pick(
   'OnSurfaceLost',
   'PendingCall',
   'ProcessAddress',
+  'SentContext',
   'SessionStatus',
   'SurfaceContext',
   'ToolOutcome',
