@@ -29,6 +29,7 @@ const parts: Schemas = pick(
   'OnSurfaceLost',
   'PendingCall',
   'ProcessAddress',
+  'SentContext',
   'SessionStatus',
   'SurfaceContext',
   'ToolOutcome',

@@ -129,7 +129,8 @@ export class SessionAccess {
       const verdict = token === null ? null : await this.tokens.verify(token);
       // With open access a Bearer can be nothing else.
       if (verdict !== null && (this.principals.isOpen || verdict.type !== 'invalid')) {
-        return { principal: this.principals.everybody, token: validToken(verdict) };
+        const { everybody: principal } = this.principals;
+        return this.entered({ principal, token: validToken(verdict) });
       }
     }
     const authentication = await this.principals.authenticate(headers);
@@ -146,11 +147,15 @@ export class SessionAccess {
       case 'principal': {
         const token = header === null ? null : validToken(await this.tokens.verify(header));
         const principal = authentication.type === 'none' ? null : authentication.principal;
-        const sent = { principal, token };
-        if (!this.principals.isOpen) this.load.enter(nameOf(sent));
-        return sent;
+        return this.entered({ principal, token });
       }
     }
+  }
+
+  /** Counts the request for whoever sends it. @throws SbpError SBP_RATE_LIMITED */
+  private entered(sent: Sent): Sent {
+    if (!this.principals.isOpen) this.load.enter(nameOf(sent));
+    return sent;
   }
 }
 

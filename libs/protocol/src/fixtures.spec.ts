@@ -65,6 +65,7 @@ const PARTS = new Set([
   'OnSurfaceLost',
   'PendingCall',
   'ProcessAddress',
+  'SentContext',
   'SessionStatus',
   'ToolOutcome',
   'ToolPolicy',
@@ -144,6 +145,27 @@ describe('a record of the log', () => {
 });
 
 describe('a surface context', () => {
+  // [SBP-L5-01]
+  it('may name more tools than are taken, and longer names, and what it says of those', () => {
+    const names = Array.from({ length: 500 }, (_, at) => `t${at}`);
+    const long = 'x'.repeat(65);
+    const sent = {
+      device_type: 'mobile',
+      mcp_tools: ['', long, 't0', '__proto__', ...names],
+      mcp_tool_schemas: { [long]: {}, t0: null, t400: {} },
+    };
+    const taken = protocol.takenContext(protocol.SentContext.parse(sent));
+    expect(protocol.SurfaceContext.parse(taken)).toEqual(taken);
+    expect(taken).toEqual({
+      device_type: 'mobile',
+      mcp_tools: ['t0', '__proto__', ...names.slice(1, 127)],
+      mcp_tool_schemas: { t0: null },
+    });
+    expect(protocol.takenContext(null)).toEqual({});
+    const silent = { mcp_tools: null, mcp_tool_schemas: null };
+    expect(protocol.takenContext(silent)).toEqual({ mcp_tools: [], mcp_tool_schemas: {} });
+  });
+
   it('that is absent, null or empty is accepted', () => {
     for (const context of [undefined, null, {}]) {
       expect(protocol.SurfaceContext.safeParse(context)).toMatchObject({ success: true });

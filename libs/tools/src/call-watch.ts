@@ -1,5 +1,6 @@
 import type { OpenCall, SessionState } from '#libs/domain';
 import { SYSTEM, SessionLog } from '#libs/session-log';
+import { isOutage } from '#libs/sql';
 import { SessionReads } from '#libs/store';
 import { Injectable } from '@nestjs/common';
 import { SessionChanges } from './session-changes.js';
@@ -26,8 +27,8 @@ export class CallWatch {
   ) {}
 
   /**
-   * Looks at once, and then whenever something changes in the session, until nothing is open.
-   * @throws the signal's reason
+   * Looks at once, and then whenever something changes in the session, until nothing is open. While
+   * the storage is away it tries again. @throws the signal's reason
    */
   async until<T>(
     sessionId: string,
@@ -40,8 +41,12 @@ export class CallWatch {
       for (;;) {
         signal?.throwIfAborted();
         const changed = changes.next();
-        const state = await this.sessions.state(sessionId);
-        const looked = await look(state);
+        const seen = await this.see(sessionId, look);
+        if (seen === null) {
+          await changed(LONGEST_MS);
+          continue;
+        }
+        const { state, looked } = seen;
         if (looked.type === 'over') return looked.value;
         const now = Date.now();
         const left = looked.calls.filter(({ callId }) => !timedOut.has(callId));
@@ -55,6 +60,20 @@ export class CallWatch {
       }
     } finally {
       changes.end();
+    }
+  }
+
+  /** Null while the storage is away. */
+  private async see<T>(
+    sessionId: string,
+    look: (state: SessionState) => Look<T> | Promise<Look<T>>,
+  ): Promise<{ readonly state: SessionState; readonly looked: Look<T> } | null> {
+    try {
+      const state = await this.sessions.state(sessionId);
+      return { state, looked: await look(state) };
+    } catch (error) {
+      if (isOutage(error)) return null;
+      throw error;
     }
   }
 }

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { SnapshotResponse, SnapshotsResponse } from '#libs/protocol';
+import { ForkResponse, SnapshotResponse, SnapshotsResponse } from '#libs/protocol';
 import { Agent, steered } from '../clients/agent.js';
-import { withGps } from '../clients/gps-surface.js';
+import { gpsOn, withGps } from '../clients/gps-surface.js';
 import type { GetServer } from '../topology/server.js';
 
 /** Named places in a session. */
@@ -74,6 +74,30 @@ export function snapshots(server: GetServer): void {
         current_task: steered('call=gps rounds=2', 'Where?'),
         model: 'gpt-4o',
       });
+    });
+
+    // [SBP-L3-16]
+    it('of a fork count the steps of what it was made from', async () => {
+      const { agent, sessionId } = await withCalls();
+      const forked = await agent.send(`sessions/${sessionId}/fork`, {});
+      const { fork_session_id: fork, session_token } = ForkResponse.parse(forked.json);
+      const surface = await gpsOn(agent.url, { session_id: fork, session_token });
+      await agent.turn(steered('call=gps', 'Where?'), { session_id: fork });
+      await surface.close(1000);
+      const { snapshots: all } = SnapshotsResponse.parse(
+        (await agent.get(`sessions/${fork}/snapshots`)).json,
+      );
+      const found = await Promise.all(
+        all.map(async ({ kind, snapshot_id: id }) => {
+          const { json } = await agent.get(`sessions/${fork}/snapshots/${id}`);
+          return [kind, SnapshotResponse.parse(json).step_count];
+        }),
+      );
+      expect(found).toEqual([
+        ['pre_action', 2],
+        ['post_action', 2],
+        ['checkpoint', 3],
+      ]);
     });
   });
 }

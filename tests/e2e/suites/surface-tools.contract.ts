@@ -123,6 +123,59 @@ export function surfaceTools(server: GetServer, model: () => StrictModel): void 
       expect(results().map(({ content }) => content)).toEqual(['here', 'done']);
     });
 
+    // [SBP-L5-01]
+    it('is one of those that are taken, of a surface that names more', async () => {
+      const names = Array.from({ length: 500 }, (_, at) => `t${at}`);
+      const long = 'x'.repeat(65);
+      const { agent, surface } = await attached({
+        mcp_tools: [long, '__proto__', 'gps', ...names],
+        mcp_tool_schemas: { [long]: {}, t499: {}, gps: { inputSchema: { properties: 5 } } },
+      });
+      const registered = ['__proto__', 'gps', ...names.slice(0, 126)];
+      expect(surface.attached.mcp_tools_registered).toEqual(registered);
+      const asking = say(agent, 'call: surface___proto__-1', { tools: [own('surface_gps')] });
+      expect(await answer(surface, 'here')).toMatchObject({ tool_name: '__proto__' });
+      await asking;
+      expect(results()).toMatchObject([{ content: 'here' }]);
+      const offered = model().tools as readonly ReturnType<typeof own>[];
+      expect(offered.map(({ function: { name } }) => name)).toEqual([
+        'surface_gps',
+        ...registered.filter((name) => name !== 'gps').map((name) => `surface_${name}`),
+      ]);
+      // The client's own is meant where both have one name.
+      const { choices } = await say(agent, 'call: surface_gps-1', { tools: [own('surface_gps')] });
+      expect(choices[0].message.tool_calls?.map(({ id }) => id)).toEqual(['surface_gps-1']);
+      expect(surface.of('TOOL_CALL')).toHaveLength(1);
+    });
+
+    // [SBP-L5-05] [SBP-L5-06]
+    it('has no other outcome when its result comes after its time', async () => {
+      const { agent, surface } = await attached({
+        mcp_tools: ['slow', 'gps'],
+        mcp_tool_schemas: { slow: { timeout_seconds: 0.01 } },
+      });
+      const asking = say(agent, 'call: surface_slow-1; surface_gps-2');
+      const { call_id } = await surface.next('TOOL_CALL');
+      const next = await surface.next('TOOL_CALL');
+      surface.send({ type: 'TOOL_RESULT', call_id, result: 'too late' });
+      surface.send({ type: 'TOOL_RESULT', call_id: next.call_id, result: 'in time' });
+      await asking;
+      expect(results().map(({ content }) => content)).toEqual(['{"error":"timeout"}', 'in time']);
+    });
+
+    // [SBP-L5-05] [SBP-WS-03]
+    it('is cancelled when its surface sends a binary frame', async () => {
+      const { agent, surface } = await attached();
+      const asking = say(agent, 'call: surface_gps-1');
+      await surface.next('TOOL_CALL');
+      surface.sendRaw(Buffer.from('{}'));
+      expect(await surface.closed).toBe(1003);
+      await asking;
+      expect(results()).toMatchObject([
+        { content: expect.stringContaining('cancelled') as string },
+      ]);
+    });
+
     // [SBP-L5-05]
     it('has failed when nothing comes of it in its time', async () => {
       const { agent } = await attached({

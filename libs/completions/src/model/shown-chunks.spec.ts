@@ -61,6 +61,23 @@ describe('what a caller is shown of a stream', () => {
     ]);
   });
 
+  it('is every piece of a call that is of no function', () => {
+    const custom = (name: string, more: object): JsonObject =>
+      choice({ tool_calls: [{ index: 1, ...more, custom: { name, input: 'a' } }] });
+    const input = choice({ tool_calls: [{ index: 1, custom: { input: 'b' } }] });
+    const first = custom('surface_gps', { id: 'c1', type: 'custom' });
+    const chunks = [piece(0, 'surface_gps'), first, input];
+    const pieceOf = (custom: object, more: object = {}) => {
+      return { tool_calls: [{ index: 0, ...more, custom }] };
+    };
+    expect(deltas(shown(chunks))).toEqual([
+      undefined,
+      pieceOf({ name: 'surface_gps', input: 'a' }, { id: 'c1', type: 'custom' }),
+      pieceOf({ input: 'b' }),
+    ]);
+    expect(shown([first, input])).toEqual([first, input]);
+  });
+
   it('goes on as the answer that it was shown before, with the usage of both', () => {
     const usage = { prompt_tokens: 3, completion_tokens: 2, details: { cached: 1 } };
     const before = { head: { id: 'first', created: 1 }, usage };

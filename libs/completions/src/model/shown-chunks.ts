@@ -56,7 +56,7 @@ export class ShownChunks {
   private shownPieces(calls: readonly PieceCall[]): readonly JsonObject[] {
     return calls.flatMap(({ piece, call, name }) => {
       const known = this.calls.get(call) ?? { index: null, waiting: [] };
-      if (name === '' || this.hides(name)) {
+      if (name === '' || (name !== null && this.hides(name))) {
         this.hidesAny = true;
         this.calls.set(call, { ...known, waiting: name === '' ? [...known.waiting, piece] : [] });
         return [];

@@ -51,6 +51,29 @@ describe('an answer that calls tools', () => {
     expect(surfaces?.tool_calls?.[0]?.['id']).toMatch(/^call_[0-9a-f-]{36}$/);
   });
 
+  it('leaves calls of the client that are of no function as they are', () => {
+    const custom = { id: '2', type: 'custom', custom: { name: 'surface_gps', input: 'x' } };
+    const other = { type: 'odd', odd: 5 };
+    const { tool_calls: calls = [] } = said(['1', 'surface_gps', '{}']);
+    const message = { ...said(), tool_calls: [custom, ...(calls ?? []), other] };
+    const { surfaces, own } = partedAnswer(message, offer);
+    expect(surfaces?.tool_calls).toMatchObject([{ id: '1' }]);
+    expect(own?.tool_calls).toEqual([custom, other]);
+  });
+
+  it('has an answer to each call, also to more than are made', () => {
+    const many = Array.from({ length: 300 }, (_, at) => [`${at}`, 'surface_gps', '{}'] as const);
+    const { surfaces } = partedAnswer(said(...many), offer);
+    expect(surfaces?.tool_calls).toHaveLength(300);
+    const made = surfaces === null ? [] : madeCalls(surfaces, offer, new Set());
+    expect(made.map(({ toolName }) => toolName)).toEqual(many.map(() => 'gps'));
+    expect(made.filter((call) => call.sent.type === 'to-surface')).toHaveLength(256);
+    expect(made.at(256)?.sent).toMatchObject({
+      type: 'refused',
+      why: expect.stringContaining('No more than 256') as string,
+    });
+  });
+
   // [SBP-L5-13]
   it('needs an approval where its tool is named, as the surface knows it or as the model does', () => {
     const needs = (...approve: readonly string[]) => sent('surface_gps', '', new Set(approve));

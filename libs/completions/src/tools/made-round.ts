@@ -21,10 +21,18 @@ interface FunctionCall {
   readonly function: { readonly name: string; readonly arguments: string };
 }
 
+/** A call of what is no function is the client's own, and stays as it is. */
+type OtherCall = JsonObject & { readonly function?: undefined };
+type Call = FunctionCall | OtherCall;
+
+/** The most calls of one answer that are made; of the others the model is told so. */
+const MOST_CALLS = 256;
+
 /** Parts a message by whose tools it calls. */
 export function partedAnswer(message: Message, offer: Offer): PartedAnswer {
   const calls = callsOf(message);
-  const isSurfaces = ({ function: { name } }: FunctionCall) => offer.isSurfaces(name);
+  const isSurfaces = ({ function: called }: Call) =>
+    called !== undefined && offer.isSurfaces(called.name);
   const surfaces = calls.filter(isSurfaces).slice(0, MAX_CALLS);
   if (surfaces.length === 0) return { surfaces: null, own: message };
   const own = calls.filter((call) => !isSurfaces(call));
@@ -44,7 +52,12 @@ export function madeCalls(
   offer: Offer,
   approve: ReadonlySet<string>,
 ): readonly MadeCall[] {
-  return callsOf(message).map(({ function: called }) => madeCall(called, offer, approve));
+  return callsOf(message).flatMap(({ function: called }, at) => {
+    if (called === undefined) return [];
+    if (at < MOST_CALLS) return [madeCall(called, offer, approve)];
+    const toolName = offer.tools.get(called.name)?.toolName ?? called.name;
+    return [refused(toolName, `No more than ${MOST_CALLS} calls of one answer are made.`)];
+  });
 }
 
 function madeCall(
@@ -80,16 +93,17 @@ function readArguments(text: string): JsonObject | null {
   }
 }
 
-/** An answer names the call that it is to: a call without an id gets one. */
-function callsOf({ tool_calls: calls }: Message): readonly FunctionCall[] {
-  return (calls ?? []).map((call) => {
+/** An answer names the call that it is to: a call of a function without an id gets one. */
+function callsOf({ tool_calls: calls }: Message): readonly Call[] {
+  return (calls ?? []).map((call): Call => {
     const { id, function: called } = call as Partial<FunctionCall>;
-    const { name = '', arguments: args = '' } = called ?? {};
+    if (called === undefined) return call;
+    const { name = '', arguments: args = '' } = called as Partial<FunctionCall['function']>;
     const named = id === undefined || id === '' ? `call_${randomUUID()}` : id;
     return { ...call, id: named, function: { ...called, name, arguments: args } };
   });
 }
 
-function withCalls(message: Message, calls: readonly FunctionCall[]): Message {
+function withCalls(message: Message, calls: readonly Call[]): Message {
   return { ...message, tool_calls: calls.map((call) => ({ ...call })) };
 }

@@ -39,6 +39,19 @@ describe('what a model is offered', () => {
     expect(offer.isSurfaces('a')).toBe(false);
   });
 
+  it('is an open object where a schema is none, because an upstream would refuse every turn', () => {
+    const schemas = {
+      gps: { inputSchema: { properties: 5 } },
+      ok: { inputSchema: { required: [] } },
+    };
+    const tools = surfaceTools({ mcp_tools: ['gps', 'ok'] }, schemas);
+    const { options } = offerOf({}, { attachId: 'a', tools }, { round: 1, isLast: false });
+    expect(options['tools']).toMatchObject([
+      { function: { parameters: { type: 'object', properties: {} } } },
+      { function: { parameters: { type: 'object', properties: {}, required: [] } } },
+    ]);
+  });
+
   it("leaves out what has the name of one of the client's own", () => {
     const offer = offered({ tools: [own('surface_gps')] }, ['gps', 'camera']);
     expect(namesIn(offer)).toEqual(['surface_gps', 'surface_camera']);

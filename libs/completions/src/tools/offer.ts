@@ -2,6 +2,7 @@ import type { SurfaceTool } from '#libs/domain';
 import { SURFACE_PREFIX } from '#libs/domain';
 import type { JsonObject } from '#libs/protocol';
 import type { ToolSurface } from '#libs/tools';
+import { toldSchema } from '#libs/tools';
 
 /** What a model is offered in one round of a turn. */
 export interface Offer {
@@ -59,8 +60,9 @@ export function offerOf(
   };
 }
 
-function functionOf({ functionName, description, inputSchema }: SurfaceTool): JsonObject {
-  const parameters = { type: 'object', properties: {}, ...inputSchema };
+function functionOf(tool: SurfaceTool): JsonObject {
+  const { functionName, description } = tool;
+  const parameters = { properties: {}, ...toldSchema(tool) };
   return {
     type: 'function',
     function: {

@@ -12,9 +12,11 @@ import {
   user,
 } from '#libs/domain/testing';
 import type { OpenSession } from '#libs/domain';
+import { StorageFault } from '#libs/sql';
+import { ToolReads } from '#libs/store';
 import { describe, expect, it } from 'vitest';
 import { DeadProcess } from '../testing/dead-process.js';
-import { TestModel, answerWith } from '../testing/test-model.js';
+import { TestModel, answerWith, callWith } from '../testing/test-model.js';
 import { eventually, useStage } from '../testing/test-stage.js';
 
 const stage = useStage();
@@ -104,5 +106,65 @@ describe('a turn whose runner died while calls were open', () => {
     await stage.backend.append(surfaceDetached(ATTACH, { session: SESSION }));
     await completed();
     expect(model.asked[0]?.messages.at(-1)?.content).toContain('cancelled');
+  });
+});
+
+/** Reads of rounds that fail as a test says. */
+class FaultyReads extends ToolReads {
+  readonly faults: Error[] = [];
+
+  override async rounds(...read: Parameters<ToolReads['rounds']>) {
+    const fault = this.faults.shift();
+    if (fault !== undefined) throw fault;
+    return super.rounds(...read);
+  }
+}
+
+// [SBP-L5-11]
+describe('a turn whose results cannot be read', () => {
+  /** A turn whose call has returned, and was read with this fault first. */
+  async function read(fault: Error) {
+    const model = new TestModel();
+    const modelFaults: unknown[] = [];
+    const reads = new FaultyReads(stage.backend.database);
+    const completions = await stage.start({
+      model,
+      options: { onModelFault: (error) => void modelFaults.push(error) },
+      replaced: [{ part: ToolReads, by: () => reads }],
+    });
+    const opener = await completions.turn();
+    const sessionId = opener.session?.sessionId ?? '';
+    const told = { session: sessionId, at: new Date().toISOString() };
+    await stage.backend.append(surfaceAttached(ATTACH, { ...told, context }));
+    model.answer = () => (model.asked.length === 2 ? callWith('surface_gps') : answerWith('Here.'));
+    const running = completions.turn({ sbp: { session_id: sessionId }, text: 'Where am I?' });
+    const openCall = await eventually(async () => {
+      const state = await stage.backend.sessions.state(sessionId);
+      const [call] = state.phase === 'open' ? state.calls : [];
+      if (call === undefined) throw new Error('no call is open');
+      return call.callId;
+    });
+    reads.faults.push(fault);
+    await stage.backend.append(toolReturned(openCall, { session: sessionId, result: 'At home.' }));
+    const caller = await running;
+    return { caller, completions, modelFaults, types: () => stage.types(sessionId) };
+  }
+
+  it('goes on where the storage is back', async () => {
+    const { caller, completions, types } = await read(new StorageFault('unavailable', 'away'));
+    expect(caller.failure).toBeNull();
+    expect(await types()).toContain('turn.completed');
+    expect(completions.adoptions).toEqual([]);
+  });
+
+  it('is left to an adopter where it is another fault, and the model is not blamed', async () => {
+    const { caller, modelFaults, types } = await read(new Error('no such column'));
+    expect(caller.failure?.code).toBe('SBP_UPSTREAM_UNAVAILABLE');
+    expect(modelFaults).toEqual([]);
+    await eventually(async () => {
+      expect((await types()).filter((type) => type === 'turn.completed')).toHaveLength(2);
+    });
+    expect(await types()).toContain('turn.adopted');
+    expect(await types()).not.toContain('turn.failed');
   });
 });

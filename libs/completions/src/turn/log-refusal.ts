@@ -25,3 +25,9 @@ export function logSilent(): SbpError {
     retryAfter: 5,
   });
 }
+
+/** Another process had its claim before the log had its start. */
+export function neverStarted(): SbpError {
+  const message = 'Another process has taken the session over. Try again.';
+  return new SbpError('SBP_UPSTREAM_UNAVAILABLE', message, { retryAfter: 1 });
+}

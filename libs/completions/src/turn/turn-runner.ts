@@ -29,7 +29,7 @@ import { ToolRounds } from '../tools/tool-rounds.js';
 import { CallerLeft, ClaimLost, HandedOver, RunningTurns, TurnStopped } from './running-turns.js';
 import type { Settled } from './settled.js';
 import { settled } from './settled.js';
-import { logRefusal, logSilent } from './log-refusal.js';
+import { logRefusal, logSilent, neverStarted } from './log-refusal.js';
 import { SentSoFar } from './sent-text.js';
 import { SpentTokens } from './spent-tokens.js';
 import type { TurnAttempt } from './turn-attempt.js';
@@ -173,7 +173,7 @@ export class TurnRunner {
     const { rounds, sent } = run;
     const outcome = () => this.tools.outcome(run.attempt, run.signal);
     const waited = await settled(run.watch.toolRound(outcome));
-    if (waited.type === 'rejected') return this.broken(run, waited.error);
+    if (waited.type === 'rejected') return this.givenUp(run, waited.error);
     if (waited.value.type === 'waiting') return this.park(run, waited.value.calls);
     if (waited.value.type !== 'returned') return this.lost(run);
     rounds.take(waited.value.rounds);
@@ -212,10 +212,9 @@ export class TurnRunner {
       if (rounds.count >= this.options.maxToolRounds) return this.calledTooOften(run, head);
       rounds.heard(answer);
       const made = this.roundOf(run, asked.offer, surfaces, answer);
-      const called = await settled(
-        run.watch.toolRound(() => this.tools.call(attempt, made, run.signal)),
-      );
-      if (called.type === 'rejected') return this.broken(run, called.error);
+      const calling = run.watch.toolRound(() => this.tools.call(attempt, made, run.signal));
+      const called = await settled(calling);
+      if (called.type === 'rejected') return this.givenUp(run, called.error);
       const { value: outcome } = called;
       if (outcome.type === 'lost') return this.lost(run);
       if (outcome.type === 'waiting') return this.park(run, outcome.calls);
@@ -235,6 +234,12 @@ export class TurnRunner {
     const release = { sessionId, turnId, epoch, head, answeredBy: null };
     const isParked = await this.releases.release(release);
     return isParked ? { type: 'parked', calls } : this.lost(run);
+  }
+
+  /** The run was ended; another fault is none of the model's, and leaves the turn to an adopter. */
+  private givenUp(run: Run, cause: unknown): Promise<TurnOutcome> {
+    if (!run.signal.aborted) throw cause;
+    return this.broken(run, cause);
   }
 
   private roundOf(
@@ -488,10 +493,4 @@ function telling(
   const told = omitted === 0 ? [] : [[name, String(omitted)] as const];
   const all = Object.fromEntries([...passed, ...told]);
   return { type: 'resolved', value: { ...response, headers: all } };
-}
-
-/** Another process had its claim before the log had its start. */
-function neverStarted(): SbpError {
-  const message = 'Another process has taken the session over. Try again.';
-  return new SbpError('SBP_UPSTREAM_UNAVAILABLE', message, { retryAfter: 1 });
 }

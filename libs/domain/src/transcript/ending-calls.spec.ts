@@ -18,7 +18,8 @@ describe('the calls that a turn ended with', () => {
     ['calls after an answered one', [calls(call('a')), assistant(''), calls(call('b'))], ['b']],
     ['words after a call', [calls(call('a')), assistant('Hi.')], []],
     ['an answer', [calls(call('a')), { role: 'tool', tool_call_id: 'a', content: 'x' }], []],
-    ['calls of no function', [calls({ id: 'a' }, { function: null }, { function: {} })], []],
+    ['a custom call', [calls({ type: 'custom', custom: { name: 'a', input: '' } })], ['a']],
+    ['calls of nothing', [calls({ id: 'a' }, { function: null }, { function: {} })], []],
   ])('are, of %s, the names of the last message', (_, output, names) => {
     expect(endingCalls(output)).toEqual(names);
   });

@@ -7,7 +7,9 @@ import type { Message } from '#libs/protocol';
 export function endingCalls(output: readonly Message[]): readonly string[] {
   const last = output.at(-1);
   if (last?.role !== 'assistant') return [];
-  return (last.tool_calls ?? []).flatMap(({ function: called }) => {
+  return (last.tool_calls ?? []).flatMap((call) => {
+    // What is called that is no function stands in a field that has the name of the type.
+    const called = call['function'] ?? call[String(call['type'])];
     const name = isNamed(called) ? called.name : null;
     return typeof name === 'string' ? [name] : [];
   });

@@ -1,5 +1,5 @@
 import type { ClientFrame, Close, ServerFrame } from '#libs/protocol';
-import { CLOSE, LIMITS } from '#libs/protocol';
+import { CLOSE, LIMITS, takenContext } from '#libs/protocol';
 import type { SurfaceMetrics } from '#libs/telemetry';
 import { within } from '#libs/timing';
 import { Acknowledger } from '../acknowledgement/acknowledger.js';
@@ -191,6 +191,9 @@ export class SurfaceConnection {
   private handleLater(incoming: IncomingFrame, sync: SurfaceSync): void {
     const read = readLaterFrame(incoming);
     switch (read.type) {
+      case 'too-big':
+        this.close(CLOSE.TOO_BIG, 'refused');
+        return;
       case 'protocol-error':
         this.refuse('PROTOCOL_ERROR', read.detail);
         return;
@@ -221,7 +224,7 @@ export class SurfaceConnection {
       case 'ATTACH_SESSION': {
         const { session_id, session_token: token, surface_context: context } = frame;
         if (session_id === this.sessionId) {
-          void this.attach({ type: 'attach', token, context: context ?? {} }, sync);
+          void this.attach({ type: 'attach', token, context: takenContext(context) }, sync);
         } else {
           this.refuse('PROTOCOL_ERROR', 'session_id must equal the one in the path');
         }

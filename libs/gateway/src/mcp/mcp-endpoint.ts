@@ -1,7 +1,7 @@
 import type { OpenSession } from '#libs/domain';
 import type { Actor, JsonObject } from '#libs/protocol';
 import { SBP_VERSION, SbpError } from '#libs/protocol';
-import { AttachedTools, argumentProblem, noSuchTool } from '#libs/tools';
+import { AttachedTools, argumentProblem, noSuchTool, toldSchema } from '#libs/tools';
 import type { CallToolResult, ServerEventBus, Tool } from '@modelcontextprotocol/server';
 import {
   McpServer,
@@ -42,8 +42,8 @@ export class McpEndpoint {
   async serve(session: McpSession, request: Request): Promise<Response> {
     if (request.method === 'GET') return this.listen(session, request);
     const handler = createMcpHandler(() => this.server(session), {
-      bus: this.busOf(session),
-      maxSubscriptions: this.changes.isFull ? 0 : 1,
+      bus: this.busOf(session, request.signal),
+      maxSubscriptions: this.changes.isFull(session.sessionId) ? 0 : 1,
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       onerror: (error) => this.logger.debug(`a request of MCP: ${error.message}`),
     });
@@ -52,20 +52,22 @@ export class McpEndpoint {
 
   /** The stream of a client that knows no subscriptions: it is told of every change. */
   private async listen(session: McpSession, request: Request): Promise<Response> {
-    if (this.changes.isFull) {
-      throw new SbpError('SBP_RATE_LIMITED', 'Too many clients listen here.', { retryAfter: 5 });
-    }
     const server = this.server(session);
     const transport = new WebStandardStreamableHTTPServerTransport({});
     await server.connect(transport);
     const response = await transport.handleRequest(request);
     if (!response.ok) return response;
+    // No `await` may stand between this check and the listening, because others begin meanwhile.
+    if (this.changes.isFull(session.sessionId)) {
+      await server.close();
+      throw new SbpError('SBP_RATE_LIMITED', 'Too many clients listen here.', { retryAfter: 5 });
+    }
     const end = this.onChange(session, () => {
       server.server.sendToolListChanged().catch((error: unknown) => {
         this.logger.debug(`a change was not told: ${String(error)}`);
       });
     });
-    request.signal.addEventListener('abort', () => {
+    whenAborted(request.signal, () => {
       end();
       void server.close();
     });
@@ -87,10 +89,10 @@ export class McpEndpoint {
 
   private async list({ sessionId, state }: McpSession): Promise<Tool[]> {
     const surface = await this.tools.of(sessionId, state);
-    return (surface?.tools ?? []).map(({ toolName: name, description, inputSchema }) => ({
-      name,
-      ...(description === null ? {} : { description }),
-      inputSchema: { ...inputSchema, type: 'object' },
+    return (surface?.tools ?? []).map((tool) => ({
+      name: tool.toolName,
+      ...(tool.description === null ? {} : { description: tool.description }),
+      inputSchema: { ...toldSchema(tool), type: 'object' },
     }));
   }
 
@@ -111,11 +113,14 @@ export class McpEndpoint {
     );
   }
 
-  private busOf(session: McpSession): ServerEventBus {
+  private busOf(session: McpSession, signal: AbortSignal): ServerEventBus {
     return {
       publish: () => undefined,
-      subscribe: (listener) =>
-        this.onChange(session, () => listener({ kind: 'tools_list_changed' })),
+      subscribe: (listener) => {
+        const end = this.onChange(session, () => listener({ kind: 'tools_list_changed' }));
+        whenAborted(signal, end);
+        return end;
+      },
     };
   }
 
@@ -124,6 +129,12 @@ export class McpEndpoint {
     const attachId = surface.type === 'attached' ? surface.attachment.attachId : null;
     return this.changes.listen(sessionId, attachId, listener);
   }
+}
+
+/** At once where it is aborted already, because then it tells of nothing any more. */
+function whenAborted(signal: AbortSignal, then: () => void): void {
+  if (signal.aborted) then();
+  else signal.addEventListener('abort', then, { once: true });
 }
 
 function invalid(problem: string): ProtocolError {

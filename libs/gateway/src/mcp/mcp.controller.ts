@@ -47,6 +47,9 @@ export class McpController {
     reply: FastifyReply,
     body?: Buffer,
   ): Promise<void> {
+    // Before anything is awaited: a client that has left must not hold a place.
+    const gone = new AbortController();
+    reply.raw.once('close', () => gone.abort());
     const sessionId = requireUuid(id, 'session_id');
     const credential = await this.access.authenticate(
       request.headers,
@@ -54,8 +57,6 @@ export class McpController {
     );
     const state = await this.access.authorise(sessionId, credential, 'session_id');
     const by = httpActor(state.principal);
-    const gone = new AbortController();
-    reply.raw.once('close', () => gone.abort());
     const web = new Request(new URL(request.url, 'http://localhost'), {
       method: request.method,
       headers: headersOf(request.headers),

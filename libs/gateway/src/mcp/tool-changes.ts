@@ -7,8 +7,9 @@ import { Injectable, Logger } from '@nestjs/common';
 const LOOK_MS = 500;
 /** Sessions in one query. */
 const CHUNK = 500;
-/** How many may listen at once in this process. */
+/** How many may listen at once in this process, and to one session. */
 const MOST = 1_000;
+export const MOST_OF_SESSION = 32;
 
 /** Those who listen to one session, and its attachment as they know it. */
 interface Listened {
@@ -37,8 +38,10 @@ export class ToolChanges implements OnModuleDestroy {
     });
   }
 
-  get isFull(): boolean {
-    return this.count >= MOST;
+  /** Whether nobody more may listen to a session. */
+  isFull(sessionId: string): boolean {
+    const ofSession = this.sessions.get(sessionId)?.listeners.size ?? 0;
+    return this.count >= MOST || ofSession >= MOST_OF_SESSION;
   }
 
   /** Gives what ends the listening. `attachId`: what the listener knows to be attached. */

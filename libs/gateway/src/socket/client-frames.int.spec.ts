@@ -91,12 +91,16 @@ describe('frames of a client', () => {
     expect(await surface.closed).toMatchObject({ code: 1003 });
   });
 
-  it('must not be too big: the first above 64 KiB, any above 8 MiB', async () => {
+  it('must not be too big: an attach above 64 KiB, any above 8 MiB', async () => {
     const gateway = await scene.startGateway();
     const agent = await TestAgent.withTurns(scene.backend);
     const first = await gateway.connect(agent.sessionId);
     first.attach(agent.sessionId, await agent.token(), { locale: 'x'.repeat(64 * 1024) });
     expect(await first.closed).toMatchObject({ code: 1009 });
+    const again = await attach(gateway, agent, sdk);
+    await again.next('SESSION_ATTACHED');
+    again.attach(agent.sessionId, await agent.token(), { locale: 'x'.repeat(64 * 1024) });
+    expect(await again.closed).toMatchObject({ code: 1009 });
     const later = await attach(gateway, agent, sdk);
     await later.next('SESSION_ATTACHED');
     later.send({ type: 'TOOL_RESULT', result: 'x'.repeat(8 * 1024 * 1024) });

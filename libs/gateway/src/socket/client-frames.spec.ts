@@ -107,6 +107,13 @@ describe('a later frame', () => {
     expect(readLaterFrame(frame)).toMatchObject({ type: 'protocol-error' });
   });
 
+  it('is too big above 64 KiB where it attaches anew, whatever else it says', () => {
+    const padding = 'x'.repeat(64 * 1024);
+    expect(readLaterFrame(json({ ...attach, padding }))).toEqual({ type: 'too-big' });
+    expect(readLaterFrame(json({ type: 'ATTACH_SESSION', padding }))).toEqual({ type: 'too-big' });
+    expect(readLaterFrame(json({ type: 'PONG', padding }))).toMatchObject({ type: 'frame' });
+  });
+
   it.each([
     ['of an unknown type', { type: 'WAVE' }],
     ['without a type', { pong: true }],

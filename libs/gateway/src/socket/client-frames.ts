@@ -4,6 +4,7 @@ import {
   CLIENT_FRAME_TYPES,
   ClientFrame as ClientFrameSchema,
   LIMITS,
+  takenContext,
 } from '#libs/protocol';
 import { z } from 'zod';
 
@@ -28,6 +29,8 @@ export type LaterFrame =
   | { readonly type: 'frame'; readonly frame: ClientFrame }
   /** A type that this server does not know, or has no use for. */
   | { readonly type: 'unknown' }
+  /** An attach that is larger than any may be. */
+  | { readonly type: 'too-big' }
   /** A known type with bad fields: ignored and counted. */
   | { readonly type: 'bad-fields' }
   | { readonly type: 'protocol-error'; readonly detail: string };
@@ -48,16 +51,18 @@ export function readFirstFrame(incoming: IncomingFrame, sessionId: string): Firs
   const context = AttachSession.shape.surface_context.safeParse(surface_context);
   if (!context.success) return protocolError(`surface_context: ${z.prettifyError(context.error)}`);
   const token = typeof session_token === 'string' ? session_token : null;
-  return { type: 'attach', token, context: context.data ?? {} };
+  return { type: 'attach', token, context: takenContext(context.data) };
 }
 
 /** Judges a frame that comes after the first. */
 export function readLaterFrame(incoming: IncomingFrame): LaterFrame {
   const object = readObject(incoming);
   if (object.type === 'protocol-error') return object;
+  const { type } = object.fields;
+  const isAttach = type === 'ATTACH_SESSION';
+  if (isAttach && incoming.bytes > LIMITS.attachFrame) return { type: 'too-big' };
   const frame = ClientFrameSchema.safeParse(object.fields);
   if (frame.success) return { type: 'frame', frame: frame.data };
-  const { type } = object.fields;
   const known = typeof type === 'string' && CLIENT_FRAME_TYPES.includes(type);
   return { type: known ? 'bad-fields' : 'unknown' };
 }

@@ -128,6 +128,14 @@ export class TestGateway {
     return new Map(lines.map((line) => [line.split(' ')[0] ?? '', Number(line.split(' ')[1])]));
   }
 
+  /** How many connections it has. */
+  connections(): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const server = this.app.getHttpServer() as unknown as Server;
+    server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)));
+    return promise;
+  }
+
   async stop(): Promise<void> {
     await this.app.close();
   }

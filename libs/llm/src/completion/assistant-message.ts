@@ -2,7 +2,9 @@ import type { JsonObject } from '../json.js';
 import { isJsonObject } from '../json.js';
 
 /** A call of a tool that the model asks for. */
-export interface AssistantToolCall {
+export type AssistantToolCall = FunctionCall | OtherCall;
+
+export interface FunctionCall {
   readonly id: string;
   readonly type: string;
   readonly function: {
@@ -11,6 +13,16 @@ export interface AssistantToolCall {
     readonly arguments: string;
   };
 }
+
+/**
+ * A call of what is no function, for example of a `custom` tool: what is called stands in a field
+ * that has the name of the type, as the model wrote it.
+ */
+export type OtherCall = JsonObject & {
+  readonly id: string;
+  readonly type: string;
+  readonly function?: never;
+};
 
 /** What the model said, in the form in which it goes back upstream as part of the transcript. */
 export interface AssistantMessage {

@@ -191,6 +191,34 @@ describe('a streamed completion', () => {
     );
   });
 
+  it.each<[string, JsonObject[], JsonObject]>([
+    [
+      'of a custom tool',
+      [
+        { index: 0, id: 'a', type: 'custom', custom: { name: 'run', input: '' } },
+        { index: 0, custom: { input: 'ls ' } },
+        { index: 0, custom: { input: '-l' } },
+      ],
+      { id: 'a', type: 'custom', custom: { name: 'run', input: 'ls -l' } },
+    ],
+    [
+      'of a custom tool, without a type',
+      [{ id: 'a', custom: { name: 'run', input: 'ls' } }],
+      { id: 'a', type: 'custom', custom: { name: 'run', input: 'ls' } },
+    ],
+    [
+      'of another type',
+      [{ index: 0, id: 'a', type: 'odd', odd: { name: 'x', at: [1], said: 'a' } }],
+      { id: 'a', type: 'odd', odd: { name: 'x', at: [1], said: 'a' } },
+    ],
+  ])('keeps a call %s as it is, streamed or whole', (_, pieces, expected) => {
+    const answer = new CompletionAccumulator();
+    for (const piece of pieces) answer.accept({ choices: [tool(piece)] });
+    expect(answer.message().tool_calls).toEqual([expected]);
+    const whole = readCompletion({ choices: [{ message: { tool_calls: [expected] } }] });
+    expect(whole.message.tool_calls).toEqual([expected]);
+  });
+
   it('tolerates what providers leave out', () => {
     const answer = new CompletionAccumulator();
     const nothing = { delta: '', finished: false, usageOnly: false, calls: [] };

@@ -8,6 +8,8 @@ interface GrowingCall {
   type: string;
   name: string;
   arguments: string;
+  /** What is called that is no function. */
+  other: JsonObject;
 }
 
 /** A piece of a tool call. */
@@ -15,8 +17,8 @@ export interface PieceCall {
   readonly piece: JsonObject;
   /** The call that it belongs to, in the order in which the calls began. */
   readonly call: number;
-  /** Of the function that is called; empty while it is not known. */
-  readonly name: string;
+  /** Of the function that is called; empty while it is not known, null where it is none. */
+  readonly name: string | null;
 }
 
 /**
@@ -37,7 +39,8 @@ export class ToolCallAccumulator {
     const calls = objectsOf(pieces).map((piece) => {
       const call = this.find(piece);
       length += this.merge(call, piece);
-      return { piece, call: this.growing.indexOf(call), name: call.name };
+      const name = isFunction(call) ? call.name : null;
+      return { piece, call: this.growing.indexOf(call), name };
     });
     return { length, calls };
   }
@@ -45,11 +48,11 @@ export class ToolCallAccumulator {
   calls(): readonly AssistantToolCall[] {
     return this.growing
       .toSorted((one, other) => one.index - other.index)
-      .map((call) => ({
-        id: call.id,
-        type: call.type,
-        function: { name: call.name, arguments: call.arguments },
-      }));
+      .map((call): AssistantToolCall => {
+        const { id, type, name, other } = call;
+        if (!isFunction(call)) return { id, type, [type]: other };
+        return { id, type, function: { name, arguments: call.arguments } };
+      });
   }
 
   private find(piece: JsonObject): GrowingCall {
@@ -70,6 +73,7 @@ export class ToolCallAccumulator {
       type: 'function',
       name: '',
       arguments: '',
+      other: {},
     };
     this.growing.push(call);
     return call;
@@ -77,9 +81,9 @@ export class ToolCallAccumulator {
 
   private merge(call: GrowingCall, piece: JsonObject): number {
     call.id = text(piece['id']) || call.id;
-    call.type = text(piece['type']) || call.type;
+    call.type = text(piece['type']) || (isJsonObject(piece['custom']) ? 'custom' : call.type);
     const called = piece['function'];
-    if (!isJsonObject(called)) return 1;
+    if (!isJsonObject(called)) return this.mergeOther(call, piece[call.type]);
     // A name comes whole, and some providers repeat it with every piece; arguments come in parts,
     // or whole as an object.
     call.name = text(called['name']) || call.name;
@@ -90,9 +94,26 @@ export class ToolCallAccumulator {
     return args.length + 1;
   }
 
+  /** As of a function: a name comes whole, and other texts come in parts. */
+  private mergeOther(call: GrowingCall, called: unknown): number {
+    if (!isJsonObject(called)) return 1;
+    const before = call.other;
+    const merged = Object.entries(called).map(([field, value]) => {
+      const isPart = typeof value === 'string' && field !== 'name';
+      return [field, isPart ? text(before[field]) + value : value] as const;
+    });
+    call.other = { ...before, ...Object.fromEntries(merged) };
+    return JSON.stringify(called).length;
+  }
+
   private nextIndex(): number {
     return this.growing.reduce((next, call) => Math.max(next, call.index + 1), 0);
   }
+}
+
+/** Whether a function is called, as long as nothing says otherwise. */
+function isFunction({ type, name, other }: GrowingCall): boolean {
+  return type === 'function' || name !== '' || Object.keys(other).length === 0;
 }
 
 function text(value: unknown): string {

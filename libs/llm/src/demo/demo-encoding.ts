@@ -1,4 +1,4 @@
-import type { AssistantToolCall } from '../completion/assistant-message.js';
+import type { FunctionCall } from '../completion/assistant-message.js';
 import type { DemoRequest } from './demo-request.js';
 
 /** What all parts of one answer have in common. */
@@ -13,7 +13,7 @@ export interface DemoAnswer {
 /** What one choice says and does. Those of an answer have as many pieces each. */
 export interface DemoChoice {
   readonly words: readonly string[];
-  readonly calls: readonly AssistantToolCall[];
+  readonly calls: readonly FunctionCall[];
   readonly finishReason: 'stop' | 'length' | 'tool_calls';
 }
 
@@ -147,7 +147,7 @@ function isSilent(choice: DemoChoice | undefined): boolean {
 }
 
 /** First who is called, with empty arguments, then the arguments piece by piece. */
-function deltasOf(call: AssistantToolCall, index: number): readonly string[] {
+function deltasOf(call: FunctionCall, index: number): readonly string[] {
   const { name, arguments: input } = call.function;
   const points = Array.from(input);
   const size = Math.min(ARGUMENTS_PIECE, Math.ceil(points.length / 2));

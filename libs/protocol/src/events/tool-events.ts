@@ -12,8 +12,8 @@ import { Usage } from './turn-events.js';
 export const ToolOutcome = z.enum(['result', 'error', 'timeout', 'cancelled', 'denied']);
 export type ToolOutcome = z.infer<typeof ToolOutcome>;
 
-/** How many calls a model may make in one round. */
-export const MAX_CALLS = 256;
+/** How many calls of one answer are told of, made or refused. */
+export const MAX_CALLS = 1_024;
 
 /**
  * A model has called tools of the surface: one round of a turn. It is in the log before any call

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Instant, JsonObject, Uuid } from '../json.js';
-import { SurfaceContext } from './surface-context.js';
+import { SentContext } from './surface-context.js';
 
 /** How a turn ended. */
 export const TurnStatus = z.enum(['completed', 'failed', 'cancelled']);
@@ -14,7 +14,7 @@ export const AttachSession = z.object({
   type: z.literal('ATTACH_SESSION'),
   session_id: z.string(),
   session_token: z.string().max(8192),
-  surface_context: SurfaceContext,
+  surface_context: SentContext,
 });
 export type AttachSession = Readonly<z.infer<typeof AttachSession>>;
 

@@ -17,7 +17,10 @@ export class RequestScope {
 
   /** What is to be known of a request from now on. */
   begin(request: FastifyRequest, { raw }: FastifyReply): void {
-    const onEnd = (listener: () => void): void => void raw.once('close', listener);
+    const onEnd = (listener: () => void): void => {
+      if (raw.closed) listener();
+      else raw.once('close', listener);
+    };
     this.current.set(request, { ...this.describe(request), onEnd });
     if (this.tracing.isOn) this.trace(request, raw);
   }

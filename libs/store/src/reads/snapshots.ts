@@ -130,11 +130,11 @@ export class Snapshots {
           return { ...about, createdAt: calledAt, index: behind + at, message };
         }),
       ],
-      steps: turn.steps ?? 0,
+      steps: turn.steps ?? (await this.transcripts.baseSteps(sessionId)),
     };
   }
 
-  /** `steps`: turns that had completed before it. */
+  /** `steps`: turns that had completed before it; null of the session's first. */
   private async turnStart(sessionId: string, turnNumber: number): Promise<TurnStart> {
     const [turn] = await this.database.read(
       (reader) => rows(reader)<TurnStart>`

@@ -192,6 +192,11 @@ export class Transcripts {
     };
   }
 
+  /** The completed turns of what the session was made from; 0 of one that was made from nothing. */
+  async baseSteps(sessionId: string): Promise<number> {
+    return (await this.pieces.baseOf(sessionId))?.step_count ?? 0;
+  }
+
   /** The pieces of a place in a conversation, up to so many messages. */
   piecesUpTo(sessionId: string, turnNumber: number, messages: number): Promise<readonly Piece[]> {
     return this.pieces.of(sessionId, turnNumber, messages);
