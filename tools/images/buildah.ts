@@ -8,6 +8,9 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
+/** Characters of what a command said that are told when it fails. */
+const SAID_LENGTH = 4_000;
+
 /** What an image says of its program. */
 export interface ImageProgram {
   readonly user: string;
@@ -49,6 +52,9 @@ export class Buildah {
     const { stdout } = await run('buildah', this.arguments(args), {
       maxBuffer: constants.MAX_STRING_LENGTH,
       ...(signal === undefined ? {} : { signal }),
+    }).catch((error: Error & { readonly stdout?: string }) => {
+      // A step of a build says there what is wrong.
+      throw new Error(`${error.message}\n${(error.stdout ?? '').slice(-SAID_LENGTH)}`);
     });
     return stdout.trim();
   }
