@@ -52,9 +52,10 @@ export class Buildah {
     const { stdout } = await run('buildah', this.arguments(args), {
       maxBuffer: constants.MAX_STRING_LENGTH,
       ...(signal === undefined ? {} : { signal }),
-    }).catch((error: Error & { readonly stdout?: string }) => {
-      // A step of a build says there what is wrong.
-      throw new Error(`${error.message}\n${(error.stdout ?? '').slice(-SAID_LENGTH)}`);
+    }).catch((error: unknown) => {
+      // A step of a build says on its standard output what is wrong.
+      const { message, stdout: said = '' } = error as Error & { readonly stdout?: string };
+      throw new Error(`${message}\n${said.slice(-SAID_LENGTH)}`, { cause: error });
     });
     return stdout.trim();
   }
