@@ -180,6 +180,8 @@ describe('sbp-server', () => {
     expect(lines).toContain('SBP_JWT_SECRET=(hidden)  # environment');
     expect(lines).toContain('SBP_MAX_TURNS=1000  # default');
     expect(lines).toContain('SBP_LOG_LEVEL=warn  # default');
+    expect(lines).toContain('SBP_KEY_FILE=.data/keys.json  # default');
+    expect(lines).toContain('SBP_PUBLIC_URL=http://127.0.0.1:9  # default');
     expect(out).not.toContain('never-to-be-shown');
   });
 

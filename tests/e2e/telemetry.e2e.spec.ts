@@ -128,4 +128,24 @@ describe.each([
     );
     expect(text).toMatch(/^sbp_log_append_duration_seconds_count [1-9]/m);
   });
+
+  // [SBP-OPS-22]
+  it('a process shows how far each consumer that it runs is behind, in every partition', async () => {
+    const consumersOf: Readonly<Record<string, readonly string[]>> = {
+      'sbp-server': ['projector', 'audit', 'analytics'],
+      sessions: ['projector'],
+    };
+    for (const [service, url] of server.processes) {
+      const { text } = await request(`${url}/metrics`);
+      const shown = text.matchAll(
+        /^sbp_consumer_lag_records\{consumer="(\w+)",partition="\d+"\} /gm,
+      );
+      const counted = new Map<string, number>();
+      for (const [, consumer = ''] of shown)
+        counted.set(consumer, (counted.get(consumer) ?? 0) + 1);
+      const wanted = consumersOf[service] ?? [];
+      expect([service, [...counted.keys()].sort()]).toEqual([service, wanted.toSorted()]);
+      expect(new Set(counted.values()).size).toBe(wanted.length === 0 ? 0 : 1);
+    }
+  });
 });

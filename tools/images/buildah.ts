@@ -8,6 +8,9 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
+/** Characters of what a command said that are told when it fails. */
+const SAID_LENGTH = 4_000;
+
 /** What an image says of its program. */
 export interface ImageProgram {
   readonly user: string;
@@ -49,6 +52,10 @@ export class Buildah {
     const { stdout } = await run('buildah', this.arguments(args), {
       maxBuffer: constants.MAX_STRING_LENGTH,
       ...(signal === undefined ? {} : { signal }),
+    }).catch((error: unknown) => {
+      // A step of a build says on its standard output what is wrong.
+      const { message, stdout: said = '' } = error as Error & { readonly stdout?: string };
+      throw new Error(`${message}\n${said.slice(-SAID_LENGTH)}`, { cause: error });
     });
     return stdout.trim();
   }

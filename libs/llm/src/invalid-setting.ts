@@ -7,7 +7,7 @@ export class InvalidSetting extends Error {
 
   constructor(
     readonly field: string,
-    problem: string,
+    readonly problem: string,
   ) {
     super(`${field}: ${problem}`);
   }

@@ -84,13 +84,8 @@ afterEach(async () => {
 });
 
 function projectionMetrics(): ProjectionMetrics {
-  const projected = () => Promise.resolve([]);
-  const waiting = () => Promise.resolve(0);
-  return new ProjectionMetrics(new Metrics(), {
-    projected,
-    waiting,
-    quarantined: () => Promise.resolve(0),
-  });
+  const none = () => Promise.resolve(0);
+  return new ProjectionMetrics(new Metrics(), { waiting: none, quarantined: none });
 }
 
 async function start({ batchSize = 100 } = {}): Promise<void> {

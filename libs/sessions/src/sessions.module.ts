@@ -1,15 +1,20 @@
 import type { DynamicModule } from '@nestjs/common';
-import { Quarantine } from '#libs/store';
+import { Quarantine, QueueHeads } from '#libs/store';
 import { Module } from '@nestjs/common';
 import { Metrics, ProjectionMetrics } from '#libs/telemetry';
+import { deadline } from '#libs/timing';
 import { LifeController } from './life.controller.js';
 import { LostGateways } from './lost-gateways.js';
-import { ProjectionLag } from './projection-lag.js';
 import { ProjectorController } from './projector.controller.js';
 import { SessionListController } from './session-list.controller.js';
 import { SessionsController } from './sessions.controller.js';
 import { SnapshotsController } from './snapshots.controller.js';
 import { SessionsOptions } from './sessions-options.js';
+
+/** How long a scrape waits for the database, in ms; then it goes without it. */
+const LOOK_MS = 1_000;
+/** Sessions that are counted; whoever sees as many knows enough. */
+const MOST_WAITING = 1_000;
 
 /**
  * The session API and the projector. From global modules it takes EventLog, Mailbox, Projection,
@@ -32,16 +37,15 @@ export class SessionsModule {
       providers: [
         { provide: SessionsOptions, useValue: options },
         LostGateways,
-        ProjectionLag,
         {
           provide: ProjectionMetrics,
-          useFactory: (metrics: Metrics, lag: ProjectionLag, quarantine: Quarantine) =>
+          useFactory: (metrics: Metrics, heads: QueueHeads, quarantine: Quarantine) =>
             new ProjectionMetrics(metrics, {
-              projected: () => lag.projected(),
-              waiting: () => lag.waiting(),
+              waiting: () =>
+                deadline('the count of waiting sessions', heads.count(MOST_WAITING), LOOK_MS),
               quarantined: async () => (await quarantine.counts()).sessions,
             }),
-          inject: [Metrics, ProjectionLag, Quarantine],
+          inject: [Metrics, QueueHeads, Quarantine],
         },
       ],
     };

@@ -54,6 +54,11 @@ export class EventLogTransport extends Server implements CustomTransportStrategy
     super();
   }
 
+  /** The names of the consumers that it has handlers of. */
+  get consumers(): readonly string[] {
+    return [...this.messageHandlers.keys()];
+  }
+
   override addHandler(
     pattern: unknown,
     handler: MessageHandler,

@@ -5,13 +5,14 @@ import { EventLogTransport } from '#libs/event-log';
 import type { Inbox, MailboxMessage } from '#libs/mailbox';
 import type { Schema } from '#libs/sql';
 import { PROJECTOR } from '#libs/store';
-import { HttpMetrics, createLogger } from '#libs/telemetry';
+import { ConsumerLagMetrics, HttpMetrics, createLogger } from '#libs/telemetry';
 import type { Components, Decorators } from './components.js';
 import { ComponentsModule, openComponents } from './components.js';
 import { HealthModule } from '../health/health.module.js';
 import { createHttpApp } from '../http/http-app.js';
 import { ReadinessCheck } from '../health/readiness.js';
 import type { Settings } from '../settings/settings.js';
+import { ConsumerLag } from '../telemetry/consumer-lag.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
 
 /** What one kind of server is made of. */
@@ -100,6 +101,8 @@ export async function createService(
       },
     });
     app.connectMicroservice({ strategy });
+    const lag = new ConsumerLag(log, positions);
+    new ConsumerLagMetrics(metrics, () => lag.of(strategy.consumers));
   }
   await app.init();
   if (spec.reads) await app.startAllMicroservices();

@@ -20,6 +20,11 @@ export function isLoopbackHost(host: string): boolean {
   return host === 'localhost' || isLoopbackAddress(host);
 }
 
+/** Where API keys are kept if nothing else is said. */
+export function defaultApiKeyFile(dataDir: string): string {
+  return path.join(dataDir, 'api-keys.json');
+}
+
 /** What is wrong between the settings of access goes to `problems`. */
 export function readAuth(problems: string[], values: Values): AuthSettings {
   const isOpen = values.SBP_AUTH !== 'required';
@@ -33,7 +38,7 @@ export function readAuth(problems: string[], values: Values): AuthSettings {
   }
   return {
     type: 'required',
-    apiKeyFile: values.SBP_API_KEY_FILE ?? path.join(values.SBP_DATA_DIR, 'api-keys.json'),
+    apiKeyFile: values.SBP_API_KEY_FILE ?? defaultApiKeyFile(values.SBP_DATA_DIR),
     jwt: readJwt(problems, values),
   };
 }

@@ -2,6 +2,7 @@ import { isNetwork, secretProblem } from '#libs/auth';
 import { DEFAULT_IMAGE_MODELS, DEFAULT_TIMEOUTS } from '#libs/llm';
 import { LOG_LEVELS } from '#libs/telemetry';
 import { z } from 'zod';
+import { contextTokens, demoOption, prices } from './read-setting.js';
 
 const wholeNumber = (least: number, most: number, otherwise: number) => {
   const problem = `must be a whole number from ${least} to ${most}`;
@@ -119,6 +120,13 @@ export const SettingsSchema = z.object({
   SBP_OTLP_URL: httpUrl.optional(),
   SBP_TRACE_PERCENT: wholeNumber(0, 100, 10),
   SBP_LOG_LEVEL: oneOf(LOG_LEVELS, 'info'),
+  SBP_PRICES: prices.default(new Map()),
+  SBP_CONTEXT_TOKENS: contextTokens.default(new Map()),
+  SBP_DEMO_TTFT_MS: demoOption('SBP_DEMO_TTFT_MS', 'ttftMs'),
+  SBP_DEMO_TOKENS: demoOption('SBP_DEMO_TOKENS', 'tokens'),
+  SBP_DEMO_INTERVAL_MS: demoOption('SBP_DEMO_INTERVAL_MS', 'intervalMs'),
+  SBP_DEMO_VARY: demoOption('SBP_DEMO_VARY', 'vary'),
+  SBP_DEMO_FAIL: demoOption('SBP_DEMO_FAIL', 'fail'),
 });
 
 /** The settings as the schema reads them. */

@@ -1,14 +1,13 @@
 import path from 'node:path';
-import { readFileSync } from 'node:fs';
-import { InvalidSetting, parseContextTokens, parseDemoOptions, parsePrices } from '#libs/llm';
+import { InvalidSetting } from '#libs/llm';
 import type { DemoOptions, Price } from '#libs/llm';
 import type { LogLevel } from '#libs/telemetry';
 import type { AuthSettings } from '#libs/auth';
 import { isLoopbackHost, openHostProblem, readAuth } from './auth-settings.js';
 import { parseFlags } from './command-line.js';
 import { SettingsSchema } from './settings-schema.js';
-import type { SettingsValues } from './settings-schema.js';
-import type { AnySetting, Environment, WrittenSettings } from './written-settings.js';
+import type { SettingName, SettingsValues } from './settings-schema.js';
+import type { Environment, WrittenSettings } from './written-settings.js';
 import { writtenSettings } from './written-settings.js';
 
 /** Where the log, claims and read models are. */
@@ -126,6 +125,15 @@ export class InvalidSettings extends Error {
   }
 }
 
+/** The demo model's own flags, where it is served alone. */
+const DEMO_SETTINGS = {
+  ttft: 'SBP_DEMO_TTFT_MS',
+  tokens: 'SBP_DEMO_TOKENS',
+  interval: 'SBP_DEMO_INTERVAL_MS',
+  vary: 'SBP_DEMO_VARY',
+  fail: 'SBP_DEMO_FAIL',
+} as const;
+
 const DEMO_MODEL_FLAGS = {
   port: 'value',
   host: 'value',
@@ -146,28 +154,7 @@ export function parseSettings(environment: Environment, argv: readonly string[] 
   const values = readSchema(problems, written);
   const backend = readBackend(problems, written, values);
   const auth = values === undefined ? undefined : readAuth(problems, values);
-  const texts = textsOf(written);
-  const demo = tryParse(problems, () => parseDemoOptions(texts));
-  const prices = tryParse(problems, () =>
-    readTable(texts, 'SBP_PRICES', 'JSON, which begins with {', parsePrices),
-  );
-  const contextTokens = tryParse(problems, () =>
-    readTable(
-      texts,
-      'SBP_CONTEXT_TOKENS',
-      'a number, as in 32000, JSON, which begins with {',
-      parseContextTokens,
-    ),
-  );
-  if (
-    problems.length > 0 ||
-    values === undefined ||
-    auth === undefined ||
-    demo === undefined ||
-    prices === undefined ||
-    contextTokens === undefined ||
-    backend === undefined
-  ) {
+  if (problems.length > 0 || values === undefined || auth === undefined || backend === undefined) {
     throw new InvalidSettings(problems);
   }
   return {
@@ -180,9 +167,9 @@ export function parseSettings(environment: Environment, argv: readonly string[] 
     trustedProxies: values.SBP_TRUSTED_PROXIES,
     jwtSecret: values.SBP_JWT_SECRET ?? null,
     llm: readLlm(values),
-    demo,
-    prices,
-    contextTokens,
+    demo: demoOf(values),
+    prices: values.SBP_PRICES,
+    contextTokens: values.SBP_CONTEXT_TOKENS,
     maxTokensField: values.SBP_MAX_TOKENS_FIELD,
     imageModels: values.SBP_IMAGE_MODELS,
     maxToolRounds: values.SBP_MAX_TOOL_ROUNDS,
@@ -218,17 +205,31 @@ export function parseDemoModelSettings(
 ): DemoModelSettings {
   const problems: string[] = [];
   const flags = tryParse(problems, () => parseFlags(argv, DEMO_MODEL_FLAGS)) ?? {};
-  const { port, host, ...options } = flags;
+  const { port, host } = flags;
   const address = Object.entries({ port, host }).flatMap(([flag, text]) =>
     text === undefined ? [] : [`--${flag}`, text],
   );
-  const values = readSchema(problems, writtenSettings(environment, address));
+  const written = new Map(writtenSettings(environment, address));
+  for (const [flag, name] of Object.entries(DEMO_SETTINGS)) {
+    const text = flags[flag];
+    if (text !== undefined) written.set(name, { text, source: `--${flag}` });
+  }
+  const values = readSchema(problems, written);
   const hostProblem = values === undefined ? null : openHostProblem(values);
   if (hostProblem !== null) problems.push(hostProblem);
-  const demo = tryParse(problems, () => parseDemoOptions(environment, options));
-  if (problems.length > 0 || values === undefined || demo === undefined)
-    throw new InvalidSettings(problems);
-  return { host: values.SBP_HOST, port: values.SBP_PORT, demo, logLevel: values.SBP_LOG_LEVEL };
+  if (problems.length > 0 || values === undefined) throw new InvalidSettings(problems);
+  const { SBP_HOST, SBP_PORT, SBP_LOG_LEVEL } = values;
+  return { host: SBP_HOST, port: SBP_PORT, demo: demoOf(values), logLevel: SBP_LOG_LEVEL };
+}
+
+function demoOf(values: SettingsValues): DemoOptions {
+  return {
+    ttftMs: values.SBP_DEMO_TTFT_MS,
+    tokens: values.SBP_DEMO_TOKENS,
+    intervalMs: values.SBP_DEMO_INTERVAL_MS,
+    vary: values.SBP_DEMO_VARY,
+    fail: values.SBP_DEMO_FAIL,
+  };
 }
 
 function textsOf(written: WrittenSettings): Environment {
@@ -239,8 +240,9 @@ function readSchema(problems: string[], written: WrittenSettings): SettingsValue
   const parsed = SettingsSchema.safeParse(textsOf(written));
   if (parsed.success) return parsed.data;
   for (const issue of parsed.error.issues) {
-    const name = String(issue.path[0] ?? '') as AnySetting;
-    problems.push(`${written.get(name)?.source ?? name}: ${issue.message}`);
+    const name = String(issue.path[0] ?? '') as SettingName;
+    const within = issue.code === 'custom' ? String(issue.params?.['within'] ?? '') : '';
+    problems.push(`${written.get(name)?.source ?? name}${within}: ${issue.message}`);
   }
   return undefined;
 }
@@ -303,27 +305,6 @@ function tellMissing(problems: string[], written: WrittenSettings): void {
     problems.push(
       `SBP_KAFKA_MIN_ISR: must not be above SBP_KAFKA_REPLICATION, which is ${replication}`,
     );
-  }
-}
-
-/** JSON of an object, or a number: else it is a path. */
-const IN_PLACE = /^\{|^-?[\d.]+(e[+-]?\d+)?$/i;
-
-/** A table of models as it is, or the file that holds it. */
-function readTable<T>(
-  environment: Environment,
-  setting: string,
-  forms: string,
-  parse: (text: string) => ReadonlyMap<string, T>,
-): ReadonlyMap<string, T> {
-  const given = environment[setting];
-  if (given === undefined || IN_PLACE.test(given)) return parse(given ?? '{}');
-  try {
-    return parse(readFileSync(given, 'utf8'));
-  } catch (error) {
-    if (error instanceof InvalidSetting) throw error;
-    const problem = `is neither ${forms}, nor a file that can be read`;
-    throw new InvalidSetting(setting, `${problem}: ${(error as Error).message}`);
   }
 }
 

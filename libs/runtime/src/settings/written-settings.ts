@@ -2,24 +2,8 @@ import { parseFlags } from './command-line.js';
 import { SettingsSchema } from './settings-schema.js';
 import type { SettingName } from './settings-schema.js';
 
-/** Settings that are parsed where they are used, and not by the schema. */
-const OTHER_SETTINGS = [
-  'SBP_PRICES',
-  'SBP_CONTEXT_TOKENS',
-  'SBP_DEMO_TTFT_MS',
-  'SBP_DEMO_TOKENS',
-  'SBP_DEMO_INTERVAL_MS',
-  'SBP_DEMO_VARY',
-  'SBP_DEMO_FAIL',
-] as const;
-
-export type AnySetting = SettingName | (typeof OTHER_SETTINGS)[number];
-
 /** Every setting of a server, by its environment variable. */
-export const SETTING_NAMES: readonly AnySetting[] = [
-  ...(Object.keys(SettingsSchema.shape) as SettingName[]),
-  ...OTHER_SETTINGS,
-];
+export const SETTING_NAMES = Object.keys(SettingsSchema.shape) as readonly SettingName[];
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -30,10 +14,10 @@ interface WrittenSetting {
 }
 
 /** Every setting that somebody wrote; an empty one counts as not written. */
-export type WrittenSettings = ReadonlyMap<AnySetting, WrittenSetting>;
+export type WrittenSettings = ReadonlyMap<SettingName, WrittenSetting>;
 
 /** The flag of a setting: `--llm-base-url` for `SBP_LLM_BASE_URL`. */
-function flagOf(setting: AnySetting): string {
+function flagOf(setting: SettingName): string {
   return setting.slice('SBP_'.length).toLowerCase().replaceAll('_', '-');
 }
 
@@ -45,7 +29,7 @@ export function writtenSettings(
   argv: readonly string[] = [],
 ): WrittenSettings {
   const flags = parseFlags(argv, FLAGS);
-  const written = new Map<AnySetting, WrittenSetting>();
+  const written = new Map<SettingName, WrittenSetting>();
   for (const name of SETTING_NAMES) {
     const flag = flagOf(name);
     const given = flags[flag] ?? environment[name];

@@ -87,12 +87,13 @@ export const METRICS = {
   sbp_log_outage: gauge('1 while a part of the log takes no appends of this process.', []),
 
   sbp_folded_records_total: counter('Records of the log that were folded here.', []),
-  sbp_projection_lag_records: gauge('Records of a partition that are not folded yet.', [
-    'partition',
-  ]),
-  sbp_projection_lag_seconds: gauge(
+  sbp_consumer_lag_records: gauge(
+    'Records of a partition that a consumer of the log has not read yet.',
+    ['consumer', 'partition'],
+  ),
+  sbp_consumer_lag_seconds: gauge(
     'At least so long the oldest of them has been waiting, as seen by scrapes.',
-    ['partition'],
+    ['consumer', 'partition'],
   ),
   sbp_sessions_quarantined: gauge('Sessions that are not folded further.', []),
   sbp_sessions_waiting: gauge(

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { HttpMetrics } from './http-metrics.js';
 import { METRICS } from './metric-table.js';
 import { Metrics } from './metrics.js';
-import type { Projected } from './projection-metrics.js';
+import { ConsumerLagMetrics } from './consumer-lag-metrics.js';
+import type { Standing } from './consumer-lag-metrics.js';
 import { ProjectionMetrics } from './projection-metrics.js';
 import type { EndedTurn } from './turn-metrics.js';
 import { TurnMetrics } from './turn-metrics.js';
@@ -35,7 +36,7 @@ describe('the table of metrics', () => {
       expect(name.endsWith('_total'), name).toBe(type === 'counter');
       for (const label of labels) {
         expect(label).toMatch(
-          /^(route|method|status|entry|kind|model|outcome|reason|partition|quantile)$/,
+          /^(route|method|status|entry|kind|model|outcome|reason|consumer|partition|quantile)$/,
         );
       }
     }
@@ -91,49 +92,61 @@ describe('HTTP requests', () => {
   });
 });
 
-describe('the lag of the fold', () => {
+describe('the lag of the consumers', () => {
   it('is asked at scrapes only, and its age is that of the oldest record seen', async () => {
     const metrics = new Metrics();
     let asked = 0;
-    let projected: readonly Projected[] = [];
-    const fold = new ProjectionMetrics(metrics, {
-      projected: () => {
-        asked += 1;
-        return Promise.resolve(projected);
-      },
-      waiting: () => Promise.reject(new Error('the database is away')),
-      quarantined: () => Promise.resolve(0),
+    let standings: readonly Standing[] = [];
+    const lag = new ConsumerLagMetrics(metrics, () => {
+      asked += 1;
+      return Promise.resolve(standings);
     });
-    fold.folded(3);
-    expect(asked).toBe(0);
-    projected = [
-      { partition: 0, end: 5, position: 5 },
-      { partition: 1, end: 9, position: 2 },
+    expect([lag, asked]).toEqual([lag, 0]);
+    const [fold, audit] = [{ consumer: 'projector' }, { consumer: 'audit' }];
+    standings = [
+      { ...fold, partition: 0, end: 5, position: 5 },
+      { ...fold, partition: 1, end: 9, position: 2 },
+      { ...audit, partition: 1, end: 9, position: 9 },
     ];
     await metrics.text();
-    // At the second look the records of the first are still not folded.
+    // At the second look the records of the first are still not read.
     const all = await shown(metrics);
     expect(asked).toBe(2);
     expect(all).toMatchObject({
-      sbp_folded_records_total: 3,
-      'sbp_projection_lag_records{partition="0"}': 0,
-      'sbp_projection_lag_records{partition="1"}': 7,
-      'sbp_projection_lag_seconds{partition="0"}': 0,
+      'sbp_consumer_lag_records{consumer="projector",partition="0"}': 0,
+      'sbp_consumer_lag_records{consumer="projector",partition="1"}': 7,
+      'sbp_consumer_lag_records{consumer="audit",partition="1"}': 0,
+      'sbp_consumer_lag_seconds{consumer="projector",partition="0"}': 0,
+      'sbp_consumer_lag_seconds{consumer="audit",partition="1"}': 0,
     });
-    expect(all['sbp_projection_lag_seconds{partition="1"}']).toBeGreaterThan(0);
-    // What cannot be asked has no value, and does not take the rest with it.
-    expect(Object.keys(all)).not.toContain('sbp_sessions_waiting');
-    expect(all['sbp_sessions_quarantined']).toBe(0);
-    projected = [{ partition: 1, end: 12, position: 9 }];
-    expect((await shown(metrics))['sbp_projection_lag_seconds{partition="1"}']).toBe(0);
+    const seconds = 'sbp_consumer_lag_seconds{consumer="projector",partition="1"}';
+    expect(all[seconds]).toBeGreaterThan(0);
+    standings = [{ ...fold, partition: 1, end: 12, position: 9 }];
+    expect((await shown(metrics))[seconds]).toBe(0);
+  });
+});
+
+describe('the metrics of the fold', () => {
+  it('count records, sessions that wait and those that are quarantined', async () => {
+    const metrics = new Metrics();
+    const sources = { waiting: () => Promise.resolve(4), quarantined: () => Promise.resolve(2) };
+    new ProjectionMetrics(metrics, sources).folded(3);
+    expect(await shown(metrics)).toMatchObject({
+      sbp_folded_records_total: 3,
+      sbp_sessions_quarantined: 2,
+      sbp_sessions_waiting: 4,
+    });
   });
 
-  it('counts sessions that wait and those that are quarantined', async () => {
+  it('have no value that cannot be asked, and keep the others', async () => {
     const metrics = new Metrics();
-    const nothing = { projected: () => Promise.resolve([]), waiting: () => Promise.resolve(4) };
-    const fold = { ...nothing, quarantined: () => Promise.resolve(2) };
-    expect(new ProjectionMetrics(metrics, fold)).toBeDefined();
-    const counts = { sbp_sessions_quarantined: 2, sbp_sessions_waiting: 4 };
-    expect(await shown(metrics)).toMatchObject(counts);
+    const fold = new ProjectionMetrics(metrics, {
+      waiting: () => Promise.reject(new Error('the database is away')),
+      quarantined: () => Promise.resolve(0),
+    });
+    fold.folded(1);
+    const all = await shown(metrics);
+    expect(Object.keys(all)).not.toContain('sbp_sessions_waiting');
+    expect(all['sbp_sessions_quarantined']).toBe(0);
   });
 });
