@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { createHash, createPublicKey, randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -23,6 +23,7 @@ import { Agent, saidIn, steered } from './clients/agent.js';
 import { Failure } from './clients/bodies.js';
 import { withGps } from './clients/gps-surface.js';
 import { ThirdParty } from './clients/third-party.js';
+import { signed, unsigned } from './clients/tokens.js';
 import { embeddedProgram } from './topology/embedded.js';
 import { sharedStack } from './topology/stack.js';
 
@@ -295,6 +296,20 @@ describe('a server that lies', () => {
   });
 
   // [SBP-L6-05]
+  it('of numbers and names that no row takes changes nothing, and others are served', async () => {
+    const bundle = bundleOf([{ role: 'user', content: 'Hello.' }]);
+    const long = { ...bundle.session, agent_external_id: 'x'.repeat(300) };
+    const great = { ...bundle.session, step_count: 2 ** 40 };
+    for (const odd of [long, great]) {
+      const { exportId, cid, body } = written({ ...bundle, session: odd });
+      liar.offer(cid, body, NOT_USED);
+      const token = await liar.token({ cid, exportId });
+      expect(await refused(token)).toEqual([422, 'SBP_TOKEN_INTEGRITY']);
+    }
+    expect((await new Agent(embedded.url).turn('Hello.')).sbp.step_count).toBe(1);
+  });
+
+  // [SBP-L6-05]
   it('that does not let an export be used leaves nothing', async () => {
     const bundle = bundleOf([{ role: 'user', content: 'Hello.' }]);
     const { exportId, cid, body } = written(bundle);
@@ -311,6 +326,35 @@ describe('a server that lies', () => {
       const token = await liar.token({ cid: 'a'.repeat(64), issuer });
       expect(await refused(token)).toEqual([422, 'SBP_TOKEN_INVALID']);
     }
+  });
+});
+
+// [SBP-L6-03]
+describe.each(pairs)('a token of %s, signed by its key pair', (_from, _to, sites) => {
+  it('is not made of its public half, nor changed, at either server', async () => {
+    const { from, to } = sites();
+    const agent = new Agent(from.url);
+    const { sbp } = await agent.turn('Hello.');
+    const { roaming_token: token } = await exported(agent, sbp.session_id);
+    const [header = '', middle = '', signature = ''] = token.split('.');
+    const claims = JSON.parse(Buffer.from(middle, 'base64url').toString()) as JsonObject;
+    const jwk = from.keys.publicSet().keys[0] ?? {};
+    const publicKey = createPublicKey({ key: jwk, format: 'jwk' });
+    const pem = publicKey.export({ type: 'spki', format: 'pem' });
+    const other = Buffer.from(JSON.stringify({ ...claims, sub: randomUUID() })).toString(
+      'base64url',
+    );
+    const forged = [
+      ...[pem, pem.trim(), JSON.stringify(jwk), String(jwk.x)].map((key) => signed(claims, key)),
+      ...[unsigned(claims), `${header}.${middle}.`, `${header}.${other}.${signature}`],
+    ];
+    for (const url of [from.url, to.url]) {
+      for (const roaming_token of forged) {
+        const { status, json } = await new Agent(url).send('sessions/import', { roaming_token });
+        expect([status, Failure.parse(json).error.code]).toEqual([422, 'SBP_TOKEN_INVALID']);
+      }
+    }
+    await imported(new Agent(to.url), { roaming_token: token });
   });
 });
 

@@ -1,7 +1,11 @@
 import type { Actor } from '#libs/protocol';
 import { currentRequest } from '#libs/telemetry';
 
-/** Who causes events by the HTTP request in hand, as the log keeps it. */
+/**
+ * Who causes events by the HTTP request in hand, as the log keeps it.
+ *
+ * @param principal who sent it, and not whose session it is
+ */
 export function httpActor(principal: string): Actor {
   return requestActor(principal, 'http');
 }

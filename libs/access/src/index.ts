@@ -10,4 +10,4 @@ export {
   requireToken,
   turnNotFound,
 } from './session-access.js';
-export type { Credential, Viewer } from './session-access.js';
+export type { Credential, UsedSession, Viewer } from './session-access.js';

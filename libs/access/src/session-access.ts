@@ -4,12 +4,15 @@ import type { Principal, SessionTokenVerdict } from '#libs/auth';
 import { Principals, SessionTokens, bearer, holderOfToken } from '#libs/auth';
 import type { OpenSession } from '#libs/domain';
 import { initialState } from '#libs/domain';
+import type { Actor } from '#libs/protocol';
 import { HEADERS, SbpError } from '#libs/protocol';
 import { Freshness, SessionReads } from '#libs/store';
+import { httpActor } from './http-actor.js';
 import { RequestLoad } from './request-load.js';
 
 /** Who sends a request. */
 export interface Credential {
+  /** As whom he is recorded; `session:` and its id for one who has nothing but its token. */
   readonly principal: string;
   /**
    * The session of a valid `X-Session-Token`: it permits everything on that session and nothing
@@ -20,6 +23,13 @@ export interface Credential {
   readonly tokenGeneration: number;
   /** Whether the token is all that was sent where access is not open: no session may be opened. */
   readonly isTokenAlone: boolean;
+}
+
+/** A session that a request acts in. */
+export interface UsedSession {
+  readonly session: OpenSession;
+  /** Whoever sent the request, who need not own the session. */
+  readonly by: Actor;
 }
 
 /** Who looks at sessions: a user at his own; an operator at anybody's, but not into them. */
@@ -73,6 +83,17 @@ export class SessionAccess {
   /** The session of a path that a request may use. @throws as `authenticate` and `authorise` */
   async session(sessionId: string, headers: IncomingHttpHeaders): Promise<OpenSession> {
     return this.authorise(sessionId, await this.authenticate(headers), 'session_id');
+  }
+
+  /** As `session`, for a request that changes something there: with who is to be recorded. */
+  async use(
+    sessionId: string,
+    headers: IncomingHttpHeaders,
+    bearerUse: BearerUse = 'principal',
+  ): Promise<UsedSession> {
+    const credential = await this.authenticate(headers, bearerUse);
+    const session = await this.authorise(sessionId, credential, 'session_id');
+    return { session, by: httpActor(credential.principal) };
   }
 
   /** Who asks for what belongs to no session. @throws SbpError also SBP_FORBIDDEN for a token */

@@ -1,8 +1,8 @@
-import { SessionAccess, httpActor } from '#libs/access';
+import { SessionAccess } from '#libs/access';
 import { SessionTokens } from '#libs/auth';
 import type { LifeChange, OpenSession } from '#libs/domain';
 import { stepTo } from '#libs/domain';
-import type { SessionResponse, TokenResponse } from '#libs/protocol';
+import type { Actor, SessionResponse, TokenResponse } from '#libs/protocol';
 import { SbpError, StatusRequest, TokenRequest, parseJsonBody, requireUuid } from '#libs/protocol';
 import { Maintenance, SessionLog } from '#libs/session-log';
 import { SessionList, SessionReads } from '#libs/store';
@@ -31,12 +31,12 @@ export class LifeController {
   ): Promise<SessionResponse> {
     const sessionId = requireUuid(id, 'session_id');
     const { status: to } = parseJsonBody(body, StatusRequest);
-    const session = await this.access.session(sessionId, request.headers);
+    const { session, by } = await this.access.use(sessionId, request.headers);
     const label = await this.list.labelOf(sessionId);
     if (!mustChange(session, to)) return sessionResponse(sessionId, session, label);
     const changed = await this.maintenance.perform({
       sessionId,
-      by: httpActor(session.principal),
+      by,
       command: ({ epoch, state }) =>
         mustChange(state, to) ? { type: 'ChangeLife', epoch, to } : null,
       isDone: (state) => stepTo(state, to) === 'none',
@@ -53,18 +53,18 @@ export class LifeController {
   ): Promise<TokenResponse> {
     const sessionId = requireUuid(id, 'session_id');
     const { revoke } = parseJsonBody(body, TokenRequest);
-    const session = await this.access.session(sessionId, request.headers);
-    const generation = revoke ? await this.revoke(sessionId, session) : session.tokenGeneration;
+    const { session, by } = await this.access.use(sessionId, request.headers);
+    const generation = revoke ? await this.revoke(sessionId, session, by) : session.tokenGeneration;
     const { token, expiresAt } = await this.tokens.issue(sessionId, generation);
     return { session_token: token, expires_at: expiresAt.toISOString() };
   }
 
   /** The generation of the tokens that count from now on. */
-  private async revoke(sessionId: string, session: OpenSession): Promise<number> {
+  private async revoke(sessionId: string, session: OpenSession, by: Actor): Promise<number> {
     const executed = await this.sessionLog.executeAndFold({
       sessionId,
       state: session,
-      by: httpActor(session.principal),
+      by,
       command: { type: 'RevokeTokens', generation: session.tokenGeneration + 1 },
     });
     const state = executed.type === 'folded' ? await this.reads.state(sessionId) : null;

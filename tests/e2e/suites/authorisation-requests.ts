@@ -97,7 +97,10 @@ const ROWS: Readonly<Record<string, Row>> = {
   }),
   'POST /v1/sbp/sessions/{session_id}/export': session(201, () => ({})),
   'GET /v1/sbp/sessions/{session_id}/exports': session(),
-  'DELETE /v1/sbp/exports/{export_id}': session(204),
+  // That there is such an export is told to nobody else.
+  'DELETE /v1/sbp/exports/{export_id}': session(204, undefined, {
+    foreign: 'SBP_SESSION_NOT_FOUND',
+  }),
   'GET /v1/sbp/token/{roaming_token}': { needs: 'a roaming token', ok: 200 },
   'GET /v1/sbp/bundles/{cid}': { needs: 'a roaming token', ok: 200 },
   'POST /v1/sbp/bundles/{cid}/consume': {

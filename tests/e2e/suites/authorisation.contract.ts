@@ -2,7 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ApiKeys } from '#libs/auth';
 import type { Route } from '#libs/protocol';
-import { ExportResponse, ROUTES, SessionResponse, SessionsResponse } from '#libs/protocol';
+import {
+  AuditResponse,
+  ExportResponse,
+  ForkResponse,
+  HandoffResponse,
+  ROUTES,
+  SessionResponse,
+  SessionsResponse,
+} from '#libs/protocol';
 import { Agent, request, steered } from '../clients/agent.js';
 import type { Answer, Headings } from '../clients/agent.js';
 import { Completion, Failure } from '../clients/bodies.js';
@@ -17,6 +25,9 @@ export const PRINCIPALS_SECRET = 'the-secret-of-an-identity-provider';
 
 /** Turns of one principal that a process of the tests lets in. */
 export const MOST_AT_ONCE = 8;
+
+/** A model that is still at work when something else is asked for. */
+const SLOW = 'ttft=60000';
 
 const AS_BEARER = 'a session token as Bearer';
 const DAY_S = 24 * 60 * 60;
@@ -253,6 +264,107 @@ export function authorisation(server: GetServer, keys: () => ApiKeys): void {
       const found = SessionsResponse.parse(list.json).sessions;
       expect(found.map(({ session_id }) => session_id)).toContain(of.sessionId);
       expect(list.text).not.toContain(of.secret);
+    });
+  });
+
+  // [SBP-OPS-01] [SBP-SEC-60]
+  describe('§10 the audit trail', () => {
+    const agentOf = () => new Agent(server().url);
+
+    /** By type, who is recorded for the events of a session, each once. */
+    async function recorded(sessionId: string): Promise<Readonly<Record<string, unknown>>> {
+      const { json } = await agentOf().get(`audit?session_id=${sessionId}&limit=1000`, operator);
+      const { records } = AuditResponse.parse(json);
+      const byType = Map.groupBy(records, ({ type }) => type);
+      return Object.fromEntries(
+        [...byType].map(([type, found]) => [
+          type,
+          [...new Set(found.map(({ by }) => by.principal))].sort(),
+        ]),
+      );
+    }
+
+    it('names who acts in a session, and not whose it is', async () => {
+      const { sessionId, token } = await treasure();
+      const agent = agentOf();
+      const at = `sessions/${sessionId}`;
+      const finder = { 'x-session-token': token };
+      const holder = `session:${sessionId}`;
+      const sent = async (path: string, body: object, headers: Headings) => {
+        const answer = await agent.send(`${at}/${path}`, body, headers);
+        expect(answer.status, answer.text).toBeLessThan(300);
+        return answer.json;
+      };
+      const byFinder = ExportResponse.parse(await sent('export', {}, finder));
+      await sent('export', {}, { ...bob, ...finder });
+      expect((await agent.delete(`exports/${byFinder.export_id}`, finder)).status).toBe(204);
+      const copy = ForkResponse.parse(await sent('fork', {}, finder)).fork_session_id;
+      for (const status of ['suspended', 'running']) {
+        expect((await agent.patch(sessionId, status, finder)).status).toBe(200);
+      }
+      const slowly = { model: 'm', messages: [{ role: 'user', content: steered(SLOW, 'Go.') }] };
+      const waiting = { ...slowly, sbp: { session_id: sessionId, background: true } };
+      expect((await agent.post(waiting, ann)).status).toBe(202);
+      await eventually(() => sent('cancel', {}, finder));
+      await sent('token', { revoke: true }, finder);
+      const next = HandoffResponse.parse(await sent('handoff', { to_agent_id: 'next' }, ann));
+      await eventually(async () =>
+        expect(await recorded(sessionId)).toMatchObject({
+          'session.opened': ['ann'],
+          'session.exported': ['ann', 'bob', holder],
+          'export.revoked': [holder],
+          'session.suspended': [holder],
+          'session.resumed': [holder],
+          'turn.cancelled': [holder],
+          'session.tokens_revoked': ['ann', holder],
+          'session.handed_off': ['ann'],
+        }),
+      );
+      await eventually(async () =>
+        expect(await recorded(copy)).toMatchObject({ 'session.opened': [holder] }),
+      );
+      // Whoever made them, they are hers.
+      for (const id of [copy, next.new_session_id]) {
+        expect((await agent.get(`sessions/${id}`, ann)).status).toBe(200);
+        expect((await agent.get(`sessions/${id}`, bob)).status).toBe(404);
+      }
+      const found = await agent.get(`audit?principal=${holder}`, operator);
+      expect(AuditResponse.parse(found.json).records.length).toBeGreaterThan(0);
+    });
+
+    it('has nothing of an operator, who may change nothing, also by a token', async () => {
+      const { sessionId, token } = await treasure();
+      const agent = agentOf();
+      for (const headers of [operator, { ...operator, 'x-session-token': token }]) {
+        for (const path of ['export', 'fork', 'token']) {
+          const answer = await agent.send(`sessions/${sessionId}/${path}`, {}, headers);
+          expect([answer.status, codeOf(answer)]).toEqual([403, 'SBP_FORBIDDEN']);
+        }
+      }
+      // What comes later is there, so what came before would be.
+      expect((await agent.patch(sessionId, 'suspended', ann)).status).toBe(200);
+      await eventually(async () =>
+        expect(await recorded(sessionId)).toMatchObject({ 'session.suspended': ['ann'] }),
+      );
+      expect(JSON.stringify(await recorded(sessionId))).not.toContain('olga');
+    });
+  });
+
+  // [SBP-SEC-60] [SBP-L3-07]
+  describe('§10 an export that is to be revoked', () => {
+    it('is looked for only once it is known who asks', async () => {
+      const { exportId } = await treasure();
+      const agent = new Agent(server().url);
+      for (const id of [exportId, randomUUID()]) {
+        const unknown = await agent.delete(`exports/${id}`);
+        expect([unknown.status, codeOf(unknown)]).toEqual([401, 'SBP_UNAUTHORIZED']);
+        const foreign = { 'x-session-token': tokenFor(randomUUID()) };
+        for (const headers of [bob, foreign]) {
+          const answer = await agent.delete(`exports/${id}`, headers);
+          expect([answer.status, codeOf(answer)]).toEqual([404, 'SBP_SESSION_NOT_FOUND']);
+          expect(answer.text).toContain(id);
+        }
+      }
     });
   });
 

@@ -19,6 +19,7 @@ import { probes } from './probes.contract.js';
 import { readingSessions } from './reading-sessions.contract.js';
 import { snapshots } from './snapshots.contract.js';
 import { roaming } from './roaming.contract.js';
+import { roamingTokens } from './roaming-tokens.contract.js';
 import { sessionResolution } from './session-resolution.contract.js';
 import { queueing } from './queue.contract.js';
 import { repeating } from './repeating.contract.js';
@@ -65,6 +66,7 @@ export function describeServer(topology: string, start: () => Promise<Server>): 
     life(running);
     exporting(running);
     roaming(running);
+    roamingTokens(running);
     queueing(running);
     repeating(running);
     stopping(running);

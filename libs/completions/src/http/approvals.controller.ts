@@ -1,6 +1,6 @@
 import { Body, Controller, HttpCode, Param, Post, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { SessionAccess, httpActor } from '#libs/access';
+import { SessionAccess } from '#libs/access';
 import type { ApprovalResponse } from '#libs/protocol';
 import { ApprovalRequest, parseJsonBody, requireUuid } from '#libs/protocol';
 import { Admission } from '../claim/admission.js';
@@ -26,11 +26,9 @@ export class ApprovalsController {
     const sessionId = requireUuid(id, 'session_id');
     const callId = requireUuid(call, 'call_id');
     const { approve: approved, reason } = parseJsonBody(body, ApprovalRequest);
-    const credential = await this.access.authenticate(request.headers);
-    const session = await this.access.authorise(sessionId, credential, 'session_id');
+    const { session, by } = await this.access.use(sessionId, request.headers);
     this.admission.mustBeWritable(sessionId);
     const decision = { callId, approved, reason: reason ?? null };
-    const by = httpActor(session.principal);
     await this.approvals.decide(sessionId, session, decision, by);
     return { session_id: sessionId, call_id: callId, approved };
   }

@@ -1,6 +1,6 @@
 import { Body, Controller, HttpCode, Param, Post, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { SessionAccess, httpActor } from '#libs/access';
+import { SessionAccess } from '#libs/access';
 import type { CancelResponse } from '#libs/protocol';
 import { CancelRequest, parseJsonBody, requireUuid } from '#libs/protocol';
 import { Admission } from '../claim/admission.js';
@@ -24,11 +24,9 @@ export class CancelController {
   ): Promise<CancelResponse> {
     const sessionId = requireUuid(id, 'session_id');
     const { turn_id: named } = parseJsonBody(body, CancelRequest);
-    const credential = await this.access.authenticate(request.headers);
-    const session = await this.access.authorise(sessionId, credential, 'session_id');
+    const { session, by } = await this.access.use(sessionId, request.headers);
     this.admission.mustBeWritable(sessionId);
     const turnId = named?.toLowerCase() ?? null;
-    const by = httpActor(session.principal);
     const { turnId: turn_id, status } = await this.cancellation.cancel(
       sessionId,
       session,

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { SessionAccess, httpActor } from '#libs/access';
+import { SessionAccess } from '#libs/access';
 import { requireUuid } from '#libs/protocol';
 import { Body, Controller, Delete, Get, Param, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -51,12 +51,11 @@ export class McpController {
     const gone = new AbortController();
     reply.raw.once('close', () => gone.abort());
     const sessionId = requireUuid(id, 'session_id');
-    const credential = await this.access.authenticate(
+    const { session: state, by } = await this.access.use(
+      sessionId,
       request.headers,
       'principal or session token',
     );
-    const state = await this.access.authorise(sessionId, credential, 'session_id');
-    const by = httpActor(state.principal);
     const web = new Request(new URL(request.url, 'http://localhost'), {
       method: request.method,
       headers: headersOf(request.headers),

@@ -32,8 +32,8 @@ export class ExportsController {
   ): Promise<ExportResponse> {
     const sessionId = requireUuid(id, 'session_id');
     const options = parseJsonBody(body, ExportRequest);
-    const session = await this.access.session(sessionId, request.headers);
-    return this.exports.export(sessionId, session, options, httpActor(session.principal));
+    const { session, by } = await this.access.use(sessionId, request.headers);
+    return this.exports.export(sessionId, session, options, by);
   }
 
   @Get('sessions/:session_id/exports')
@@ -61,20 +61,18 @@ export class ExportsController {
   @HttpCode(204)
   async revoke(@Param('export_id') id: string, @Req() request: FastifyRequest): Promise<void> {
     const exportId = requireUuid(id, 'export_id');
+    const credential = await this.access.authenticate(request.headers);
     const found = await this.find(exportId, 'export_id');
     const session = await this.access
-      .session(found.sessionId, request.headers)
+      .authorise(found.sessionId, credential, 'export_id')
       .catch((error: unknown) => {
-        // Whose export it is, is nobody else's business.
-        if (error instanceof SbpError && error.code === 'SBP_SESSION_NOT_FOUND') {
-          throw exportNotFound(exportId, 'export_id');
-        }
-        throw error;
+        // Whose export it is, and that it is there, is nobody else's business.
+        throw isOfAnother(error) ? exportNotFound(exportId, 'export_id') : error;
       });
     const { fate } = await this.find(exportId, 'export_id');
     if (fate.type === 'consumed') throw wasConsumed();
     if (fate.type === 'open') {
-      await this.exports.revoke(found, session, httpActor(session.principal));
+      await this.exports.revoke(found, session, httpActor(credential.principal));
     }
   }
 
@@ -83,6 +81,11 @@ export class ExportsController {
     if (found !== null) return found;
     throw exportNotFound(exportId, param);
   }
+}
+
+function isOfAnother(error: unknown): boolean {
+  if (!(error instanceof SbpError)) return false;
+  return error.code === 'SBP_SESSION_NOT_FOUND' || error.code === 'SBP_FORBIDDEN';
 }
 
 function exportNotFound(exportId: string, param: string): SbpError {

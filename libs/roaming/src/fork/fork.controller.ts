@@ -1,4 +1,4 @@
-import { SessionAccess, httpActor } from '#libs/access';
+import { SessionAccess } from '#libs/access';
 import type { ForkResponse } from '#libs/protocol';
 import { ForkRequest, parseJsonBody, requireUuid } from '#libs/protocol';
 import { Body, Controller, HttpCode, Param, Post, Req } from '@nestjs/common';
@@ -23,9 +23,8 @@ export class ForkController {
   ): Promise<ForkResponse> {
     const sessionId = requireUuid(id, 'session_id');
     const asked = parseJsonBody(body, ForkRequest);
-    const session = await this.access.session(sessionId, request.headers);
+    const { session, by } = await this.access.use(sessionId, request.headers);
     const target = newSession(request.headers, ['fork', sessionId], body);
-    const by = httpActor(session.principal);
     return this.forks.fork({ sessionId, session, request: asked, target, by });
   }
 }

@@ -1,4 +1,4 @@
-import { SessionAccess, httpActor } from '#libs/access';
+import { SessionAccess } from '#libs/access';
 import type { HandoffResponse } from '#libs/protocol';
 import { HandoffRequest, parseJsonBody, requireUuid } from '#libs/protocol';
 import { Body, Controller, HttpCode, Param, Post, Req } from '@nestjs/common';
@@ -23,9 +23,8 @@ export class HandoffController {
   ): Promise<HandoffResponse> {
     const sessionId = requireUuid(id, 'session_id');
     const asked = parseJsonBody(body, HandoffRequest);
-    const session = await this.access.session(sessionId, request.headers);
+    const { session, by } = await this.access.use(sessionId, request.headers);
     const target = newSession(request.headers, ['handoff', sessionId], body);
-    const by = httpActor(session.principal);
     return this.handoffs.handOff({ sessionId, session, request: asked, target, by });
   }
 }

@@ -8,6 +8,7 @@ import { Bundle, BundleMessage as BundleMessageSchema, SbpError } from '#libs/pr
 import { Injectable } from '@nestjs/common';
 import { bundlePieces } from '../bundle/bundle-reader.js';
 import { RoamingOptions } from '../roaming-options.js';
+import { Places } from './places.js';
 import { ServerClient, reasonOf, unavailable } from './server-client.js';
 
 /** What is kept of a bundle beside its messages. */
@@ -23,7 +24,7 @@ export interface FetchedBundle {
 /** How long a bundle may take to come, in ms. */
 const FETCH_MS = 120_000;
 /** Bundles that a process has at once, each in a file of its own until it is copied. */
-export const MOST_BUNDLES = 4;
+export const PLACES = { most: 4, mostWaiting: 32, waitMs: 10_000 };
 /** After how long whoever was turned away may come back, in s. */
 const RETRY_AFTER_S = 5;
 
@@ -32,7 +33,7 @@ const Head = Bundle.omit({ messages: true });
 /** Fetches bundles from the servers that have them. That uses nothing. */
 @Injectable()
 export class RemoteBundles {
-  private held = 0;
+  private readonly places = new Places(PLACES);
 
   constructor(
     private readonly client: ServerClient,
@@ -45,16 +46,12 @@ export class RemoteBundles {
    *   process has too many at once, or no room for it
    */
   async fetch({ cid, iss, sub }: RoamingClaims, token: string): Promise<FetchedBundle> {
-    if (this.held >= MOST_BUNDLES) throw tooMany();
-    this.held += 1;
+    if (!(await this.places.enter())) throw tooMany();
     const file = await namelessFile().catch((error: unknown) => {
-      this.held -= 1;
+      this.places.leave();
       throw notKept(error);
     });
-    const letGo = async () => {
-      this.held -= 1;
-      await file.close();
-    };
+    const letGo = () => file.close().finally(() => this.places.leave());
     try {
       const found = await this.download({ server: iss, cid, token, file });
       if (found !== cid) throw notWhatItSays('its hash is another one');
@@ -151,7 +148,7 @@ function notWhatItSays(problem: string, cause?: unknown): SbpError {
 }
 
 function tooMany(): SbpError {
-  const message = `This server fetches ${MOST_BUNDLES} bundles already. Try again.`;
+  const message = `This server fetches ${PLACES.most} bundles already, and others wait. Try again.`;
   return new SbpError('SBP_UPSTREAM_UNAVAILABLE', message, { retryAfter: RETRY_AFTER_S });
 }
 
