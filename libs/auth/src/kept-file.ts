@@ -46,8 +46,8 @@ export class KeptFile<Content> {
   }
 
   /**
-   * Replaces the content by what `change` makes of it; null leaves it. Of processes that do so at once, each begins
-   * with what the one before has left.
+   * Replaces the content by what `change` makes of it; null leaves it. Of processes that do so at
+   * once, each begins with what the one before has left.
    * @throws UnusableKeys, also where another one does not end; what `change` throws: then it stays
    */
   change(change: (content: Content) => Content | null): void {
