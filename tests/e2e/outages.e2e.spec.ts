@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Kafka, logLevel } from 'kafkajs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startKafka, startPostgres } from '../../tools/infrastructure/index.js';
@@ -16,6 +15,7 @@ import type { Answer } from './clients/agent.js';
 import { EveryRequest } from './clients/every-request.js';
 import { Surface } from './clients/surface.js';
 import { eventually } from './clients/waiting.js';
+import { incompletePartitions } from './topology/brokers.js';
 import { SETTINGS } from './topology/settings.js';
 
 /*
@@ -103,20 +103,6 @@ function without(
   return takenAway(victims, () => Promise.all([delay(ms), meanwhile()]));
 }
 
-/** Partitions of the log of which a broker has no whole copy. */
-async function incompletePartitions(): Promise<readonly number[]> {
-  const brokers = kafka.brokers.split(',');
-  const admin = new Kafka({ brokers, logLevel: logLevel.NOTHING }).admin();
-  try {
-    await admin.connect();
-    const { topics } = await admin.fetchTopicMetadata({ topics: ['outages.turns'] });
-    const partitions = topics.flatMap((topic) => topic.partitions);
-    return partitions.filter(({ isr }) => isr.length < 3).map(({ partitionId }) => partitionId);
-  } finally {
-    await admin.disconnect();
-  }
-}
-
 /** Each question that was answered 200 stands in its session, once and in order. */
 async function foundIn(load: Load): Promise<void> {
   expect(load.said.size).toBeGreaterThan(0);
@@ -175,7 +161,9 @@ describe('three brokers', () => {
     honest(load.answers);
     // Its copies are whole again, so another one may go.
     const [, , third] = kafka.processes;
-    await eventually(async () => expect(await incompletePartitions()).toEqual([]));
+    await eventually(async () =>
+      expect(await incompletePartitions(kafka.brokers, 'outages.turns')).toEqual([]),
+    );
     await without(third === undefined ? [] : [third], 2_000, goesOn);
     await foundIn(load);
   });

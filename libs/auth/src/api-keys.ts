@@ -74,7 +74,7 @@ export class ApiKeys {
       revoked_at: null,
     };
     const hash = hashOf(key).toString('hex');
-    this.file.write({ api_keys: [...this.file.read().api_keys, { ...listed, hash }] });
+    this.file.change(({ api_keys: keys }) => ({ api_keys: [...keys, { ...listed, hash }] }));
     return { key, listed };
   }
 
@@ -85,14 +85,17 @@ export class ApiKeys {
 
   /** False where there is no such key. @throws UnusableKeys */
   revoke(id: string, now = new Date()): boolean {
-    const { api_keys: keys } = this.file.read();
     const revoked_at = now.toISOString();
-    if (!keys.some((key) => key.id === id)) return false;
-    const revoked = keys.map((key) =>
-      key.id === id ? { ...key, revoked_at: key.revoked_at ?? revoked_at } : key,
-    );
-    this.file.write({ api_keys: revoked });
-    return true;
+    let isThere = false;
+    this.file.change(({ api_keys: keys }) => {
+      isThere = keys.some((key) => key.id === id);
+      if (!isThere) return null;
+      const revoked = keys.map((key) =>
+        key.id === id ? { ...key, revoked_at: key.revoked_at ?? revoked_at } : key,
+      );
+      return { api_keys: revoked };
+    });
+    return isThere;
   }
 
   /** @throws UnusableKeys */

@@ -87,7 +87,16 @@ function bySecret(secret: string): FindKey {
 
 function byKeySet(url: string): FindKey {
   const keys = createRemoteJWKSet(new URL(url), JWKS);
-  return async (token) => KeyObject.from(await keys(decodeProtectedHeader(token)));
+  return async (token) => KeyObject.from(await keys(headerOf(token)));
+}
+
+/** @throws JWSInvalid */
+function headerOf(token: string): ReturnType<typeof decodeProtectedHeader> {
+  try {
+    return decodeProtectedHeader(token);
+  } catch (cause) {
+    throw new errors.JWSInvalid('it has no header', { cause });
+  }
 }
 
 function verdictOf({ sub, exp, sbp_role: role }: Claims): JwtVerdict {
@@ -116,7 +125,7 @@ function failure(problem: unknown): JwtVerdict {
     problem instanceof errors.JWKSNoMatchingKey ||
     problem instanceof errors.JWKSMultipleMatchingKeys ||
     problem instanceof errors.JOSENotSupported ||
-    problem instanceof TypeError;
+    problem instanceof errors.JWSInvalid;
   return isOfToken
     ? { type: 'invalid', problem: 'is signed by no key that is trusted' }
     : { type: 'unavailable', cause: problem };

@@ -1,9 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import SqliteFile from 'better-sqlite3';
 import type { z } from 'zod';
 
 /** The file is looked at again after so long, in ms: another process may have changed it. */
 const FRESH_MS = 1_000;
+
+/** How long a change waits for that of another process, in ms. */
+const LOCK_MS = 10_000;
 
 /** A file of keys cannot be used; the message says why and what to do. */
 export class UnusableKeys extends Error {
@@ -41,13 +45,45 @@ export class KeptFile<Content> {
     return content;
   }
 
+  /**
+   * Replaces the content by what `change` makes of it; null leaves it. Of processes that do so at
+   * once, each begins with what the one before has left.
+   * @throws UnusableKeys, also where another one does not end; what `change` throws: then it stays
+   */
+  change(change: (content: Content) => Content | null): void {
+    const unlock = this.lock();
+    try {
+      this.known = null;
+      const changed = change(this.read());
+      if (changed !== null) this.write(changed);
+      this.known = null;
+    } finally {
+      unlock();
+    }
+  }
+
   /** It appears whole or not at all. */
-  write(content: Content): void {
+  private write(content: Content): void {
     const { path } = this.options;
     const draft = `${path}.${randomBytes(6).toString('hex')}.new`;
     writeFileSync(draft, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, flush: true });
     renameSync(draft, path);
-    this.known = null;
+  }
+
+  /** A transaction on a file beside it: the operating system ends it with the process. */
+  private lock(): () => void {
+    const path = `${this.options.path}.lock`;
+    closeSync(openSync(path, 'a', 0o600));
+    const file = new SqliteFile(path, { timeout: LOCK_MS });
+    try {
+      file.exec('BEGIN EXCLUSIVE');
+    } catch (error) {
+      file.close();
+      const isBusy = error instanceof SqliteFile.SqliteError && error.code === 'SQLITE_BUSY';
+      if (!isBusy) throw error;
+      throw new UnusableKeys(`Another process changes ${this.options.path}. Try again.`);
+    }
+    return () => void file.close();
   }
 
   private load(mode: number | undefined): Content {

@@ -1,4 +1,6 @@
+import { spawn } from 'node:child_process';
 import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import {
   chmodSync,
   copyFileSync,
@@ -29,6 +31,17 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const newFile = () => path.join(folder, `${randomBytes(6).toString('hex')}.json`);
 const ann = { principal: 'ann', role: 'user', label: null, expiresAt: null } as const;
+const NOW = '2026-01-01T00:00:00.000Z';
+/** Takes the lock of a file, says so, and changes the file a moment later. */
+const CHANGE = `
+  const [file, text] = process.argv.slice(1);
+  const lock = new (require('better-sqlite3'))(file + '.lock');
+  lock.exec('BEGIN EXCLUSIVE');
+  process.stdout.write('locked', () => setTimeout(() => {
+    require('node:fs').writeFileSync(file, text);
+    process.kill(process.pid, 'SIGKILL');
+  }, 200));
+`;
 const bearer = (credential: string) => ({ authorization: `Bearer ${credential}` });
 
 function required(apiKeyFile: string, jwt: JwtIssuer | null = null): Principals {
@@ -85,6 +98,24 @@ describe('an API key', () => {
     keys.revoke(listed.id);
     show('..2');
     await vi.waitFor(() => expect(running.verify(key).type).toBe('revoked'), { timeout: 10_000 });
+  });
+
+  it('that was revoked stays so, whoever else changes the file', async () => {
+    const file = newFile();
+    const [one, other] = [new ApiKeys(file), new ApiKeys(file)];
+    const [first, second] = [one.create(ann), one.create(ann)];
+    expect(one.list()).toHaveLength(2);
+    other.revoke(first.listed.id);
+    one.create(ann);
+    expect(other.verify(first.key).type).toBe('revoked');
+    // A process that is killed in the middle of a change, which it has made, but not ended.
+    const content = JSON.parse(readFileSync(file, 'utf8')) as object;
+    const text = JSON.stringify(content).replaceAll('"revoked_at":null', `"revoked_at":"${NOW}"`);
+    const changing = spawn(process.execPath, ['-e', CHANGE, file, text]);
+    await once(changing.stdout, 'data');
+    one.create(ann);
+    expect(new ApiKeys(file).verify(second.key).type).toBe('revoked');
+    expect(new ApiKeys(file).list()).toHaveLength(4);
   });
 
   it('of a file that others can write or that is none is refused', () => {
@@ -181,6 +212,20 @@ describe('a JWT of an identity provider', () => {
     const sent = bearer(await token({}));
     expect(await principals.authenticate(sent)).toMatchObject({ type: 'unavailable' });
     status = 200;
+    const refusing = createServer();
+    await new Promise<void>((resolve) => refusing.listen(0, '127.0.0.1', resolve));
+    const { port } = refusing.address() as AddressInfo;
+    await new Promise((resolve) => refusing.close(resolve));
+    const gone = { type: 'jwks', url: `http://127.0.0.1:${port}/jwks.json` } as const;
+    const away = required(newFile(), { key: gone, ...expected });
+    expect(await away.authenticate(sent)).toMatchObject({ type: 'unavailable' });
+  });
+
+  it('is refused where it is none', async () => {
+    const principals = byKeySet();
+    for (const none of ['x', 'a.b.c', 'e30.e30.', `${'a'.repeat(20)}.e30.x`]) {
+      expect(await principals.authenticate(bearer(none))).toMatchObject({ type: 'refused' });
+    }
   });
 });
 

@@ -116,11 +116,12 @@ export class SigningKeys {
       retired_at: null,
       jwk: KeyFile.shape.keys.element.shape.jwk.parse(await exportJWK(privateKey)),
     };
-    const earlier = this.file
-      .read()
-      .keys.map((key) => ({ ...key, retired_at: key.retired_at ?? now.toISOString() }))
-      .filter(({ retired_at: retired }) => Date.parse(retired) > now.getTime() - RETIRED_MS);
-    this.file.write({ keys: [made, ...earlier] });
+    this.file.change(({ keys }) => {
+      const earlier = keys
+        .map((key) => ({ ...key, retired_at: key.retired_at ?? now.toISOString() }))
+        .filter(({ retired_at: retired }) => Date.parse(retired) > now.getTime() - RETIRED_MS);
+      return { keys: [made, ...earlier] };
+    });
     const { kid, created_at: createdAt } = made;
     return { kid, alg, createdAt, retiredAt: null };
   }

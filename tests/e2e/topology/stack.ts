@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { inject } from 'vitest';
-import type { StackOptions } from '../../../tools/stack/index.js';
+import type { Stack, StackOptions } from '../../../tools/stack/index.js';
 import type { ServiceName } from '#libs/protocol';
 import { startStack } from '../../../tools/stack/index.js';
 import { guardFolder } from '../../../tools/supervise/index.js';
@@ -29,14 +29,11 @@ export function sharedStack(dataDir: string, name: string): StackOptions {
   };
 }
 
-/** Every service as processes of its own. */
-export async function startServices(settings: Settings = {}): Promise<Server> {
-  const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-e2e-stack-'));
-  guardFolder(dataDir);
-  const replicas = { completions: 2, gateway: 2, sessions: 2, roaming: 2 };
-  const shared = sharedStack(dataDir, `e2e-${randomUUID()}`);
-  const env = { ...shared.env, ...settings };
-  const stack = await startStack({ ...shared, env, replicas });
+/** Of the services that most is asked of. */
+export const TWO_EACH = { completions: 2, gateway: 2, sessions: 2, roaming: 2 };
+
+/** A running stack as its users see it; it is stopped with `stop`. */
+export function serverOn(stack: Stack, stop: Server['stop']): Server {
   return {
     url: stack.url,
     replicas: (service: ServiceName) => {
@@ -45,9 +42,19 @@ export async function startServices(settings: Settings = {}): Promise<Server> {
         throw new Error(`the stack has no ${service}`);
       return { first: first.url, second: second.url };
     },
-    stop: async () => {
-      await stack.stop();
-      await rm(dataDir, { recursive: true, force: true });
-    },
+    stop,
   };
+}
+
+/** Every service as processes of its own. */
+export async function startServices(settings: Settings = {}): Promise<Server> {
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'statebridge-e2e-stack-'));
+  guardFolder(dataDir);
+  const shared = sharedStack(dataDir, `e2e-${randomUUID()}`);
+  const env = { ...shared.env, ...settings };
+  const stack = await startStack({ ...shared, env, replicas: TWO_EACH });
+  return serverOn(stack, async () => {
+    await stack.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  });
 }
