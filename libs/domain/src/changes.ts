@@ -170,6 +170,8 @@ export type Change =
       readonly type: 'call-returned';
       readonly callId: string;
       readonly outcome: ToolOutcome;
+      /** Whether its content is left out, because its round may not return so many bytes. */
+      readonly isTooLarge: boolean;
       readonly at: string;
     }
   /** Carries the content: the input. */

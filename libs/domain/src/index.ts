@@ -14,7 +14,7 @@ export * from './adaptation/adaptation.js';
 export * from './surfaces/acknowledgement.js';
 export * from './surfaces/tether.js';
 export type { CallEnd, MadeCall, MadeRound } from './tools/decide-tools.js';
-export { failureOf, roundMessages } from './tools/round-messages.js';
+export { TOO_LARGE, failureOf, roundMessages } from './tools/round-messages.js';
 export type { ReturnedCall, ReturnedRound } from './tools/round-messages.js';
 export { SURFACE_PREFIX, surfaceTools } from './tools/surface-tools.js';
 export { callsOf, dueAt } from './tools/waiting-calls.js';

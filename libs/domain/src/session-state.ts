@@ -12,6 +12,8 @@ export interface OpenTurn {
   readonly adoptions: number;
   /** How often its model has called tools of the surface. */
   readonly rounds: number;
+  /** How many bytes the calls of its round may still return. */
+  readonly resultBytes: number;
   /** Whether its runner has left it on purpose, because its calls wait. */
   readonly parked: boolean;
   readonly startedAt: string;

@@ -1,4 +1,4 @@
-import type { EarlierRounds, TurnOutput } from '#libs/domain';
+import type { EarlierRounds, SessionState, TurnOutput } from '#libs/domain';
 import { messageBytes, turnText } from '#libs/domain';
 import type { JsonObject, Message, Usage } from '#libs/protocol';
 import type { StoredRound } from '#libs/store';
@@ -20,6 +20,7 @@ export class RoundsSoFar {
   count = 0;
   /** What its caller was told; null before any. */
   before: ToldBefore | null = null;
+  private bytes = 0;
   private usage: Usage | null = null;
   private costUsd: number | null = 0;
   private firstTokenMs: number | null = null;
@@ -39,11 +40,18 @@ export class RoundsSoFar {
   /** All rounds of the turn, whose calls have returned. */
   take(rounds: readonly StoredRound[]): void {
     this.messages = messagesOf(rounds).map(({ message }) => message);
+    this.bytes = messageBytes(this.messages);
     this.said = turnText(rounds.map(({ message }) => message));
     this.count = rounds.length;
     this.usage = rounds.map(({ usage }) => usage).reduce(sumOfUsage);
     this.costUsd = rounds.map(({ costUsd }) => costUsd).reduce(sumOfCosts);
     if (this.before !== null) this.before = { ...this.before, usage: this.usage };
+  }
+
+  /** How many bytes the next round may return, where the conversation may have `most`. */
+  room(state: SessionState, most: number): number {
+    const before = state.phase === 'open' ? state.bytes : 0;
+    return Math.max(0, most - before - this.bytes);
   }
 
   /** The turn as a whole, with its last answer. `own`: that answer without the surface's calls. */
@@ -79,8 +87,8 @@ export class RoundsSoFar {
   }
 
   private earlier(): EarlierRounds {
-    const { messages, said } = this;
-    return { messageCount: messages.length, bytes: messageBytes(messages), said };
+    const { messages, bytes, said } = this;
+    return { messageCount: messages.length, bytes, said };
   }
 
   private wholeBody(body: JsonObject, own: Message, usage: Usage | null): JsonObject {

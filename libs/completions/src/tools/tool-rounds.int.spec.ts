@@ -12,7 +12,7 @@ import {
   user,
 } from '#libs/domain/testing';
 import type { OpenSession } from '#libs/domain';
-import { StorageFault } from '#libs/sql';
+import { StorageFault, sql } from '#libs/sql';
 import { ToolReads } from '#libs/store';
 import { describe, expect, it } from 'vitest';
 import { DeadProcess } from '../testing/dead-process.js';
@@ -106,6 +106,44 @@ describe('a turn whose runner died while calls were open', () => {
     await stage.backend.append(surfaceDetached(ATTACH, { session: SESSION }));
     await completed();
     expect(model.asked[0]?.messages.at(-1)?.content).toContain('cancelled');
+  });
+});
+
+// [SBP-L5-08]
+describe('a turn whose tools return more than the conversation may have', () => {
+  it('goes on, and its model is told in place of each further result', async () => {
+    const model = new TestModel();
+    const completions = await stage.start({ model, options: { maxSessionBytes: 2_000 } });
+    const opener = await completions.turn();
+    const sessionId = opener.session?.sessionId ?? '';
+    const told = { session: sessionId, at: new Date().toISOString() };
+    await stage.backend.append(surfaceAttached(ATTACH, { ...told, context }));
+    model.answer = () => (model.asked.length < 5 ? callWith('surface_gps') : answerWith('Here.'));
+    const running = completions.turn({ sbp: { session_id: sessionId }, text: 'Where am I?' });
+    const sizes = [1_000, 1_000, 100];
+    for (const [at, size] of sizes.entries()) {
+      const openCall = await eventually(async () => {
+        const state = await stage.backend.sessions.state(sessionId);
+        const [call] = state.phase === 'open' && state.turn?.rounds === at + 1 ? state.calls : [];
+        if (call === undefined) throw new Error('no call is open');
+        return call.callId;
+      });
+      const result = 'x'.repeat(size);
+      await stage.backend.append(toolReturned(openCall, { session: sessionId, result }));
+    }
+    expect((await running).failure).toBeNull();
+    const results = model.asked.at(-1)?.messages.filter(({ role }) => role === 'tool');
+    const tooLarge = '{"error":"The result is too large."}';
+    expect(results?.map(({ content }) => content)).toEqual([
+      'x'.repeat(1_000),
+      tooLarge,
+      'x'.repeat(100),
+    ]);
+    const { rows } = await stage.backend.database.read(
+      (reader) =>
+        sql(reader)<{ content: string }>`SELECT content FROM tool_calls WHERE outcome = 'error'`,
+    );
+    expect(rows).toEqual([{ content: tooLarge }]);
   });
 });
 

@@ -221,6 +221,7 @@ describe('of a turn’s end and its cancellation', () => {
         runner: other.process.address,
         adoptions: 0,
         rounds: 0,
+        resultBytes: 0,
         parked: false,
         startedAt: '2026-05-10T15:05:00.000Z',
       },

@@ -257,6 +257,7 @@ export class TurnRunner {
       calls,
       onSurfaceLost: toolPolicy.on_surface_lost,
       waitMs: toolPolicy.wait_seconds * 1_000,
+      resultBytes: rounds.room(attempt.state, this.options.maxSessionBytes),
       showsImages: this.options.takesImages(model),
       usage,
       costUsd,

@@ -30,6 +30,8 @@ export interface MadeRound {
   readonly onSurfaceLost: OnSurfaceLost;
   /** How long a call waits for an approval, or for a surface that has its tool, in ms. */
   readonly waitMs: number;
+  /** How many bytes what the calls return may have together, as JSON. */
+  readonly resultBytes: number;
   /** Whether the model is shown images that tools return. */
   readonly showsImages: boolean;
   readonly usage: Usage | null;
@@ -76,7 +78,7 @@ export function decideTools(command: Issued & ToolCommand): Decision {
     }
     case 'ReturnTool': {
       const { callId: call_id, end } = command;
-      const data = { call_id, outcome: end.type };
+      const data = { call_id, outcome: end.type, bytes: bytesOf(end) };
       return decided({ ...envelope(command), type: 'tool.returned', data, content: told(end) });
     }
     case 'DecideCall': {
@@ -100,6 +102,7 @@ function callTools(command: Issued & Extract<ToolCommand, { type: 'CallTools' }>
       calls: made.calls.map((call) => ({ call_id: command.newId(), tool: toolOf(call) })),
       on_surface_lost: made.onSurfaceLost,
       wait_ms: made.waitMs,
+      result_bytes: made.resultBytes,
       shows_images: made.showsImages,
       usage: made.usage,
       cost_usd: made.costUsd,
@@ -123,6 +126,17 @@ function told(end: CallEnd) {
       return { error: end.message };
     case 'timeout':
       return {};
+  }
+}
+
+function bytesOf(end: CallEnd): number {
+  switch (end.type) {
+    case 'result':
+      return Buffer.byteLength(JSON.stringify(end.result ?? null));
+    case 'error':
+      return Buffer.byteLength(JSON.stringify(end.message));
+    case 'timeout':
+      return 0;
   }
 }
 

@@ -70,6 +70,24 @@ describe('calls of tools', () => {
     expect(open(...over, toolReturned(CALL), toolReturned(id(7)))).toEqual(open(...over));
   });
 
+  // [SBP-L5-08]
+  it('have failed where their round may not return so many bytes', () => {
+    const few = [...begun, toolsCalled(10, { calls: BOTH, resultBytes: 10 })];
+    const six = toolReturned(CALL, { result: 'four' });
+    const other = (result: string) => toolReturned(OTHER_CALL, { result });
+    const returned = (log: readonly LogEvent[], event: LogEvent) =>
+      given(...log).whenLogged(event).changes[0];
+    expect(returned(few, six)).toMatchObject({ outcome: 'result', isTooLarge: false });
+    expect(returned([...few, six], other('ab'))).toMatchObject({ outcome: 'result' });
+    const refused = { callId: OTHER_CALL, outcome: 'error', isTooLarge: true };
+    expect(returned([...few, six], other('abc'))).toMatchObject(refused);
+    expect(returned(few, other('too many'))).toMatchObject({ outcome: 'result' });
+    expect(returned(few, other('far too many'))).toMatchObject(refused);
+    // What was refused takes nothing of what the others may return.
+    expect(open(...few, other('far too many')).turn).toMatchObject({ resultBytes: 10 });
+    expect(open(...few, six).turn).toMatchObject({ resultBytes: 4 });
+  });
+
   it('are cancelled when their surface leaves or is replaced, and its runner is told', () => {
     const cancelled = BOTH.map((callId) => [callId, 'cancelled']);
     for (const event of [surfaceDetached(), surfaceAttached(OTHER_ATTACH)]) {

@@ -38,7 +38,7 @@ export function called(
     const call = { callId, by, toolName, place, timeoutMs, waitMs: mayWait ? waitMs : null };
     return [{ ...call, deadline: later(at, waitMs) }];
   });
-  const begun = { ...turn, rounds: round };
+  const begun = { ...turn, rounds: round, resultBytes: data.result_bytes };
   const opened: OpenSession = { ...session, turn: begun, calls: [...session.calls, ...made] };
   const change: Change = { type: 'tools-called', turnId, number, data, snapshotId: event.id, at };
   const seated = made.length === 0 ? roundOver(opened, begun, event) : seat(opened, event);
@@ -85,7 +85,18 @@ export function returned(
   const call = session.calls.find((open) => open.callId === callId);
   if (call === undefined) return null;
   if (call.place.type === 'approval' && outcome !== 'timeout') return null;
-  return settle(session, [call], outcome, event);
+  const { turn } = session;
+  if (turn === null || !isOf(call, turn.turnId)) return settle(session, [call], outcome, event);
+  const left = turn.resultBytes - event.data.bytes;
+  if (left >= 0) {
+    const counted = { ...session, turn: { ...turn, resultBytes: left } };
+    return settle(counted, [call], outcome, event);
+  }
+  const settled = settle(session, [call], 'error', event);
+  const changes = settled.changes.map((change) =>
+    change.type === 'call-returned' ? { ...change, isTooLarge: true } : change,
+  );
+  return { ...settled, changes };
 }
 
 /** Null where the call waits for no decision. */
@@ -221,7 +232,7 @@ function replaced(session: OpenSession, calls: readonly OpenCall[]): OpenSession
 }
 
 function returnedChange(callId: string, outcome: ToolOutcome, at: string): Change {
-  return { type: 'call-returned', callId, outcome, at };
+  return { type: 'call-returned', callId, outcome, isTooLarge: false, at };
 }
 
 function later(at: string, ms: number): string {

@@ -46,6 +46,9 @@ function answerTo(
     : { text: JSON.stringify({ error }), images: [] };
 }
 
+/** The error of a result that does not fit in the log, or in its round. */
+export const TOO_LARGE = 'The result is too large.';
+
 /** Why nothing came of a call, as whoever made it is told; null of a result. */
 export function failureOf({
   outcome,

@@ -60,6 +60,7 @@ export function started(
         runner,
         adoptions: 0,
         rounds: 0,
+        resultBytes: 0,
         parked: false,
         startedAt: event.occurred_at,
       },

@@ -24,6 +24,8 @@ export interface CalledDetails extends Told {
   readonly refused?: boolean;
   readonly needsApproval?: boolean;
   readonly onSurfaceLost?: OnSurfaceLost;
+  /** How many bytes the calls may return together. */
+  readonly resultBytes?: number;
   /** The ids of the calls. */
   readonly calls?: readonly string[];
   readonly text?: string;
@@ -52,6 +54,7 @@ export function toolsCalled(
 ): LogEventOf<'tools.called'> {
   const { turn = TURN, round = 1, refused = false, calls = [CALL], text = '' } = details;
   const { needsApproval: needs_approval = false, onSurfaceLost = 'fail' } = details;
+  const { resultBytes = 1_000_000 } = details;
   const tool = refused ? null : { name: 'gps', timeout_ms: 30_000, needs_approval };
   return {
     ...envelope(details),
@@ -63,6 +66,7 @@ export function toolsCalled(
       calls: calls.map((call_id) => ({ call_id, tool })),
       on_surface_lost: onSurfaceLost,
       wait_ms: WAIT_MS,
+      result_bytes: resultBytes,
       shows_images: false,
       usage: { prompt_tokens: 3, completion_tokens: 2 },
       cost_usd: 0.25,
@@ -112,7 +116,7 @@ export function toolReturned(
   return {
     ...envelope(details),
     type: 'tool.returned',
-    data: { call_id: call, outcome: 'result' },
+    data: { call_id: call, outcome: 'result', bytes: JSON.stringify(result).length },
     content: { result },
   };
 }

@@ -1,4 +1,5 @@
 import type { CallEnd } from '#libs/domain';
+import { TOO_LARGE } from '#libs/domain';
 import type { ToolResult } from '#libs/protocol';
 import { isDeeperThan } from '#libs/protocol';
 
@@ -19,4 +20,4 @@ export function callEnd({ result, error }: ToolResult): CallEnd {
 }
 
 /** Of a result that the log does not take. */
-export const TOO_LARGE: CallEnd = { type: 'error', message: 'The result is too large.' };
+export const REFUSED_RESULT: CallEnd = { type: 'error', message: TOO_LARGE };

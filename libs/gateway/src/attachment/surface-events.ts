@@ -8,7 +8,7 @@ import { SessionLog } from '#libs/session-log';
 import { Freshness, ProcessIdentity, SessionReads } from '#libs/store';
 import { Injectable, Logger } from '@nestjs/common';
 import { SurfaceTimings } from '../surface-timings.js';
-import { TOO_LARGE } from './call-end.js';
+import { REFUSED_RESULT } from './call-end.js';
 
 /** The session, where it may be attached to. */
 export type Admission = SessionState | 'not-found' | 'forbidden';
@@ -138,7 +138,7 @@ export class SurfaceEvents {
     const execution = { sessionId, state: initialState, by, command };
     const executed = await this.sessionLog.insist(execution);
     if (executed.type === 'rejected') {
-      await this.sessionLog.insist({ ...execution, command: { ...command, end: TOO_LARGE } });
+      await this.sessionLog.insist({ ...execution, command: { ...command, end: REFUSED_RESULT } });
     }
   }
 

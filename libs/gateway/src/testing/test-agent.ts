@@ -122,6 +122,7 @@ export class TestAgent {
         })),
         onSurfaceLost,
         waitMs: 60_000,
+        resultBytes: 1_000_000,
         showsImages: false,
         usage: null,
         costUsd: null,

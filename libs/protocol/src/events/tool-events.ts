@@ -48,6 +48,8 @@ export const ToolsCalled = ownedTurn(
     on_surface_lost: OnSurfaceLost,
     /** How long a call waits for an approval, or for a device that has its tool. */
     wait_ms: z.int().min(1),
+    /** How many bytes what the calls return may have together, as JSON. */
+    result_bytes: z.int().min(0),
     /** Whether the model is shown images that tools return. */
     shows_images: z.boolean(),
     usage: Usage.nullable(),
@@ -87,10 +89,18 @@ export const ToolCalled = free(
   }),
 ).extend({ content: z.object({ tool_input: JsonObject }) });
 
-/** The first one of a call is its outcome [A18]. */
+/**
+ * The first one of a call is its outcome [A18]; an error where its round may not return so many
+ * bytes.
+ */
 export const ToolReturned = free(
   'tool.returned',
-  z.object({ call_id: Uuid, outcome: ToolOutcome }),
+  z.object({
+    call_id: Uuid,
+    outcome: ToolOutcome,
+    /** Of the result or the error, as JSON. */
+    bytes: z.int().min(0),
+  }),
 ).extend({
   content: z.object({
     /** Any JSON; of a `result`. */

@@ -1,5 +1,5 @@
 import type { Change, Evolution, SessionState } from '#libs/domain';
-import { initialState } from '#libs/domain';
+import { TOO_LARGE, initialState } from '#libs/domain';
 import type { FoldedEvent, LogEvent, ProcessAddress } from '#libs/protocol';
 import { contentOf } from '#libs/protocol';
 import { idempotencyName } from '../claims/turn-keys.js';
@@ -104,7 +104,7 @@ function addChange(batch: Batch, event: LogEvent, change: Change): void {
       // Another event's content says nothing of the call that it ended.
       const isOwn = event.type === 'tool.returned' || change.outcome === 'denied';
       const content = isOwn ? contentText(event) : null;
-      batch.tools.add(sessionId, change, content);
+      batch.tools.add(sessionId, change, change.isTooLarge ? WITHOUT_RESULT : content);
       return;
     }
     case 'tools-called':
@@ -115,6 +115,8 @@ function addChange(batch: Batch, event: LogEvent, change: Change): void {
       batch.tools.add(sessionId, change, contentText(event));
   }
 }
+
+const WITHOUT_RESULT = JSON.stringify({ error: TOO_LARGE });
 
 /** Of two sessions of an agent; where their epochs are one, all agree on one of them. */
 function isLater(left: Columns<LiveSessionRow>, right: Columns<LiveSessionRow>): boolean {

@@ -1,4 +1,5 @@
 import type { Change } from '#libs/domain';
+import { TOO_LARGE } from '#libs/domain';
 import type { LogEvent, Message } from '#libs/protocol';
 import type { TranscriptEntry } from '../../src/reads/transcripts.js';
 
@@ -31,7 +32,9 @@ export class NaiveRounds {
     if (change.type === 'call-returned') {
       const round = this.rounds.find(({ told }) => told.has(change.callId));
       if (event.type === 'tool.returned') {
-        round?.told.set(change.callId, JSON.stringify(event.content.result));
+        const { result } = event.content;
+        const told = change.isTooLarge ? { error: TOO_LARGE } : result;
+        round?.told.set(change.callId, JSON.stringify(told));
       }
       // Where it is allowed and nobody has its tool, the same event cancels it.
       if (change.outcome === 'denied') {
