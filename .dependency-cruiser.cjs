@@ -10,7 +10,7 @@ const LIBRARIES = {
   mailbox: ['protocol', 'timing', 'kafka'],
   store: ['protocol', 'timing', 'domain', 'sql'],
   'session-log': ['protocol', 'timing', 'domain', 'event-log', 'store'],
-  tools: ['protocol', 'domain', 'mailbox', 'store', 'session-log'],
+  tools: ['protocol', 'domain', 'mailbox', 'sql', 'store', 'session-log'],
   live: ['protocol', 'mailbox'],
   llm: ['protocol', 'timing'],
   auth: ['protocol'],

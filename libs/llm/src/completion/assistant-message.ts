@@ -18,7 +18,7 @@ export interface FunctionCall {
  * A call of what is no function, for example of a `custom` tool: what is called stands in a field
  * that has the name of the type, as the model wrote it.
  */
-export type OtherCall = JsonObject & {
+type OtherCall = JsonObject & {
   readonly id: string;
   readonly type: string;
   readonly function?: never;

@@ -1,9 +1,8 @@
+import { RequestLoad, SessionAccess } from '#libs/access';
 import { Principals } from '#libs/auth';
 import { withRequest } from '#libs/telemetry';
 import { TestBackend } from '#libs/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { RequestLoad } from './request-load.js';
-import { SessionAccess } from './session-access.js';
 
 const SESSION = '7f0c8b0e-9a51-4a55-8ad4-2e21a0a5a1b2';
 let backend: TestBackend;
