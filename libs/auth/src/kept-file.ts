@@ -46,16 +46,15 @@ export class KeptFile<Content> {
   }
 
   /**
-   * Replaces the content by what `change` makes of it; null leaves it. Of processes that do so at
-   * once, each begins with what the one before has left.
+   * Replaces the content by what `change` makes of it. Of processes that do so at once, each
+   * begins with what the one before has left.
    * @throws UnusableKeys, also where another one does not end; what `change` throws: then it stays
    */
-  change(change: (content: Content) => Content | null): void {
+  change(change: (content: Content) => Content): void {
     const unlock = this.lock();
     try {
       this.known = null;
-      const changed = change(this.read());
-      if (changed !== null) this.write(changed);
+      this.write(change(this.read()));
       this.known = null;
     } finally {
       unlock();
