@@ -1,4 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SERVICES } from '#libs/protocol';
@@ -69,6 +71,26 @@ describe('the Dockerfile', () => {
       'COPY --from=packages /src/node_modules node_modules',
     ]);
     expect(instructionsOf('packages').join('\n')).toContain('npm ci --omit=dev ');
+  });
+
+  it('compiles by options that the compiler takes', () => {
+    const [, config = ''] = /^RUN node \S+\/tsc -p (\S+)$/m.exec(dockerfile) ?? [];
+    const folder = mkdtempSync(path.join(tmpdir(), 'statebridge-images-'));
+    try {
+      writeFileSync(path.join(folder, 'empty.ts'), 'export {};\n');
+      const own = {
+        extends: path.join(ROOT, config),
+        compilerOptions: { rootDir: folder, outDir: path.join(folder, 'dist'), types: [] },
+        include: ['empty.ts'],
+      };
+      writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify(own));
+      const tsc = path.join(ROOT, 'node_modules/typescript/bin/tsc');
+      const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', folder]);
+      expect([String(stdout), status]).toEqual(['', 0]);
+      expect(existsSync(path.join(folder, 'dist/empty.js'))).toBe(true);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('is made of bases with exact tags: the Node of the lockfile, and one nginx', () => {
