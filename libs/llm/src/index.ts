@@ -9,7 +9,7 @@ export type { ModelRequest, ModelResponse } from './chat-model.js';
 export { ModelApi } from './model-api.js';
 export type { ApiRequest } from './model-api.js';
 export { DemoModel } from './demo/demo-model.js';
-export { DEFAULT_DEMO_OPTIONS, parseDemoOptions } from './demo/demo-options.js';
+export { DEFAULT_DEMO_OPTIONS, DEMO_SETTINGS, parseDemoOptions } from './demo/demo-options.js';
 export type { DemoFailure, DemoOptions } from './demo/demo-options.js';
 export { serveDemoModel } from './demo/serve-demo-model.js';
 export { InvalidSetting } from './invalid-setting.js';

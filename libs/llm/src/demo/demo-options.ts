@@ -44,9 +44,10 @@ export interface WrittenOption {
 
 /** The options that were written, by their names without decoration. */
 export type WrittenOptions = Readonly<Partial<Record<OptionName, WrittenOption>>>;
-export type OptionName = keyof typeof ENVIRONMENT_NAMES;
+export type OptionName = keyof typeof DEMO_SETTINGS;
 
-const ENVIRONMENT_NAMES = {
+/** By option, the setting that sets it. */
+export const DEMO_SETTINGS = {
   ttft: 'SBP_DEMO_TTFT_MS',
   tokens: 'SBP_DEMO_TOKENS',
   interval: 'SBP_DEMO_INTERVAL_MS',
@@ -68,7 +69,7 @@ export function parseDemoOptions(
 ): DemoOptions {
   const written: Partial<Record<OptionName, WrittenOption>> = {};
   for (const option of OPTION_NAMES) {
-    const variable = ENVIRONMENT_NAMES[option];
+    const variable = DEMO_SETTINGS[option];
     const flag = flags[option];
     const text = environment[variable];
     if (flag !== undefined) written[option] = { name: `--${option}`, text: String(flag) };

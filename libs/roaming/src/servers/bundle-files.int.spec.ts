@@ -1,15 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { RoamingClaims } from '#libs/protocol';
 import { canonicalBundle } from '../bundle/bundle.js';
 import { RemoteBundles } from './remote-bundles.js';
-import { ServerClient } from './server-client.js';
+import { startOtherServer } from '../testing/other-server.js';
 
 const AT = '2026-05-10T15:05:00.000Z';
 const EXPORT = '3f2504e0-4f89-41d3-9a0c-0305e82c3303';
@@ -50,17 +47,14 @@ describe('a bundle of another server', () => {
 
   it('has no name in the temporary folder, so nothing of it outlives the process', async () => {
     const text = await bundleText();
-    const server = createServer((_request, response) => response.end(text)).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const iss = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const client = new ServerClient({ trusted: [iss], allowsPrivate: false });
-    const bundles = new RemoteBundles(client, {
+    const other = await startOtherServer((response) => response.end(text));
+    const bundles = new RemoteBundles(other.client, {
       ...{ publicUrl: () => 'http://localhost', maxBundleBytes: 10_000, othersDead: false },
       onProblem: () => undefined,
     });
     try {
       const cid = createHash('sha256').update(text).digest('hex');
-      const claims = { cid, iss, sub: EXPORT } as RoamingClaims;
+      const claims = { cid, iss: other.url, sub: EXPORT } as RoamingClaims;
       const bundle = await bundles.fetch(claims, 'token');
       expect(readdirSync(folder)).toEqual([]);
       // It can be read more than once.
@@ -68,15 +62,13 @@ describe('a bundle of another server', () => {
         expect(await Array.fromAsync(bundle.messages())).toEqual(MESSAGES);
       }
       await bundle.letGo();
-      const other = { ...claims, cid: 'f'.repeat(64) };
-      await expect(bundles.fetch(other, 'token')).rejects.toMatchObject({
+      const odd = { ...claims, cid: 'f'.repeat(64) };
+      await expect(bundles.fetch(odd, 'token')).rejects.toMatchObject({
         code: 'SBP_TOKEN_INTEGRITY',
       });
       expect(readdirSync(folder)).toEqual([]);
     } finally {
-      await client.close();
-      server.closeAllConnections();
-      server.close();
+      await other.stop();
     }
   });
 });

@@ -1,44 +1,34 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
 import canonicalize from 'canonicalize';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Bundle, RoamingClaims } from '#libs/protocol';
 import { PLACES, RemoteBundles, notKept } from './remote-bundles.js';
-import { ServerClient } from './server-client.js';
+import type { OtherServer } from '../testing/other-server.js';
+import { startOtherServer } from '../testing/other-server.js';
 
 const AT = '2026-05-10T15:05:00.000Z';
 
-let server: Server;
-let client: ServerClient;
+let other: OtherServer;
 let bundles: RemoteBundles;
-let issuer: string;
 let body = '';
 /** Answers that wait while there is somebody to let them go. */
 let waiting: ServerResponse[] = [];
 let waits = false;
 
 beforeAll(async () => {
-  server = createServer((_request, response) => {
+  other = await startOtherServer((response) => {
     response.writeHead(200, { 'content-type': 'application/json' });
     if (waits) waiting.push(response);
     else response.end(body);
-  }).listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  client = new ServerClient({ trusted: [issuer], allowsPrivate: false });
+  });
 });
-afterAll(async () => {
-  await client.close();
-  server.closeAllConnections();
-  server.close();
-});
+afterAll(() => other.stop());
 beforeEach(() => {
   waits = false;
   waiting = [];
-  bundles = new RemoteBundles(client, {
+  bundles = new RemoteBundles(other.client, {
     ...{ publicUrl: () => 'http://here', maxBundleBytes: 1_000_000, othersDead: false },
     onProblem: (_what, error) => {
       throw error;
@@ -63,7 +53,7 @@ function offer(offered: Bundle): RoamingClaims {
   body = canonicalize(offered) ?? '';
   const cid = createHash('sha256').update(body).digest('hex');
   const sub = offered.metadata.export_id;
-  return { ...{ sub, sid: offered.session.id, iat: 0, exp: 1, iss: issuer, cid } };
+  return { ...{ sub, sid: offered.session.id, iat: 0, exp: 1, iss: other.url, cid } };
 }
 
 // [SBP-L6-05]

@@ -1,7 +1,4 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createServer } from 'node:http';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import canonicalize from 'canonicalize';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import type { Actor, BundleMessage } from '#libs/protocol';
@@ -12,30 +9,22 @@ import { SessionOpener } from '../opening/session-opener.js';
 import { RemoteBundles } from './remote-bundles.js';
 import type { RemoteOrder } from './remote-imports.js';
 import { RemoteImports } from './remote-imports.js';
-import { ServerClient } from './server-client.js';
+import type { OtherServer } from '../testing/other-server.js';
+import { startOtherServer } from '../testing/other-server.js';
 
 const AT = '2026-05-10T15:05:00.000Z';
 const MIB = 1024 * 1024;
 const by: Actor = { principal: 'ann', via: 'http', address: '192.0.2.1', request_id: 'r' };
 
-let server: Server;
-let client: ServerClient;
-let issuer: string;
+let other: OtherServer;
 let body = '';
 let backend: TestBackend;
 let imports: RemoteImports;
 
 beforeAll(async () => {
-  server = createServer((_request, response) => response.end(body)).listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  client = new ServerClient({ trusted: [issuer], allowsPrivate: false });
+  other = await startOtherServer((response) => response.end(body));
 });
-afterAll(async () => {
-  await client.close();
-  server.closeAllConnections();
-  server.close();
-});
+afterAll(() => other.stop());
 beforeEach(async () => {
   backend = await TestBackend.open();
   const { database, sessionLog, freshness } = backend;
@@ -49,8 +38,8 @@ beforeEach(async () => {
   const opener = new SessionOpener(sessionLog, freshness, new SessionReads(database), transcripts);
   const identity = new ProcessIdentity({ slot: 1, incarnation: randomUUID() });
   imports = new RemoteImports(
-    new RemoteBundles(client, options),
-    ...([client, opener, sessionLog, freshness] as const),
+    new RemoteBundles(other.client, options),
+    ...([other.client, opener, sessionLog, freshness] as const),
     ...([new Promises(database), identity, options] as const),
   );
 });
@@ -74,7 +63,7 @@ function order(...contents: readonly string[]): RemoteOrder {
     }) ?? '';
   const cid = createHash('sha256').update(body).digest('hex');
   return {
-    claims: { sub: exportId, sid: sourceId, iat: 0, exp: 1, iss: issuer, cid },
+    claims: { sub: exportId, sid: sourceId, iat: 0, exp: 1, iss: other.url, cid },
     ...{ token: 'token', principal: 'ann', by },
     request: { roaming_token: 'token', allow_reuse: true },
     target: { sessionId: randomUUID(), bodyHash: null },

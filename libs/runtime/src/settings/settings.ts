@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { InvalidSetting } from '#libs/llm';
+import { DEMO_SETTINGS, InvalidSetting } from '#libs/llm';
 import type { DemoOptions, Price } from '#libs/llm';
 import type { LogLevel } from '#libs/telemetry';
 import type { AuthSettings } from '#libs/auth';
@@ -124,15 +124,6 @@ export class InvalidSettings extends Error {
     super(problems.join('\n'));
   }
 }
-
-/** The demo model's own flags, where it is served alone. */
-const DEMO_SETTINGS = {
-  ttft: 'SBP_DEMO_TTFT_MS',
-  tokens: 'SBP_DEMO_TOKENS',
-  interval: 'SBP_DEMO_INTERVAL_MS',
-  vary: 'SBP_DEMO_VARY',
-  fail: 'SBP_DEMO_FAIL',
-} as const;
 
 const DEMO_MODEL_FLAGS = {
   port: 'value',
