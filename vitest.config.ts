@@ -20,8 +20,8 @@ export default defineConfig({
     include: tier.include.map((pattern) => `{apps,libs,tools,tests}/${pattern}`),
     exclude: [...configDefaults.exclude, ...(tier.exclude ?? [])],
     globalSetup: ['tests/setup/infrastructure.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
     // Most of the long ones wait for processes of theirs, so one more than the machine has cores.
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },

@@ -10,7 +10,7 @@ const COPIED = [
   ...['apps', 'libs', 'tools', 'tests', 'dist'],
   ...['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'],
 ];
-const PATIENT = { timeout: 60_000 };
+const PATIENT = { timeout: 150_000 };
 
 let copy: string;
 
@@ -70,4 +70,4 @@ it('dev restarts the server as files change, survives a compile error, and ends 
     dev.kill('SIGTERM');
     await ended;
   }
-}, 300_000);
+}, 600_000);

@@ -2,6 +2,8 @@ import type { Call, ConversationHistory } from './history.js';
 
 /** The code that a turn which was stopped ends with. */
 const CANCELLED = 'SBP_TURN_CANCELLED';
+/** What comes of a call of which nobody knows when it was served. */
+const UNANSWERED = new Set<Call['outcome']['type']>(['vanished', 'broken', 'forgotten']);
 
 /** Whether a caller was told that its turn was stopped. */
 export function isToldCancelled({ outcome }: Call): boolean {
@@ -9,14 +11,21 @@ export function isToldCancelled({ outcome }: Call): boolean {
   return outcome.type === 'broken' && outcome.told === CANCELLED;
 }
 
-/** Whether a turn may have been stopped: somebody asked for that after it was asked for. */
+/**
+ * Whether a turn may have been stopped: somebody asked for that after it was asked for, or before
+ * and was not answered, so that it may have been done later.
+ */
 export function mayBeCancelled(
   call: Call,
   { cancellations, calls }: Pick<ConversationHistory, 'cancellations' | 'calls'>,
 ): boolean {
   return (
     cancellations.some((cancellation) => cancellation.begunAt > call.begunAt) ||
-    calls.some((other) => other.manner === 'interrupt' && other.endedAt > call.begunAt)
+    calls.some(
+      (other) =>
+        other.manner === 'interrupt' &&
+        (other.endedAt > call.begunAt || UNANSWERED.has(other.outcome.type)),
+    )
   );
 }
 

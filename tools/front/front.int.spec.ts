@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import { HEADERS } from '#libs/protocol';
 import type { ServiceName } from '#libs/protocol';
 import { freePort } from '../infrastructure/index.js';
 import { startFront } from './index.js';
@@ -127,6 +128,35 @@ describe('the front passes requests on', () => {
       await replica((_, response) => response.end('served')),
     );
     expect(await (await fetch(`${url}/v1/models`)).text()).toBe('served');
+  });
+
+  it('nothing to a replica that has said meanwhile that it is shutting down', async () => {
+    const isDraining: RequestListener = (_, response) =>
+      response.writeHead(503, { [HEADERS.draining]: '1' }).end();
+    const held = Promise.withResolvers<undefined>();
+    let calls = 0;
+    const url = await front(
+      await replica((request, response) => {
+        void text(request).then(async (body) => {
+          if (body === 'held') {
+            held.resolve(undefined);
+            await told.promise;
+            isDraining(request, response);
+          } else response.end('served');
+        });
+      }),
+      await replica((request, response) => {
+        calls += 1;
+        isDraining(request, response);
+      }),
+    );
+    const told = Promise.withResolvers<undefined>();
+    const waiting = post(url, 'held');
+    await held.promise;
+    expect(await (await post(url, 'x')).text()).toBe('served');
+    told.resolve(undefined);
+    expect((await waiting).status).toBe(503);
+    expect(calls).toBe(1);
   });
 
   it('nothing while no replica takes connections, and says 503', async () => {

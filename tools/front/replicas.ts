@@ -20,24 +20,29 @@ export class Replicas {
   /** @param all is read at each call: it may still grow. */
   constructor(readonly all: readonly Replica[]) {}
 
-  /** Those that serve now, each once, beginning with the one whose turn it is. */
-  inTurn(kind: ServiceName): Replica[] {
+  /**
+   * Those that serve when they are come to, each once, beginning with the one whose turn it is: the
+   * one before may have been asked for long.
+   */
+  *inTurn(kind: ServiceName): Generator<Replica> {
     const serving = this.serving(kind);
     const turn = this.turns.get(kind) ?? 0;
     this.turns.set(kind, turn + 1);
     const first = serving.length === 0 ? 0 : turn % serving.length;
-    return [...serving.slice(first), ...serving.slice(0, first)];
+    for (const replica of [...serving.slice(first), ...serving.slice(0, first)])
+      if (this.serves(replica)) yield replica;
   }
 
   serving(kind: ServiceName): Replica[] {
-    return this.all.filter(
-      (replica) =>
-        replica.kind === kind && replica.isReady && this.draining.get(replica) !== replica.pid,
-    );
+    return this.all.filter((replica) => replica.kind === kind && this.serves(replica));
   }
 
   /** The process `pid` of this replica takes no more requests; the next one will. */
   isDraining(replica: Replica, pid: number): void {
     this.draining.set(replica, pid);
+  }
+
+  private serves(replica: Replica): boolean {
+    return replica.isReady && this.draining.get(replica) !== replica.pid;
   }
 }
