@@ -33,7 +33,8 @@ export class Conversations {
 
   /**
    * `endedBefore`: how many turns had started and ended when the request arrived. An edit may not
-   * cut a later one, because its caller was answered meanwhile.
+   * cut a later one, because its caller was answered meanwhile. Null where somebody else has taken
+   * the session since `state` was read.
    * @throws SbpError SBP_PAYLOAD_TOO_LARGE, before anything is loaded
    */
   async goOn(
@@ -41,13 +42,14 @@ export class Conversations {
     state: OpenSession,
     asked: AskedTurn,
     endedBefore: number,
-  ): Promise<Conversation> {
+  ): Promise<Conversation | null> {
     this.mustFit(state, asked);
     const [transcript, system, notes] = await Promise.all([
-      this.transcripts.load(sessionId, state),
+      this.transcripts.loadUnlessChanged(sessionId, state),
       this.transcripts.system(sessionId, state),
       this.transcripts.notes(state),
     ]);
+    if (transcript === null) return null;
     const { messages, history } = asked;
     const mayCut = startedTurns(state) <= endedBefore;
     const stored = storedTranscript(transcript, system);

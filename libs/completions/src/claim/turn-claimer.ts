@@ -150,6 +150,7 @@ export class TurnClaimer {
       const state = await this.fresh(won);
       if (!isIdle(state) || state.waiting[0]?.turnId !== turnId) return null;
       const conversation = await this.conversations.goOn(sessionId, state, asked, endedBefore);
+      if (conversation === null) return null;
       return turnOf(conversation, { sessionId, turnId, epoch: claim.epoch, state });
     });
   }
@@ -282,6 +283,10 @@ export class TurnClaimer {
       const { asked } = request;
       const endedBefore = known?.ended ?? endedTurns(state);
       const conversation = await this.conversations.goOn(sessionId, state, asked, endedBefore);
+      if (conversation === null) {
+        other = { type: 'again', sessionId, found };
+        return null;
+      }
       const mayBeAnother = target.type === 'live' && known?.isItsOwn !== true;
       if (mayBeAnother && !conversation.reading.belongs) return null;
       return turnOf(conversation, { sessionId, turnId, epoch, state });

@@ -1,14 +1,20 @@
 import type { AskedTurn, OpenSession } from '#libs/domain';
 import { endedTurns } from '#libs/domain';
 import type { Actor, ProcessAddress } from '#libs/protocol';
+import { SbpError } from '#libs/protocol';
 import { Claims, Freshness, ProcessIdentity, SessionReads } from '#libs/store';
 import { SessionReleases } from '#libs/session-log';
+import { backOff } from '#libs/timing';
 import { Injectable } from '@nestjs/common';
 import { Conversations } from '../claim/conversations.js';
 import type { ClaimedTurn } from '../claim/turn-claimer.js';
 import { turnOf } from '../claim/turn-claimer.js';
 import { RunStops } from '../turn/run-stops.js';
 import { TurnEvents, headOf, turnCancelled } from '../turn/turn-events.js';
+
+/** Reads of a session that others take meanwhile, and the time between them, in ms: 20 s in all. */
+const MOST_TRIES = 80;
+const TRIES = { firstMs: 4, longestMs: 250 };
 
 /** A turn that is to run instead of what runs and waits. */
 export interface Interrupting {
@@ -53,18 +59,18 @@ export class Interruption {
       const running = over ?? seen.turn;
       if (running !== null) await this.end(sessionId, running, { epoch: epoch - 1, by, seen });
       // What it reads was there when it took the session: all of it may be edited.
-      const state = running === null ? seen : await this.reads.open(sessionId);
-      if (state.life.type !== 'active') {
-        await this.letGo(sessionId, turnId, epoch);
-        return null;
+      let state = running === null ? seen : await this.reads.open(sessionId);
+      for (let tries = 1; state.life.type === 'active'; tries += 1) {
+        const ended = endedTurns(state);
+        const conversation = await this.conversations.goOn(sessionId, state, asked, ended);
+        if (conversation !== null) return turnOf(conversation, { sessionId, turnId, epoch, state });
+        // Another one interrupts this one by now, which its start will find.
+        if (tries === MOST_TRIES) throw notReadable();
+        await backOff(tries, undefined, TRIES);
+        state = await this.reads.open(sessionId);
       }
-      const conversation = await this.conversations.goOn(
-        sessionId,
-        state,
-        asked,
-        endedTurns(state),
-      );
-      return turnOf(conversation, { sessionId, turnId, epoch, state });
+      await this.letGo(sessionId, turnId, epoch);
+      return null;
     } catch (error) {
       await this.letGo(sessionId, turnId, epoch);
       throw error;
@@ -119,4 +125,9 @@ export class Interruption {
     const head = headOf(cancelled);
     if (head !== null) await this.freshness.untilFolded(this.freshness.positionOf(sessionId, head));
   }
+}
+
+function notReadable(): SbpError {
+  const message = 'The session could not be read for 20 s, because others take it. Try later.';
+  return new SbpError('SBP_SESSION_CONFLICT', message);
 }

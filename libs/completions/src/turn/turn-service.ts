@@ -1,6 +1,7 @@
 import { mustMayUse, requireToken } from '#libs/access';
 import { SessionTokens } from '#libs/auth';
 import type { SessionState, TurnEntry } from '#libs/domain';
+import { outageRefusal } from '#libs/event-log';
 import { SbpError } from '#libs/protocol';
 import { SessionReads } from '#libs/store';
 import { Tracing } from '#libs/telemetry';
@@ -268,9 +269,9 @@ export class TurnService {
       return audience;
     } catch (error) {
       await this.releases.release({ sessionId, turnId, epoch, head: null, answeredBy: null });
-      throw error instanceof SbpError
-        ? error
-        : new SbpError('SBP_INTERNAL', 'The turn could not be begun.', { cause: error });
+      if (error instanceof SbpError) throw error;
+      const message = 'The turn could not be begun.';
+      throw outageRefusal(error) ?? new SbpError('SBP_INTERNAL', message, { cause: error });
     }
   }
 
