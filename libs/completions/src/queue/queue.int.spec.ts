@@ -12,6 +12,7 @@ import { trackedRequest } from '../testing/test-request.js';
 import { TestCaller } from '../testing/test-caller.js';
 import { TestModel, answerWith, neverAnswer } from '../testing/test-model.js';
 import { eventually, useStage } from '../testing/test-stage.js';
+import { Conversations } from '../claim/conversations.js';
 import { Interruption } from './interruption.js';
 
 const stage = useStage();
@@ -402,6 +403,28 @@ describe('a turn that interrupts', () => {
     expect(marks).toEqual([[running.turn?.turnId]]);
     expect((await first).seen).toEqual(['fail SBP_TURN_CANCELLED']);
     await eventually(async () => expect(await marked()).toEqual([]));
+  });
+
+  it('and is itself interrupted while it reads the session is told so', async () => {
+    const { model, completions, sessionId } = await busy();
+    const sbp = { session_id: sessionId, ...interrupt };
+    const other = await stage.start({ model });
+    const conversations = other.get(Conversations);
+    const goOn = conversations.goOn.bind(conversations);
+    const [reading, readOn] = [0, 0].map(() => Promise.withResolvers<undefined>());
+    vi.spyOn(conversations, 'goOn').mockImplementationOnce(async (...args) => {
+      reading?.resolve(undefined);
+      await readOn?.promise;
+      return goOn(...args);
+    });
+    const second = other.turn({ sbp, text: 'Two.' });
+    await reading?.promise;
+    const third = completions.turn({ sbp, text: 'Three.' });
+    await model.goOn(1);
+    expect((await third).seen).toEqual(['answer with sbp']);
+    await stateOf(sessionId);
+    readOn?.resolve(undefined);
+    expect((await second).seen).toEqual(['fail SBP_TURN_CANCELLED']);
   });
 
   it('aborts the call of the model in another process', async () => {
