@@ -18,7 +18,7 @@ import { interleaved } from './rounds.js';
 import type { Contender } from './rounds.js';
 import { median } from './statistics.js';
 
-const ROUNDS = 3;
+const ROUNDS = 2;
 /** Events of the logs that are folded: the second is to take four times as long as the first. */
 const SIZES = [25_000, 100_000] as const;
 const PARTITIONS = 12;
