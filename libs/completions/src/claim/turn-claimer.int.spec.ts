@@ -31,7 +31,7 @@ describe('a conversation that has grown too large', () => {
   it('is refused with 413 before anything of it is loaded, and its claim let go', async () => {
     const { completions, model, sessionId, sbp } = await withSession();
     const loads = [
-      vi.spyOn(completions.process.transcripts, 'load'),
+      vi.spyOn(completions.process.transcripts, 'loadUnlessChanged'),
       vi.spyOn(completions.process.transcripts, 'system'),
     ];
     const refused = completions.turn({ sbp, bytes: MAX_SESSION_BYTES });
@@ -141,7 +141,8 @@ describe('a claim', () => {
   it('that fails while it is prepared is let go', async () => {
     const { completions, sessionId, sbp } = await withSession();
     const { transcripts } = completions.process;
-    vi.spyOn(transcripts, 'load').mockRejectedValueOnce(new Error('the database is away'));
+    const failure = new Error('the database is away');
+    vi.spyOn(transcripts, 'loadUnlessChanged').mockRejectedValueOnce(failure);
     await expect(completions.turn({ sbp })).rejects.toThrow('the database is away');
     await expectUnclaimed(sessionId);
     await completions.turn({ sbp });
