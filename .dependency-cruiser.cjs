@@ -13,7 +13,7 @@ const LIBRARIES = {
   tools: ['protocol', 'domain', 'mailbox', 'sql', 'store', 'session-log'],
   live: ['protocol', 'mailbox'],
   llm: ['protocol', 'timing'],
-  auth: ['protocol'],
+  auth: ['protocol', 'sql'],
   access: ['protocol', 'telemetry', 'domain', 'store', 'auth'],
 };
 const SERVICES = ['completions', 'sessions', 'roaming', 'gateway', 'audit', 'analytics'];

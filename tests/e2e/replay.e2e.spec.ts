@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AuditResponse, UsageResponse } from '#libs/protocol';
 import { startStack } from '../../tools/stack/index.js';
@@ -11,6 +10,7 @@ import { guardFolder } from '../../tools/supervise/index.js';
 import { Agent } from './clients/agent.js';
 import { eventually } from './clients/waiting.js';
 import { runCommand } from './rebuild/command.js';
+import { query } from './topology/postgres.js';
 import { sharedStack } from './topology/stack.js';
 
 const TABLES = {
@@ -36,14 +36,9 @@ afterAll(async () => {
 async function forget(consumer: keyof typeof TABLES): Promise<void> {
   const service = stack.process(`${consumer}-1`);
   await service.stop();
-  const client = new pg.Client({ connectionString: stack.env['SBP_POSTGRES_URL'] });
-  await client.connect();
-  try {
-    for (const table of TABLES[consumer]) await client.query(`DELETE FROM ${table}`);
-    await client.query('DELETE FROM consumer_positions WHERE consumer = $1', [consumer]);
-  } finally {
-    await client.end();
-  }
+  const database = stack.env['SBP_POSTGRES_URL'];
+  for (const table of TABLES[consumer]) await query(database, `DELETE FROM ${table}`);
+  await query(database, 'DELETE FROM consumer_positions WHERE consumer = $1', [consumer]);
   await service.start();
 }
 

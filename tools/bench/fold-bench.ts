@@ -4,7 +4,7 @@ import type { EntityManager } from 'typeorm';
 import { ANALYTICS, UsageFold, analyticsSchema } from '#libs/analytics';
 import { AUDIT, Seals, Trail, auditSchema } from '#libs/audit';
 import type { EventLog, LogBatch } from '#libs/event-log';
-import { ConsumerPositions, LOG_TABLES } from '#libs/event-log';
+import { ConsumerPositions, LOG_TABLES, replay } from '#libs/event-log';
 import { KafkaEventLog } from '#libs/event-log/kafka';
 import { openIdleStorage, parseSettings, rebuild } from '#libs/runtime';
 import type { Settings } from '#libs/runtime';
@@ -38,6 +38,18 @@ interface Slot {
 /** Makes what a batch of the log says, inside a transaction. */
 type Fold = (transaction: EntityManager, batch: LogBatch) => Promise<void>;
 
+const BARE = 'bare kafkajs';
+const foldName = (what: string, where: string): string => `${what}, ${where}`;
+/** By what makes it, a fold of an installation's log; each resolves with the number of records. */
+const WORK: Readonly<Record<string, (settings: Settings) => Promise<number>>> = {
+  projection: (settings) => rebuild(settings, logger, []),
+  audit: (settings) => foldAll(settings, AUDIT, audit()),
+  analytics: (settings) => foldAll(settings, ANALYTICS, analytics()),
+};
+const FOLDS = ['Postgres', 'SQLite'].flatMap((where) =>
+  Object.keys(WORK).map((what) => foldName(what, where)),
+);
+
 /** What each consumer of the log takes for an event, from the beginning of logs of two lengths. */
 export async function foldBench(rig: Rig): Promise<Report> {
   const contenders: Contender<Slot>[] = [];
@@ -49,15 +61,15 @@ export async function foldBench(rig: Rig): Promise<Report> {
     if (backend.type === 'embedded') throw new Error('the log is to be on Kafka');
     const topic = `${backend.topicPrefix}.turns`;
     contenders.push(
-      contender('bare kafkajs', events, () => bareRead(backend.brokers, topic, events)),
+      contender(BARE, events, () => bareRead(backend.brokers, topic, events)),
       ...[
         { where: 'Postgres', settings: kafka },
         { where: 'SQLite', settings: embedded },
-      ].flatMap(({ where, settings }) => [
-        contender(`projection, ${where}`, events, () => rebuild(settings, logger, [])),
-        contender(`audit, ${where}`, events, () => replay(settings, AUDIT, audit())),
-        contender(`analytics, ${where}`, events, () => replay(settings, ANALYTICS, analytics())),
-      ]),
+      ].flatMap(({ where, settings }) =>
+        Object.entries(WORK).map(([what, work]) =>
+          contender(foldName(what, where), events, () => work(settings)),
+        ),
+      ),
     );
   }
   rig.say('Measuring folds …');
@@ -102,7 +114,7 @@ const fill = (log: EventLog, events: number): Promise<void> =>
   appendAll(log, conversations(events));
 
 /** Folds the log from its beginning into empty tables; resolves with the number of records. */
-async function replay(settings: Settings, consumer: string, fold: Fold): Promise<number> {
+async function foldAll(settings: Settings, consumer: string, fold: Fold): Promise<number> {
   const storage = await openIdleStorage(settings, 'bench', logger, TABLES);
   const { database, log } = storage;
   const positions = new ConsumerPositions(database);
@@ -110,16 +122,12 @@ async function replay(settings: Settings, consumer: string, fold: Fold): Promise
   await database.migrate();
   let folded = 0;
   for (let partition = 0; partition < log.partitions; partition++) {
-    let from = 0;
-    for await (const records of log.read(partition, 0)) {
-      const next = (records.at(-1)?.position.offset ?? from - 1) + 1;
-      const batch = { consumer, partition, from, next, records, live: false };
+    for await (const batch of replay(log, consumer, partition)) {
       await database.write(async (transaction) => {
         await positions.advance(transaction, batch);
         await fold(transaction, batch);
       });
-      from = next;
-      folded += records.length;
+      folded += batch.records.length;
     }
   }
   await storage.close();
@@ -161,25 +169,20 @@ function nameOf(name: string, events: number): string {
 }
 
 function reportOf(slots: ReadonlyMap<string, readonly Slot[]>): Report {
-  const perCore = ({ events, cpuSeconds }: Slot): number => events / cpuSeconds;
-  const rows = [...slots].map(([name, rounds]) => {
-    const bare = slots.get(nameOf('bare kafkajs', Number(/\d+/.exec(name)?.[0]))) ?? [];
-    const ratios = rounds.map((slot, round) => {
-      const other = bare[round];
-      return other === undefined ? Number.NaN : perCore(slot) / perCore(other);
+  const roundsOf = (name: string, events: number) => slots.get(nameOf(name, events)) ?? [];
+  const rows = SIZES.flatMap((events) => {
+    const bare = roundsOf(BARE, events);
+    return [BARE, ...FOLDS].map((name) => {
+      const rounds = roundsOf(name, events);
+      return {
+        name: nameOf(name, events),
+        perSecond: Math.round(median(rounds.map(({ events: read, seconds }) => read / seconds))),
+        perCore: Math.round(median(rounds.map(perCore))),
+        timesBare: rounded(median(ratios(rounds, bare, perCore))),
+      };
     });
-    return {
-      name,
-      perSecond: Math.round(median(rounds.map(({ events, seconds }) => events / seconds))),
-      perCore: Math.round(median(rounds.map(perCore))),
-      timesBare: rounded(median(ratios)),
-    };
   });
   const [short, long] = SIZES;
-  const names = [...slots.keys()]
-    .filter((name) => name.endsWith(`, ${short} events`))
-    .map((name) => name.slice(0, -`, ${short} events`.length))
-    .filter((name) => name !== 'bare kafkajs');
   return {
     title: 'Folds of a log from its beginning, by one process; CPU is that process’s alone',
     columns: ['', 'events/s', 'events/s of CPU', '× bare'],
@@ -190,18 +193,27 @@ function reportOf(slots: ReadonlyMap<string, readonly Slot[]>): Report {
       digits(row.timesBare),
     ]),
     results: rows,
-    aims: names.map((name) => ({
+    aims: FOLDS.map((name) => ({
       what: `${name}: an event of ${long} to one of ${short}`,
-      got: median(
-        (slots.get(nameOf(name, long)) ?? []).map((slot, round) => {
-          const other = slots.get(nameOf(name, short))?.[round];
-          if (other === undefined) return Number.NaN;
-          return slot.seconds / slot.events / (other.seconds / other.events);
-        }),
-      ),
+      got: median(ratios(roundsOf(name, long), roundsOf(name, short), perEvent)),
       comparison: '≤',
       aim: 1.2,
       unit: '×',
     })),
   };
+}
+
+const perCore = ({ events, cpuSeconds }: Slot): number => events / cpuSeconds;
+const perEvent = ({ events, seconds }: Slot): number => seconds / events;
+
+/** Round by round, one figure against the other. */
+function ratios(
+  rounds: readonly Slot[],
+  others: readonly Slot[],
+  figure: (slot: Slot) => number,
+): readonly number[] {
+  return rounds.map((slot, round) => {
+    const other = others[round];
+    return other === undefined ? Number.NaN : figure(slot) / figure(other);
+  });
 }

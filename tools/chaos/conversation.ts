@@ -9,8 +9,7 @@ import type {
   Reading,
   TurnRead,
 } from './history.js';
-import type { DeathOfSurface } from './device.js';
-import { Device } from './device.js';
+import { DEATHS, Device } from './device.js';
 import type { CompletionCall, CompletionResult } from './http-caller.js';
 import { complete } from './http-caller.js';
 import type { Random } from './random.js';
@@ -67,7 +66,6 @@ const ASKING_SHARE = 0.25;
 const ALLOWED_SHARE = 0.75;
 /** Surfaces that die with a call of their tool. */
 const DYING_SHARE = 0.35;
-const DEATHS: readonly DeathOfSurface[] = ['call', 'result'];
 /** How long calls wait, in seconds; how often it is tried to decide about one. */
 const WAIT_SECONDS = 6;
 const DECIDING_TRIES = 10;

@@ -1,5 +1,6 @@
 /** Where a surface dies: when it is told of a call, or when it has sent its result. */
-export type DeathOfSurface = 'call' | 'result';
+export const DEATHS = ['call', 'result'] as const;
+export type DeathOfSurface = (typeof DEATHS)[number];
 
 /** A device with a counter for a tool, that comes back as one surface after another. */
 export class Device {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ChaosResult } from './chaos-run.js';
 import type { Kill, Restart } from './blows.js';
+import { DEATHS } from './device.js';
 import { objections } from './report.js';
 import { OUTAGES } from './outages.js';
 import { STEP_NAMES } from './steps.js';
@@ -29,7 +30,7 @@ const RESTARTS = [
 ];
 
 /** One that died at a call, and one that died after a result. */
-const SURFACES = (['call', 'result'] as const).map((diedAt) => ({
+const SURFACES = DEATHS.map((diedAt) => ({
   ...connection(diedAt, 1, []),
   diedAt,
 }));

@@ -1,6 +1,7 @@
 import type { Adoption } from './adoptions.js';
 import type { ChaosResult } from './chaos-run.js';
 import type { DeathOfSurface } from './device.js';
+import { DEATHS } from './device.js';
 import { foundTurns } from './history-transcript.js';
 import type { OutageKind } from './outages.js';
 import { OUTAGES } from './outages.js';
@@ -36,8 +37,6 @@ function killsAt({ kills }: ChaosResult, step: Step): number {
 function restartsAt({ restarts }: ChaosResult, kind: string, moment: RestartMoment): number {
   return restarts.filter((each) => each.kind === kind && each.moment === moment).length;
 }
-
-const DEATHS: readonly DeathOfSurface[] = ['call', 'result'];
 
 function diedAt({ conversations }: ChaosResult, at: DeathOfSurface): number {
   return conversations.flatMap(({ connections }) =>

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import SqliteFile from 'better-sqlite3';
+import { lockFile } from '#libs/sql';
 import type { z } from 'zod';
 
 /** The file is looked at again after so long, in ms: another process may have changed it. */
@@ -69,20 +69,13 @@ export class KeptFile<Content> {
     renameSync(draft, path);
   }
 
-  /** A transaction on a file beside it: the operating system ends it with the process. */
+  /** Of a file beside it. @throws UnusableKeys */
   private lock(): () => void {
     const path = `${this.options.path}.lock`;
     closeSync(openSync(path, 'a', 0o600));
-    const file = new SqliteFile(path, { timeout: LOCK_MS });
-    try {
-      file.exec('BEGIN EXCLUSIVE');
-    } catch (error) {
-      file.close();
-      const isBusy = error instanceof SqliteFile.SqliteError && error.code === 'SQLITE_BUSY';
-      if (!isBusy) throw error;
-      throw new UnusableKeys(`Another process changes ${this.options.path}. Try again.`);
-    }
-    return () => void file.close();
+    const unlock = lockFile(path, LOCK_MS);
+    if (unlock !== null) return unlock;
+    throw new UnusableKeys(`Another process changes ${this.options.path}. Try again.`);
   }
 
   private load(mode: number | undefined): Content {

@@ -1,5 +1,6 @@
 export { ForwardingEventLog } from './ports/forwarding-event-log.js';
 export { EventLog, LogOverloaded, LogUnavailable, MAX_PENDING_BYTES } from './ports/event-log.js';
+export { replay } from './replay.js';
 export { outageRefusal } from './outage-refusal.js';
 export type {
   Append,

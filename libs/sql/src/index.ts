@@ -8,7 +8,7 @@ export type {
   Schema,
   WriteOptions,
 } from './database.js';
-export { DirectoryInUse, lockDirectory } from './sqlite/directory-lock.js';
+export { DirectoryInUse, lockDirectory, lockFile } from './sqlite/directory-lock.js';
 export type { DirectoryLock } from './sqlite/directory-lock.js';
 export { isOutage } from './faults/outage.js';
 export { openPostgres } from './postgres/postgres.js';

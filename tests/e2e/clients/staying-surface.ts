@@ -1,4 +1,3 @@
-import { ServerFrame } from '#libs/protocol';
 import { ACKNOWLEDGES, Surface } from './surface.js';
 import type { SessionKey } from './surface.js';
 
@@ -39,11 +38,11 @@ export class StayingSurface {
   private async stay(): Promise<void> {
     for (;;) {
       const surface = await Surface.connect(this.url, this.key.session_id);
-      surface.socket.on('message', (data: Buffer) => {
-        const frame = ServerFrame.parse(JSON.parse(data.toString()));
-        if (frame.type === 'SESSION_ATTACHED') this.attached.resolve(undefined);
-        if (frame.type === 'PING') surface.pong();
-        if (frame.type !== 'TURN_COMPLETE' && frame.type !== 'TETHER_TURN') return;
+      surface.socket.on('message', () => {
+        const frame = surface.frames.at(-1);
+        if (frame?.type === 'SESSION_ATTACHED') this.attached.resolve(undefined);
+        if (frame?.type === 'PING') surface.pong();
+        if (frame?.type !== 'TURN_COMPLETE' && frame?.type !== 'TETHER_TURN') return;
         // What was not acknowledged comes again.
         if (!this.read.has(frame.seq)) this.read.set(frame.seq, frame.turn_id);
       });

@@ -7,7 +7,8 @@ import { AUDIT_TABLES } from '#libs/audit';
 import { guardFolder } from '../../../tools/supervise/index.js';
 import { EMBEDDED_SETTINGS, embeddedProgram } from '../topology/embedded.js';
 import { runCommand, runRebuild } from './command.js';
-import type { Rebuildable, Row } from './rebuildable.js';
+import type { Row } from '../topology/postgres.js';
+import type { Rebuildable } from './rebuildable.js';
 
 /** Tables of an embedded installation that a rebuild does not make. */
 const KEPT = ['log_records', 'credentials', ...AUDIT_TABLES];

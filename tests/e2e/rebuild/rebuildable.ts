@@ -1,7 +1,5 @@
+import type { Row } from '../topology/postgres.js';
 import type { Ended } from './command.js';
-
-/** One row of a table, as the database gives it. */
-export type Row = Readonly<Record<string, unknown>>;
 
 /** Tables that a rebuild makes again, and nothing else writes to. */
 export const READ_MODELS = [

@@ -3,16 +3,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Kafka, Partitioners, logLevel } from 'kafkajs';
-import pg from 'pg';
 import { inject } from 'vitest';
 import { AUDIT_TABLES } from '#libs/audit';
 import type { Stack } from '../../../tools/stack/index.js';
 import { startStack } from '../../../tools/stack/index.js';
 import { guardFolder } from '../../../tools/supervise/index.js';
+import { query as queryAt } from '../topology/postgres.js';
 import { sharedStack } from '../topology/stack.js';
 import { runCommand, runRebuild } from './command.js';
 import type { Settings } from '../topology/settings.js';
-import type { Rebuildable, Row } from './rebuildable.js';
+import type { Rebuildable } from './rebuildable.js';
 
 /** Tables of a stack that a rebuild does not make. */
 const KEPT = ['credentials', ...AUDIT_TABLES];
@@ -23,15 +23,7 @@ export async function rebuildableStack(settings: Settings = {}): Promise<Rebuild
   const name = `rebuild-${randomUUID()}`;
   let stack: Stack | null = null;
   let env: NodeJS.ProcessEnv = {};
-  const query = async (text: string): Promise<readonly Row[]> => {
-    const client = new pg.Client({ connectionString: env['SBP_POSTGRES_URL'] });
-    await client.connect();
-    try {
-      return (await client.query<Row>(text)).rows;
-    } finally {
-      await client.end();
-    }
-  };
+  const query = (text: string) => queryAt(env['SBP_POSTGRES_URL'], text);
   return {
     start: async () => {
       const shared = sharedStack(dataDir, name);

@@ -1,11 +1,11 @@
-import { createHmac, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
+import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { RoamingClaims } from '#libs/protocol';
 import { ExportResponse, ImportResponse, SessionsResponse, TokenInspection } from '#libs/protocol';
 import type { Answer } from '../clients/agent.js';
 import { Agent } from '../clients/agent.js';
 import { Failure } from '../clients/bodies.js';
-import { opened, signed, unsigned } from '../clients/tokens.js';
+import { opened, part, signed, unsigned } from '../clients/tokens.js';
 import type { GetServer } from '../topology/server.js';
 import { SECRET } from '../topology/settings.js';
 
@@ -18,7 +18,6 @@ interface Real {
 }
 
 const now = (): number => Math.floor(Date.now() / 1000);
-const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 /** The claims of the token, with others among them, under its own signature. */
 function changed({ token, claims }: Real, others: Partial<RoamingClaims>): string {
@@ -40,8 +39,7 @@ const dsaEncoding = 'ieee-p1363' as const;
 
 /** By the secret of the server, with a header that says something else. */
 function bySecret(claims: RoamingClaims, header: object): string {
-  const content = `${part({ typ: 'JWT', ...header })}.${part(claims)}`;
-  return `${content}.${createHmac('sha256', SECRET).update(content).digest('base64url')}`;
+  return signed(claims, SECRET, { typ: 'JWT', ...header });
 }
 
 const INVALID = [422, 'SBP_TOKEN_INVALID'] as const;

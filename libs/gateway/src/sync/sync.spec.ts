@@ -138,9 +138,7 @@ class World {
       number,
       epoch: ++this.epoch,
       runner: RUNNER,
-      adoptions: 0,
-      rounds: 0,
-      resultBytes: 0,
+      ...{ adoptions: 0, rounds: 0, resultBytes: 0 },
       parked: false,
       startedAt: '2026-05-10T15:05:00.000Z',
     };

@@ -1,35 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_DEMO_OPTIONS, parseDemoOptions } from './demo-options.js';
+import { DEFAULT_DEMO_OPTIONS, applyOptions } from './demo-options.js';
+import type { DemoOptions } from './demo-options.js';
 
-describe('parseDemoOptions', () => {
-  it('has defaults', () => {
-    expect(parseDemoOptions({})).toEqual(DEFAULT_DEMO_OPTIONS);
+/** Each option under the name of its flag. */
+function read(texts: Readonly<Record<string, string>>): DemoOptions {
+  const written = Object.entries(texts).map(([option, text]) => {
+    return [option, { name: `--${option}`, text }] as const;
   });
+  return applyOptions(DEFAULT_DEMO_OPTIONS, Object.fromEntries(written));
+}
 
-  it('reads the environment, and flags before it', () => {
-    const environment = {
-      SBP_DEMO_TTFT_MS: '7',
-      SBP_DEMO_TOKENS: '8',
-      SBP_DEMO_INTERVAL_MS: '9',
-      SBP_DEMO_VARY: 'true',
-      SBP_DEMO_FAIL: 'hang@4',
-    };
-    const expected = {
-      ttftMs: 7,
-      tokens: 8,
-      intervalMs: 9,
-      vary: true,
-      fail: { type: 'hang', every: 4 },
-    };
-    expect(parseDemoOptions(environment)).toEqual(expected);
-    const flags = { ttft: '0', tokens: undefined, interval: '0', vary: false, fail: 'none' };
-    expect(parseDemoOptions(environment, flags)).toEqual({
-      ttftMs: 0,
-      tokens: 8,
-      intervalMs: 0,
-      vary: false,
-      fail: null,
-    });
+describe('options of the demo model', () => {
+  it('stay as they were where nothing is written', () => {
+    expect(read({})).toEqual(DEFAULT_DEMO_OPTIONS);
   });
 
   it.each([
@@ -40,7 +23,7 @@ describe('parseDemoOptions', () => {
     ['break:12@3', { type: 'break', after: 12, every: 3 }],
     ['hang', { type: 'hang', every: 1 }],
   ])('reads the failure %s', (fail, expected) => {
-    expect(parseDemoOptions({}, { fail }).fail).toEqual(expected);
+    expect(read({ fail }).fail).toEqual(expected);
   });
 
   it.each([
@@ -56,14 +39,6 @@ describe('parseDemoOptions', () => {
     ['--fail', { fail: 'hang@0' }],
     ['--fail', { fail: 'explode' }],
   ])('names %s when it cannot be used (%o)', (field, flags) => {
-    expect(() => parseDemoOptions({}, flags)).toThrow(
-      expect.objectContaining({ name: 'InvalidSetting', field }),
-    );
-  });
-
-  it('names the variable when that is what was given', () => {
-    expect(() => parseDemoOptions({ SBP_DEMO_TOKENS: 'x' })).toThrow(
-      expect.objectContaining({ field: 'SBP_DEMO_TOKENS' }),
-    );
+    expect(() => read(flags)).toThrow(expect.objectContaining({ name: 'InvalidSetting', field }));
   });
 });

@@ -58,26 +58,6 @@ export const DEMO_SETTINGS = {
 /** All options, in the order in which they are documented. */
 export const OPTION_NAMES: readonly OptionName[] = ['ttft', 'tokens', 'interval', 'vary', 'fail'];
 
-/**
- * Reads the demo model's options: flags (`ttft`, `tokens`, `interval`, `vary`, `fail`) before
- * environment variables (`SBP_DEMO_…`) before the defaults. Throws `InvalidSetting`, which names
- * the flag or variable.
- */
-export function parseDemoOptions(
-  environment: Readonly<Record<string, string | undefined>>,
-  flags: Readonly<Record<string, string | boolean | undefined>> = {},
-): DemoOptions {
-  const written: Partial<Record<OptionName, WrittenOption>> = {};
-  for (const option of OPTION_NAMES) {
-    const variable = DEMO_SETTINGS[option];
-    const flag = flags[option];
-    const text = environment[variable];
-    if (flag !== undefined) written[option] = { name: `--${option}`, text: String(flag) };
-    else if (text !== undefined && text !== '') written[option] = { name: variable, text };
-  }
-  return applyOptions(DEFAULT_DEMO_OPTIONS, written);
-}
-
 /** Replaces what was written in `base`. Throws `InvalidSetting`. */
 export function applyOptions(base: DemoOptions, written: WrittenOptions): DemoOptions {
   return {

@@ -153,10 +153,8 @@ export class RemoteImports {
   /** Leaves no rows of what was copied, where nobody can ask for the same session again. */
   private async dropCopy({ sessionId, bodyHash }: RemoteOrder['target']): Promise<void> {
     if (bodyHash !== null) return;
-    const command = { type: 'AbandonImport' } as const;
-    const abandoning = { sessionId, state: initialState, by: SYSTEM, command };
     // Where the log does not take this either the rows stay: they take room, and nobody reads them.
-    await this.sessionLog.execute(abandoning).catch(() => undefined);
+    await this.sessionLog.execute(abandonment(sessionId)).catch(() => undefined);
   }
 
   private beginning(
@@ -200,11 +198,15 @@ export class RemoteImports {
   }
 
   private async abandon(sessionId: string): Promise<void> {
-    const command = { type: 'AbandonImport' } as const;
-    const state = initialState;
-    const executed = await this.sessionLog.insist({ sessionId, state, by: SYSTEM, command });
+    const executed = await this.sessionLog.insist(abandonment(sessionId));
     if (executed.type === 'appended') await this.freshness.reached(executed.position);
   }
+}
+
+/** Says that nothing will come of an import. */
+function abandonment(sessionId: string) {
+  const command = { type: 'AbandonImport' } as const;
+  return { sessionId, state: initialState, by: SYSTEM, command };
 }
 
 /** Whether the log will never take it. */

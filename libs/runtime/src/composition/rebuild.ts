@@ -1,4 +1,4 @@
-import { ConsumerPositions, LOG_TABLES } from '#libs/event-log';
+import { ConsumerPositions, LOG_TABLES, replay } from '#libs/event-log';
 import { PROJECTOR, Projection, isRefusedValue } from '#libs/store';
 import type { Logger } from '#libs/telemetry';
 import { requireStore } from '../settings/data-directory.js';
@@ -29,24 +29,22 @@ export async function rebuild(
     const projection = new Projection();
     let folded = 0;
     for (let partition = 0; partition < log.partitions; partition++) {
-      let from = 0;
-      for await (const records of log.read(partition, 0)) {
-        const next = (records.at(-1)?.position.offset ?? from - 1) + 1;
-        const batch = { consumer: PROJECTOR, partition, from, next, records, live: false };
+      let next = 0;
+      for await (const batch of replay(log, PROJECTOR, partition)) {
         const fold = () =>
           database.write(async (transaction) => {
             if (!(await positions.advance(transaction, batch)))
               throw new Error('Another process reads the log: stop the services.');
-            await projection.apply(transaction, partition, records);
+            await projection.apply(transaction, partition, batch.records);
           });
         await fold().catch((error: unknown) => {
           if (isRefusedValue(error)) return fold();
           throw error;
         });
-        from = next;
-        folded += records.length;
+        next = batch.next;
+        folded += batch.records.length;
       }
-      logger.info({ partition, next: from }, 'Partition folded');
+      logger.info({ partition, next }, 'Partition folded');
     }
     return folded;
   } finally {

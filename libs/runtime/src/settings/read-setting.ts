@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import {
   DEFAULT_DEMO_OPTIONS,
+  DEMO_SETTINGS,
   InvalidSetting,
+  applyOptions,
   parseContextTokens,
-  parseDemoOptions,
   parsePrices,
 } from '#libs/llm';
-import type { DemoOptions } from '#libs/llm';
+import type { DemoOptions, OptionName } from '#libs/llm';
 import { z } from 'zod';
 
 /** JSON of an object, or a number: else it is a path. */
@@ -24,9 +25,11 @@ export const contextTokens = readSetting('SBP_CONTEXT_TOKENS', (text) => {
 });
 
 /** An option of the demo model, as the model itself reads it. */
-export function demoOption<F extends keyof DemoOptions>(name: string, field: F) {
-  const otherwise = DEFAULT_DEMO_OPTIONS[field] as never;
-  return readSetting(name, (text) => parseDemoOptions({ [name]: text })[field]).default(otherwise);
+export function demoOption<F extends keyof DemoOptions>(option: OptionName, field: F) {
+  const name = DEMO_SETTINGS[option];
+  const base = DEFAULT_DEMO_OPTIONS;
+  const read = (text: string) => applyOptions(base, { [option]: { name, text } })[field];
+  return readSetting(name, read).default(base[field] as never);
 }
 
 /** A setting that another library reads; its `InvalidSetting` becomes a problem of the schema. */

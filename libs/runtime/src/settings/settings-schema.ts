@@ -122,11 +122,11 @@ export const SettingsSchema = z.object({
   SBP_LOG_LEVEL: oneOf(LOG_LEVELS, 'info'),
   SBP_PRICES: prices.default(new Map()),
   SBP_CONTEXT_TOKENS: contextTokens.default(new Map()),
-  SBP_DEMO_TTFT_MS: demoOption('SBP_DEMO_TTFT_MS', 'ttftMs'),
-  SBP_DEMO_TOKENS: demoOption('SBP_DEMO_TOKENS', 'tokens'),
-  SBP_DEMO_INTERVAL_MS: demoOption('SBP_DEMO_INTERVAL_MS', 'intervalMs'),
-  SBP_DEMO_VARY: demoOption('SBP_DEMO_VARY', 'vary'),
-  SBP_DEMO_FAIL: demoOption('SBP_DEMO_FAIL', 'fail'),
+  SBP_DEMO_TTFT_MS: demoOption('ttft', 'ttftMs'),
+  SBP_DEMO_TOKENS: demoOption('tokens', 'tokens'),
+  SBP_DEMO_INTERVAL_MS: demoOption('interval', 'intervalMs'),
+  SBP_DEMO_VARY: demoOption('vary', 'vary'),
+  SBP_DEMO_FAIL: demoOption('fail', 'fail'),
 });
 
 /** The settings as the schema reads them. */

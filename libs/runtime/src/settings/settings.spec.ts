@@ -414,6 +414,31 @@ describe('settings', () => {
 });
 
 describe('settings of the demo model alone', () => {
+  it('are read from the environment, and from flags before it', () => {
+    const environment = {
+      SBP_DEMO_TTFT_MS: '7',
+      SBP_DEMO_TOKENS: '8',
+      SBP_DEMO_INTERVAL_MS: '9',
+      SBP_DEMO_VARY: 'true',
+      SBP_DEMO_FAIL: 'hang@4',
+    };
+    expect(parseDemoModelSettings(environment, []).demo).toEqual({
+      ttftMs: 7,
+      tokens: 8,
+      intervalMs: 9,
+      vary: true,
+      fail: { type: 'hang', every: 4 },
+    });
+    const flags = ['--ttft', '0', '--interval', '0', '--vary=false', '--fail', 'none'];
+    expect(parseDemoModelSettings(environment, flags).demo).toEqual({
+      ttftMs: 0,
+      tokens: 8,
+      intervalMs: 0,
+      vary: false,
+      fail: null,
+    });
+  });
+
   it('reads its flags before its variables', () => {
     const argv = [
       '--port',

@@ -15,22 +15,29 @@ export class DirectoryInUse extends Error {
   }
 }
 
-/**
- * Takes a directory (made if missing) for this process, or throws `DirectoryInUse` at once. The
- * lock is a transaction held open on a small SQLite file: the operating system ends it with the
- * process.
- */
+/** Takes a directory (made if missing) for this process, or throws `DirectoryInUse` at once. */
 export async function lockDirectory(directory: string): Promise<DirectoryLock> {
   await mkdir(directory, { recursive: true });
-  const file = new SqliteFile(join(directory, 'lock.sqlite'), { timeout: 0 });
+  const release = lockFile(join(directory, 'lock.sqlite'), 0);
+  if (release === null) throw new DirectoryInUse(directory);
+  return { release };
+}
+
+/**
+ * Holds a small SQLite file (made if missing) for this process alone, until the returned function
+ * is called, or the process ends, also by SIGKILL: it is a transaction held open on the file, which
+ * the operating system ends with the process. Null where another one, or another part of this one,
+ * still holds it after `waitMs`.
+ */
+export function lockFile(path: string, waitMs: number): (() => void) | null {
+  const file = new SqliteFile(path, { timeout: waitMs });
   try {
     file.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     file.close();
-    if (error instanceof SqliteFile.SqliteError && error.code.startsWith('SQLITE_BUSY')) {
-      throw new DirectoryInUse(directory);
-    }
+    if (error instanceof SqliteFile.SqliteError && error.code.startsWith('SQLITE_BUSY'))
+      return null;
     throw error;
   }
-  return { release: () => void file.close() };
+  return () => void file.close();
 }
