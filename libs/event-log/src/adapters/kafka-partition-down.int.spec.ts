@@ -117,7 +117,7 @@ async function makeTopic(prefix: string): Promise<void> {
   const topics = [
     { topic, numPartitions: -1, replicationFactor: -1, replicaAssignment, configEntries },
   ];
-  // Whoever opens the log waits for its leaders.
+  // kafkajs waits by an error in the metadata that the connection takes away; `open` waits instead.
   await admin.createTopics({ topics, waitForLeaders: false });
   await admin.disconnect();
 }

@@ -16,6 +16,11 @@ describe('a topic as the settings want it', () => {
     await checkTopic(testKafka(), spec);
   });
 
+  it('is waited for by a check while another process makes it', async () => {
+    const spec = { topic: `late-${randomUUID()}`, partitions: 4, replication: 1, config };
+    await Promise.all([checkTopic(testKafka(), spec), ensureTopic(testKafka(), spec)]);
+  });
+
   it('is refused where it differs, and each difference is named', async () => {
     const topic = await newTopic(2, { 'retention.ms': '1000' });
     const refused = await checkTopic(testKafka(), {

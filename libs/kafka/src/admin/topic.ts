@@ -27,8 +27,9 @@ export class TopicMismatch extends Error {
 }
 
 const ADMIN_MS = 30_000;
-const LEADERS_MS = 5000;
-const LEADERS_POLL_MS = 50;
+/** How long the brokers may take to hear of a topic that was just made. */
+const SPREAD_MS = 5000;
+const SPREAD_POLL_MS = 50;
 
 /**
  * Creates the topic if it is missing, and leaves it alone otherwise. Several processes may do so at
@@ -103,8 +104,17 @@ async function createMissing(admin: Admin, spec: TopicSpec): Promise<void> {
  * without.
  */
 async function leadersElected(admin: Admin, topic: string): Promise<void> {
-  const until = Date.now() + LEADERS_MS;
-  while (Date.now() < until && !(await isServed(admin, topic))) await pause(LEADERS_POLL_MS);
+  await spread(async () => ((await isServed(admin, topic)) ? topic : null));
+}
+
+/** What is read, as soon as it is there; null where it is not there after a while. */
+async function spread<T>(read: () => Promise<T | null>): Promise<T | null> {
+  const until = Date.now() + SPREAD_MS;
+  for (;;) {
+    const found = await read();
+    if (found !== null || Date.now() > until) return found;
+    await pause(SPREAD_POLL_MS);
+  }
 }
 
 async function isServed(admin: Admin, topic: string): Promise<boolean> {
@@ -125,21 +135,37 @@ function madeByAnother(error: unknown): boolean {
 
 async function check(admin: Admin, spec: TopicSpec): Promise<void> {
   const { topic } = spec;
-  if (!(await exists(admin, topic))) throw new TopicMismatch(topic, ['it does not exist']);
+  // Another process may just have made it, and the broker that is asked not have heard of it.
+  const found = await spread(() => described(admin, spec));
+  if (found === null) throw new TopicMismatch(topic, ['it does not exist']);
   const differences: string[] = [];
-  const metadata = await admin.fetchTopicMetadata({ topics: [topic] });
-  const partitions = metadata.topics[0]?.partitions.length ?? 0;
-  if (partitions !== spec.partitions)
-    differences.push(`it has ${partitions} partitions instead of ${spec.partitions}`);
-  const configNames = Object.keys(spec.config);
-  const resources = [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames }];
-  const described = await admin.describeConfigs({ resources, includeSynonyms: false });
-  const actual = new Map(
-    described.resources[0]?.configEntries.map((entry) => [entry.configName, entry.configValue]),
-  );
+  if (found.partitions !== spec.partitions)
+    differences.push(`it has ${found.partitions} partitions instead of ${spec.partitions}`);
   for (const [name, value] of Object.entries(spec.config)) {
-    const found = actual.get(name);
-    if (found !== value) differences.push(`${name} is ${found ?? 'unknown'} instead of ${value}`);
+    const actual = found.config.get(name);
+    if (actual !== value) differences.push(`${name} is ${actual ?? 'unknown'} instead of ${value}`);
   }
   if (differences.length > 0) throw new TopicMismatch(topic, differences);
+}
+
+/** The topic as the cluster has it, or null where a broker does not know it. */
+async function described(
+  admin: Admin,
+  { topic, config }: TopicSpec,
+): Promise<{ partitions: number; config: ReadonlyMap<string, string> } | null> {
+  // Metadata of a topic by its name would make it where the cluster lets it.
+  if (!(await exists(admin, topic))) return null;
+  const configNames = Object.keys(config);
+  const resources = [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames }];
+  try {
+    const metadata = await admin.fetchTopicMetadata({ topics: [topic] });
+    const { resources: found } = await admin.describeConfigs({ resources, includeSynonyms: false });
+    return {
+      partitions: metadata.topics[0]?.partitions.length ?? 0,
+      config: new Map(found[0]?.configEntries.map((each) => [each.configName, each.configValue])),
+    };
+  } catch (error) {
+    if (protocolErrorType(error) === 'UNKNOWN_TOPIC_OR_PARTITION') return null;
+    throw error;
+  }
 }
