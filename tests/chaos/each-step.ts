@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ChaosResult, Topology } from '../../tools/chaos/index.js';
-import { Random, STEPS, STEP_NAMES, planBlows, runChaos } from '../../tools/chaos/index.js';
+import type { ChaosResult, Step, Topology } from '../../tools/chaos/index.js';
+import { Random, STEPS, planBlows, runChaos } from '../../tools/chaos/index.js';
 
 /** Closer together than in a long run: each process has just begun to serve again. */
 const GAP = { least: 600, most: 1_500 };
@@ -16,14 +16,15 @@ const BLOWS_MS = 640_000;
 const SEED = 1;
 
 /**
- * Kills a topology's processes once at each named step, and stops and starts them, while callers
- * and surfaces use it, and checks what these were told.
+ * Kills a topology's processes once at each of these steps, and stops and starts them, while
+ * callers and surfaces use it, and checks what these were told.
  */
 export function survivesEachStep(
   name: string,
+  steps: readonly Step[],
   start: (dataDir: string) => Promise<Topology>,
 ): void {
-  describe(`${name}, killed once at each named step`, () => {
+  describe(`${name}, killed once at each of ${steps.length} named steps`, () => {
     let dataDir: string;
     let topology: Topology | undefined;
     let result: ChaosResult | undefined;
@@ -39,7 +40,7 @@ export function survivesEachStep(
       topology = await start(dataDir);
       const random = new Random(SEED);
       const { kinds } = topology;
-      const schedule = { each: 1, random: 0, restarts: 1, outages: 0, kinds, gap: GAP };
+      const schedule = { steps, each: 1, random: 0, restarts: 1, outages: 0, kinds, gap: GAP };
       const plan = planBlows(schedule, random);
       const stopped = AbortSignal.timeout(BLOWS_MS);
       const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -58,7 +59,7 @@ export function survivesEachStep(
       }
     });
 
-    it.each(STEP_NAMES.map((step) => [step, STEPS[step]] as const))('died at %s: %s', (step) => {
+    it.each(steps.map((step) => [step, STEPS[step]] as const))('died at %s: %s', (step) => {
       expect(found().kills.map((kill) => kill.step)).toContain(step);
     });
 

@@ -29,7 +29,7 @@ import type { SupervisedProcess } from '../../tools/supervise/index.js';
 
 const PATIENCE_MS = 60_000;
 /** How long an append has been on its way when its process dies, in ms. */
-const SENT_FOR_MS = [0, 1, 3] as const;
+const SENT_FOR_MS = [0, 2] as const;
 
 let folder: string;
 let embedded: Topology;

@@ -12,7 +12,7 @@ import {
 } from '../../tools/chaos/index.js';
 
 /** Readers at a time. */
-const READERS = 12;
+const READERS = 8;
 /** Words of an answer: as a stream more than the connections of a reader hold. */
 const WORDS = 100_000;
 const MIB = 1024 * 1024;

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { ROUTES, SERVICES, mostBundleBytes } from '#libs/protocol';
+import { BUNDLES_AT_ONCE } from '#libs/roaming';
 import { STOP_DEADLINE_MS, parseSettings } from '#libs/runtime';
 import { PUBLIC_ROUTES } from '../../tools/generate/index.js';
 import { filesBelow, textOf } from '../conformance/repository.js';
@@ -170,7 +171,8 @@ describe.each(OVERLAYS)('%s', (overlay) => {
     const tmp = listAt(pod, 'volumes').find(({ name }) => name === 'tmp');
     const [, gibibytes] = /^(\d+)Gi$/.exec(String(at(tmp, 'emptyDir', 'sizeLimit'))) ?? [];
     const { sessionBytes } = parseSettings({}).limits;
-    expect(Number(gibibytes) * 1024 ** 3).toBeGreaterThan(20 * mostBundleBytes(sessionBytes));
+    const bundles = BUNDLES_AT_ONCE * mostBundleBytes(sessionBytes);
+    expect(Number(gibibytes) * 1024 ** 3).toBeGreaterThan(bundles);
   });
 
   it('lets every service out to an identity provider, and to a collector of traces', () => {

@@ -213,7 +213,7 @@ describe('a next turn, on Kafka and Postgres', () => {
         SBP_KAFKA_TOPIC_PREFIX: prefix,
         SBP_POSTGRES_URL: postgres,
       },
-      (settings) => [completionsService(settings), sessionsService()],
+      (settings) => [completionsService(settings), sessionsService(settings)],
     );
   });
   afterAll(async () => {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
@@ -8,6 +9,7 @@ import {
   createLogger,
   openTracing,
 } from '#libs/telemetry';
+import { pause } from '#libs/timing';
 import type { SupervisedProcess } from '../supervise/index.js';
 import { CompletionClient } from './completion-client.js';
 import { cpuTime } from './cpu-time.js';
@@ -18,9 +20,12 @@ import { interleaved } from './rounds.js';
 import type { Contender } from './rounds.js';
 import { median } from './statistics.js';
 
-const ROUNDS = 9;
-const TURNS = 500;
+const ROUNDS = 15;
+const TURNS = 300;
 const SCRAPES_EVERY = 100;
+const KEPT_EVERY = 10;
+/** Until the last spans of a slot have been sent, in ms: they wait for a second at most. */
+const SENT_MS = 1_500;
 /** How often what a turn counts is repeated, to be measured by itself. */
 const REPEATS = 100_000;
 /** Of a turn: its request and its parts, appends and folds. */
@@ -38,45 +43,61 @@ export async function telemetryBench(rig: Rig): Promise<Report> {
   try {
     const { url: model } = await rig.echoModel();
     const plain = await rig.embedded('telemetry-off', model);
-    const scraped = await rig.embedded('telemetry-scraped', model);
     const traced = await rig.embedded('telemetry-traced', model, { SBP_OTLP_URL: url });
-    const every = { SBP_OTLP_URL: url, SBP_TRACE_PERCENT: '100' };
-    const allTraced = await rig.embedded('telemetry-all-traced', model, every);
     rig.say('Measuring turns with metrics and traces …');
-    const contenders = [
-      contenderOf('no traces', plain, () => Promise.resolve()),
-      contenderOf('scraped', scraped, () => scrape(scraped)),
-      contenderOf('traced, 10 of 100', traced, () => Promise.resolve()),
-      contenderOf('traced, all', allTraced, () => Promise.resolve()),
+    const contenders: readonly Contender<number>[] = [
+      { name: PLAIN, measure: () => turnCpu(plain, {}) },
+      { name: SCRAPED, measure: () => turnCpu(plain, { scrapes: true }) },
+      { name: NONE_KEPT, measure: () => turnCpu(traced, { isKept: () => false }) },
+      { name: SOME_KEPT, measure: () => turnCpu(traced, { isKept: (n) => n % KEPT_EVERY === 0 }) },
+      { name: ALL_KEPT, measure: () => turnCpu(traced, { isKept: () => true }) },
     ];
-    const alone = { counting: countingCpu(), spans: await spansCpu(url) };
+    const alone = {
+      counting: countingCpu(),
+      spans: await spansCpu(url, 100),
+      unkeptSpans: await spansCpu(url, 0),
+    };
     return reportOf(await interleaved(contenders, ROUNDS, 0), alone);
   } finally {
     collector.close().closeAllConnections();
   }
 }
 
-/** CPU of one turn, in ms. */
-function contenderOf(
-  name: string,
+const PLAIN = 'no traces';
+const SCRAPED = 'scraped';
+const NONE_KEPT = 'traces on, none kept';
+const SOME_KEPT = 'traced, 10 of 100';
+const ALL_KEPT = 'traced, all';
+
+interface Watching {
+  readonly scrapes?: boolean;
+  /** Whether the caller wants the trace of its n-th turn to be kept; absent: it does not say. */
+  readonly isKept?: (n: number) => boolean;
+}
+
+/** CPU of one turn, in ms, with all that is done for it later. */
+async function turnCpu(
   server: SupervisedProcess,
-  now: () => Promise<void>,
-): Contender<number> {
-  return {
-    name,
-    measure: async () => {
-      const client = new CompletionClient(server.url);
-      const before = cpuTime(server.pid);
-      for (let made = 1; made <= TURNS; made++) {
-        const messages = [{ role: 'user', content: 'What is new?' }];
-        const sbp = made === 1 ? { force_new_session: true } : {};
-        await client.complete({ model: 'gpt-4o', messages, sbp });
-        if (made % SCRAPES_EVERY === 0) await now();
-      }
-      await client.close();
-      return (cpuTime(server.pid) - before) / TURNS;
-    },
-  };
+  { scrapes = false, isKept }: Watching,
+): Promise<number> {
+  const client = new CompletionClient(server.url);
+  const before = cpuTime(server.pid);
+  for (let made = 1; made <= TURNS; made++) {
+    const messages = [{ role: 'user', content: 'What is new?' }];
+    const sbp = made === 1 ? { force_new_session: true } : {};
+    const headers = isKept === undefined ? {} : { traceparent: traceparent(isKept(made)) };
+    await client.complete({ model: 'gpt-4o', messages, sbp }, headers);
+    if (scrapes && made % SCRAPES_EVERY === 0) await scrape(server);
+  }
+  await client.close();
+  await pause(SENT_MS);
+  return (cpuTime(server.pid) - before) / TURNS;
+}
+
+/** Of a caller whose trace this is. */
+function traceparent(isKept: boolean): string {
+  const [trace, span] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
+  return `00-${trace}-${span}-${isKept ? '01' : '00'}`;
 }
 
 async function scrape({ url }: SupervisedProcess): Promise<void> {
@@ -110,9 +131,9 @@ function countingCpu(): number {
   return (user + system) / 1_000 / REPEATS;
 }
 
-/** CPU of as many spans as a turn has, in ms, where all are kept. */
-async function spansCpu(url: string): Promise<number> {
-  const tracing = await openTracing({ url, service: 'bench', percent: 100 });
+/** CPU of as many spans as a turn has, in ms. */
+async function spansCpu(url: string, percent: number): Promise<number> {
+  const tracing = await openTracing({ url, service: 'bench', percent });
   const before = process.cpuUsage();
   for (let made = 0; made < SPANNED_TURNS; made++) {
     await tracing.span('request', async () => {
@@ -135,42 +156,55 @@ async function spansCpu(url: string): Promise<number> {
 interface Alone {
   readonly counting: number;
   readonly spans: number;
+  readonly unkeptSpans: number;
 }
 
-function reportOf(slots: ReadonlyMap<string, readonly number[]>, alone: Alone): Report {
-  const { counting, spans } = alone;
-  const plain = slots.get('no traces') ?? [];
-  const base = median(plain);
-  const rows = [...slots].map(([name, rounds]) => {
-    // Of each round, because the machine is slower in some of them than in others.
-    const ratios = rounds.map((cpu, round) => cpu / (plain[round] ?? Number.NaN));
-    return { name, cpu: median(rounds), more: 100 * (median(ratios) - 1) };
-  });
+type Slots = ReadonlyMap<string, readonly number[]>;
+
+function reportOf(slots: Slots, { counting, spans, unkeptSpans }: Alone): Report {
+  const base = cpuOf(slots, PLAIN);
+  // One server is compared with itself: two of the same kind differ by more than what is measured.
+  const scraped = moreOf(slots, SCRAPED, PLAIN);
+  const someKept = moreOf(slots, SOME_KEPT, NONE_KEPT);
+  const allKept = moreOf(slots, ALL_KEPT, NONE_KEPT);
   const share = (100 * counting) / (base - counting);
   const ofSpans = (100 * spans) / base;
+  const ofUnkept = (100 * unkeptSpans) / base;
   const all = [
-    ...rows,
-    { name: 'metrics and log line alone', cpu: counting, more: share },
-    { name: 'spans of a traced turn alone', cpu: spans, more: ofSpans },
+    { name: PLAIN, cpu: base, more: 0, than: '' },
+    { name: SCRAPED, cpu: cpuOf(slots, SCRAPED), more: scraped, than: PLAIN },
+    { name: NONE_KEPT, cpu: cpuOf(slots, NONE_KEPT), more: 0, than: '' },
+    { name: SOME_KEPT, cpu: cpuOf(slots, SOME_KEPT), more: someKept, than: NONE_KEPT },
+    { name: ALL_KEPT, cpu: cpuOf(slots, ALL_KEPT), more: allKept, than: NONE_KEPT },
+    { name: 'metrics and log line alone', cpu: counting, more: share, than: PLAIN },
+    { name: 'spans of a kept trace alone', cpu: spans, more: ofSpans, than: PLAIN },
+    { name: 'spans of another trace alone', cpu: unkeptSpans, more: ofUnkept, than: PLAIN },
   ];
   const aims = [
     { what: 'CPU of a turn that metrics and its line add', got: share },
-    { what: 'CPU of a traced turn that its spans are', got: ofSpans },
-    { what: 'CPU of a turn that scrapes add', got: moreOf(rows, 'scraped') },
+    { what: 'CPU of a turn that scrapes add', got: scraped },
     {
       what: 'CPU of a turn that traces add, as they are by default',
-      got: moreOf(rows, 'traced, 10 of 100'),
+      got: someKept + ofUnkept,
     },
+    { what: 'CPU of a turn that its trace adds', got: allKept + ofUnkept },
   ];
   return {
     title: `A next turn, embedded, plain: a scrape each ${SCRAPES_EVERY} turns`,
-    columns: ['', 'ms of CPU a turn', '% more'],
-    rows: all.map(({ name, cpu, more }) => [name, digits(cpu), digits(more)]),
+    columns: ['', 'ms of CPU a turn', '% more', 'than'],
+    rows: all.map(({ name, cpu, more, than }) => [name, digits(cpu), digits(more), than]),
     results: all.map(({ name, cpu, more }) => ({ name, cpu: rounded(cpu), more: rounded(more) })),
     aims: aims.map((aim) => ({ ...aim, comparison: '≤', aim: 3, unit: '%' })),
   };
 }
 
-function moreOf(rows: readonly { readonly name: string; readonly more: number }[], of: string) {
-  return rows.find(({ name }) => name === of)?.more ?? Number.NaN;
+function cpuOf(slots: Slots, name: string): number {
+  return median(slots.get(name) ?? []);
+}
+
+/** In %, the median of what each round shows: the machine is slower in some of them. */
+function moreOf(slots: Slots, name: string, than: string): number {
+  const others = slots.get(than) ?? [];
+  const ratios = (slots.get(name) ?? []).map((cpu, round) => cpu / (others[round] ?? Number.NaN));
+  return 100 * (median(ratios) - 1);
 }

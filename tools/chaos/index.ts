@@ -3,7 +3,7 @@ export type { ChaosResult } from './chaos-run.js';
 export { planBlows } from './kill-schedule.js';
 export { Random } from './random.js';
 export { ROAMING_STEPS, STEPS, STEP_NAMES } from './steps.js';
-export type { RoamingStep } from './steps.js';
+export type { RoamingStep, Step } from './steps.js';
 export { arm } from './killer.js';
 export type { Call } from './history.js';
 export { complete } from './http-caller.js';

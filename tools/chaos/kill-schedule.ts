@@ -2,7 +2,7 @@ import type { OutageKind } from './outages.js';
 import { OUTAGES } from './outages.js';
 import type { Random } from './random.js';
 import type { Step } from './steps.js';
-import { STEP_NAMES, isSent, isSlow } from './steps.js';
+import { isSent, isSlow } from './steps.js';
 
 /** What a process is doing when it is asked to stop. */
 export type RestartMoment =
@@ -34,7 +34,8 @@ export type PlannedBlow = {
 );
 
 export interface Schedule {
-  /** How often a named step is hit at the most; see `timesOf`. */
+  readonly steps: readonly Step[];
+  /** How often each of these is hit at the most; see `timesOf`. */
   readonly each: number;
   readonly random: number;
   /** How often each kind of process is restarted at each of its moments. */
@@ -78,7 +79,7 @@ export function planBlows(schedule: Schedule, random: Random): readonly PlannedB
     gapMs: random.between(gap.least, most),
     choice: random.next(),
   });
-  const steps = STEP_NAMES.flatMap((step) =>
+  const steps = schedule.steps.flatMap((step) =>
     Array.from({ length: timesOf(step, each) }, (_, occurrence): PlannedBlow => ({
       type: 'step',
       step,

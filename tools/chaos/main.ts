@@ -77,6 +77,7 @@ async function run(
     return await runChaos(topology, {
       plan: planBlows(
         {
+          steps: STEP_NAMES,
           each: options.each,
           random: Math.ceil(options.kills / topologies),
           restarts: EACH_RESTART,

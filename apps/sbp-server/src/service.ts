@@ -11,7 +11,7 @@ export function sbpServer(
   settings: Settings,
   services: readonly ServiceSpec[] = [
     completionsService(settings),
-    sessionsService(),
+    sessionsService(settings),
     gatewayService(settings),
     roamingService(settings),
     auditService(),

@@ -98,7 +98,12 @@ export interface UnopenedSession extends Numbered {
  */
 export type Life =
   | { readonly type: 'active' }
-  | { readonly type: 'suspended'; readonly reason: 'requested' }
+  | {
+      readonly type: 'suspended';
+      readonly reason: 'requested';
+      /** ISO 8601 in UTC. */
+      readonly since: string;
+    }
   /** It goes on as this session, of this agent. */
   | {
       readonly type: 'suspended';

@@ -44,7 +44,7 @@ function scene(onlyProcess: ProcessAddress | null) {
     processes as Processes,
     // It waits for no fold.
     new SessionLog(log as EventLog, {} as Freshness),
-    { onlyProcess, onProblem },
+    { onlyProcess, suspendedTimeoutMs: null, onProblem },
   );
   lost.onModuleInit();
   return { appended, problems, database, lost };

@@ -10,6 +10,7 @@ import { SessionListController } from './session-list.controller.js';
 import { SessionsController } from './sessions.controller.js';
 import { SnapshotsController } from './snapshots.controller.js';
 import { SessionsOptions } from './sessions-options.js';
+import { SuspensionTimeout } from './suspension-timeout.js';
 
 /** How long a scrape waits for the database, in ms; then it goes without it. */
 const LOOK_MS = 1_000;
@@ -37,6 +38,7 @@ export class SessionsModule {
       providers: [
         { provide: SessionsOptions, useValue: options },
         LostGateways,
+        SuspensionTimeout,
         {
           provide: ProjectionMetrics,
           useFactory: (metrics: Metrics, heads: QueueHeads, quarantine: Quarantine) =>

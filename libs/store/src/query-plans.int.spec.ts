@@ -287,6 +287,11 @@ describe.each(DIALECTS)('beside 20,000 idle sessions and turns on %s', (dialect)
         expect(await list.page({ ...all, status: 'failed' }, null, 20)).toEqual([]);
       }));
 
+    it('those that somebody suspended', () =>
+      readsLiveRowsOnly(async (database) => {
+        expect(await new SessionList(database).suspendedSince(Date.now(), 100)).toEqual([]);
+      }));
+
     it('calls of tools', () =>
       readsLiveRowsOnly(async (database) => {
         const reads = new ToolReads(database);
@@ -319,6 +324,7 @@ describe.each(DIALECTS)('beside 20,000 idle sessions and turns on %s', (dialect)
       'sessions WHERE due_at IS NOT NULL': PARKED.count + 2,
       [`sessions WHERE due_at <= ${Date.now()}`]: 2,
       'sessions WHERE attach_id IS NOT NULL': 1,
+      'sessions WHERE suspended_at IS NOT NULL': 0,
       'claims WHERE turn_id IS NOT NULL': BUSY.count + 2,
       "claims WHERE unconfirmed <> ''": 0,
     };

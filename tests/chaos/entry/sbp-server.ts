@@ -13,7 +13,7 @@ await runService(
   (settings) =>
     sbpServer(settings, [
       completionsService(settings),
-      sessionsService(),
+      sessionsService(settings),
       gatewayService(settings, { sockets }),
       roamingService(settings),
       auditService(),

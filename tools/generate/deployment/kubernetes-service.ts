@@ -1,5 +1,6 @@
 import { mostBundleBytes } from '#libs/protocol';
 import type { ServiceName } from '#libs/protocol';
+import { BUNDLES_AT_ONCE } from '#libs/roaming';
 import { parseSettings } from '#libs/runtime';
 
 /** How much of a cluster one service takes. */
@@ -20,12 +21,11 @@ const SHAPES: Readonly<Record<ServiceName, Shape>> = {
   analytics: shape('100m', '192Mi', '512Mi', 2, 6),
 };
 
-/** Bundles of other servers that one process of `roaming` may fetch at once. */
-const BUNDLES_AT_ONCE = 24;
-
 /** What a service keeps in its temporary folder, where it keeps anything. */
 const TEMPORARY_FILES: Readonly<Partial<Record<ServiceName, string>>> = {
-  roaming: gibibytes(BUNDLES_AT_ONCE * mostBundleBytes(parseSettings({}).limits.sessionBytes)),
+  roaming: gibibytes(
+    (BUNDLES_AT_ONCE + 1) * mostBundleBytes(parseSettings({}).limits.sessionBytes),
+  ),
 };
 
 export const PART_OF = { 'app.kubernetes.io/part-of': 'statebridge' } as const;

@@ -1,6 +1,6 @@
 import type { FoldedEventOf } from '#libs/protocol';
 import type { Change, Evolution } from '../changes.js';
-import type { OpenSession, SessionState, UnopenedSession } from '../session-state.js';
+import type { Life, OpenSession, SessionState, UnopenedSession } from '../session-state.js';
 import { remember } from '../session-state.js';
 import { holderOf } from '../surfaces/holder.js';
 import { withoutWaiting } from '../turns/queue.js';
@@ -156,7 +156,10 @@ export function livedOn(session: OpenSession, event: LifeEvent): Evolution<OpenS
   if (event.type === 'session.resumed') return resumed(session, event);
   if (!mayChange(session)) return onlyRaised(session, event.epoch);
   const ended = withoutWaiting(session, event, null);
-  const life = LIVES[event.type];
+  const life: Life =
+    event.type === 'session.suspended'
+      ? { type: 'suspended', reason: 'requested', since: event.occurred_at }
+      : { type: event.type === 'session.completed' ? 'completed' : 'failed' };
   return {
     state: { ...ended.state, epoch: event.epoch, life },
     changes: ended.changes,
@@ -184,12 +187,6 @@ function onlyRaised(session: OpenSession, epoch: number): Evolution<OpenSession>
   const state = session.epoch < epoch ? { ...session, epoch } : session;
   return { state, changes: [], poke: [] };
 }
-
-const LIVES = {
-  'session.suspended': { type: 'suspended', reason: 'requested' },
-  'session.completed': { type: 'completed' },
-  'session.failed': { type: 'failed' },
-} as const;
 
 /**
  * Its epoch is above the session's. Where it does not count, as for `livedOn`, nothing of it has

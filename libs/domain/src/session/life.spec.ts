@@ -5,6 +5,7 @@ import {
   TURN,
   given,
   id,
+  instant,
   sessionHandedOff,
   sessionLived,
   sessionOpened,
@@ -15,7 +16,7 @@ import {
   turnQueued,
   turnStarted,
 } from '#libs/domain/testing';
-import { shownLife, stepTo } from './life.js';
+import { shownLife, stepTo, suspendedAt } from './life.js';
 
 const idle = given(sessionOpened(10));
 const answered = [sessionOpened(10), turnStarted(10), turnCompleted(10)] as const;
@@ -40,6 +41,19 @@ describe('the life of a session', () => {
       ['running', null],
       ['suspended', 'surface_gone'],
     ]);
+  });
+
+  // [SBP-L2-67]
+  it('tells when somebody suspended it by its status, and nothing else', () => {
+    const at = instant(7);
+    const once = given(...answered, sessionLived('suspended', 20, { at }));
+    const handed = running.whenLogged(sessionHandedOff(20, { successor: id(1) }));
+    const gone = given(...answered, surfaceAttached(ATTACH), surfaceDetached(ATTACH));
+    const resumed = once.whenLogged(sessionLived('running', 30));
+    const failed = once.whenLogged(sessionLived('failed', 30));
+    expect(
+      [once, handed, gone, resumed, failed].map(({ session }) => suspendedAt(session)),
+    ).toEqual([Date.parse(at), null, null, null, null]);
   });
 
   // [SBP-L2-60]

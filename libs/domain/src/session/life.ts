@@ -31,6 +31,11 @@ export function shownLife({ life, begun, surface, turn }: OpenSession): ShownLif
   }
 }
 
+/** When somebody suspended it by its status, in ms since 1970; null where nobody did. */
+export function suspendedAt({ life }: OpenSession): number | null {
+  return life.type === 'suspended' && life.reason === 'requested' ? Date.parse(life.since) : null;
+}
+
 /** Whether nothing will run in the session any more. */
 export function isFinished({ life }: OpenSession): boolean {
   return life.type === 'completed' || life.type === 'failed';

@@ -24,7 +24,8 @@ export interface FetchedBundle {
 /** How long a bundle may take to come, in ms. */
 const FETCH_MS = 120_000;
 /** Bundles that a process has at once, each in a file of its own until it is copied. */
-export const PLACES = { most: 4, mostWaiting: 32, waitMs: 10_000 };
+export const BUNDLES_AT_ONCE = 4;
+export const PLACES = { most: BUNDLES_AT_ONCE, mostWaiting: 32, waitMs: 10_000 };
 /** After how long whoever was turned away may come back, in s. */
 const RETRY_AFTER_S = 5;
 
@@ -148,7 +149,7 @@ function notWhatItSays(problem: string, cause?: unknown): SbpError {
 }
 
 function tooMany(): SbpError {
-  const message = `This server fetches ${PLACES.most} bundles already, and others wait. Try again.`;
+  const message = `This server fetches ${BUNDLES_AT_ONCE} bundles already, and others wait. Try again.`;
   return new SbpError('SBP_UPSTREAM_UNAVAILABLE', message, { retryAfter: RETRY_AFTER_S });
 }
 

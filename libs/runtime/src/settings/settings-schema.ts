@@ -110,6 +110,7 @@ export const SettingsSchema = z.object({
   SBP_ISSUER_NETWORKS: oneOf(['public', 'any'], 'public'),
   SBP_KEY_FILE: z.string().min(1).optional(),
   SBP_SESSION_MAX_BYTES: wholeNumber(1_000, 256_000_000, 32_000_000),
+  SBP_SUSPENDED_TIMEOUT_S: wholeNumber(0, 315_360_000, 0),
   SBP_MAX_TURNS: wholeNumber(1, 100_000, 1_000),
   SBP_MAX_TURN_BYTES: wholeNumber(1_000_000, 999_999_999, 256_000_000),
   SBP_MAX_REQUESTS: wholeNumber(1, 1_000_000, 10_000),

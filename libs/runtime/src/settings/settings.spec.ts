@@ -33,6 +33,7 @@ describe('settings', () => {
       maxTokensField: 'max_tokens',
       imageModels: DEFAULT_IMAGE_MODELS,
       maxToolRounds: 16,
+      suspendedTimeoutMs: null,
       track: 'opt-in',
       implicitSession: true,
       auth: { type: 'open' },
@@ -87,6 +88,7 @@ describe('settings', () => {
       SBP_MAX_TOOL_ROUNDS: '3',
       SBP_TRACK: 'always',
       SBP_IMPLICIT_SESSION: 'off',
+      SBP_SUSPENDED_TIMEOUT_S: '60',
       SBP_AUTH: 'required',
       SBP_API_KEY_FILE: '/keys/api.json',
       SBP_AUTH_JWKS_URL: 'https://id.example/jwks.json',
@@ -147,6 +149,7 @@ describe('settings', () => {
       maxTokensField: 'max_completion_tokens',
       imageModels: ['gpt-4o', 'my-*'],
       maxToolRounds: 3,
+      suspendedTimeoutMs: 60_000,
       track: 'always',
       implicitSession: false,
       auth: {

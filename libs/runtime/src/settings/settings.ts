@@ -54,6 +54,8 @@ export interface Settings {
   readonly imageModels: readonly string[];
   /** How often the model of one turn may call tools of the surface. */
   readonly maxToolRounds: number;
+  /** After how long a session that somebody suspended by its status fails, in ms; null: never. */
+  readonly suspendedTimeoutMs: number | null;
   /** Whether requests without an `sbp` object are tracked too. */
   readonly track: 'opt-in' | 'always';
   /** Whether a request that names no session goes to its agent's live one. */
@@ -164,6 +166,8 @@ export function parseSettings(environment: Environment, argv: readonly string[] 
     maxTokensField: values.SBP_MAX_TOKENS_FIELD,
     imageModels: values.SBP_IMAGE_MODELS,
     maxToolRounds: values.SBP_MAX_TOOL_ROUNDS,
+    suspendedTimeoutMs:
+      values.SBP_SUSPENDED_TIMEOUT_S === 0 ? null : 1_000 * values.SBP_SUSPENDED_TIMEOUT_S,
     track: values.SBP_TRACK,
     implicitSession: isImplicit(values, auth),
     allowedOrigins: values.SBP_ALLOWED_ORIGINS.map((origin) => origin.toLowerCase()),

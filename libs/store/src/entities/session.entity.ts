@@ -16,6 +16,7 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 @Index('sessions_listed', ['principal', 'createdAt', 'sessionId'])
 @Index('sessions_of_agent', ['principal', 'agentId', 'createdAt', 'sessionId'])
 @Index('sessions_in_status', ['principal', 'status', 'createdAt', 'sessionId'])
+@Index('sessions_suspended', ['suspendedAt'], { where: 'suspended_at IS NOT NULL' })
 @Index('sessions_attached', ['gatewayIncarnation'], { where: 'attach_id IS NOT NULL' })
 export class SessionRow {
   @PrimaryColumn({ name: 'session_id', type: 'varchar', length: 36 })
@@ -76,6 +77,10 @@ export class SessionRow {
   /** The process that starts it. */
   @Column({ name: 'next_holder', type: 'varchar', length: 36, nullable: true })
   nextHolder!: string | null;
+
+  /** When somebody suspended it by its status, in ms since 1970. */
+  @Column({ name: 'suspended_at', type: 'bigint', nullable: true })
+  suspendedAt!: number | null;
 
   @Column({ name: 'attach_id', type: 'varchar', length: 36, nullable: true })
   attachId!: string | null;

@@ -25,6 +25,7 @@ const tables = [
       column('due_at', BIGINT, NULLABLE),
       column('next_turn_id', ID, NULLABLE),
       column('next_holder', ID, NULLABLE),
+      column('suspended_at', BIGINT, NULLABLE),
       column('attach_id', ID, NULLABLE),
       column('called', INT),
       column('gateway_slot', INT, NULLABLE),
@@ -54,6 +55,11 @@ const tables = [
       {
         name: 'sessions_in_status',
         columnNames: ['principal', 'status', 'created_at', 'session_id'],
+      },
+      {
+        name: 'sessions_suspended',
+        columnNames: ['suspended_at'],
+        where: 'suspended_at IS NOT NULL',
       },
       {
         name: 'sessions_attached',

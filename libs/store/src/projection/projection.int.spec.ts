@@ -12,6 +12,7 @@ import {
   instant,
   processAt,
   sessionExported,
+  sessionLived,
   sessionOpened,
   surfaceAcknowledged,
   surfaceAttached,
@@ -27,6 +28,7 @@ import { NO_TOOL_POLICY } from '#libs/protocol';
 import { DIALECTS, openTestStore, recordsOf } from '#libs/store/testing';
 import type { TestStore } from '#libs/store/testing';
 import { Projection } from './projection.js';
+import { SessionList } from '../reads/session-list.js';
 import { SessionReads } from '../reads/session-reads.js';
 import { Transcripts } from '../reads/transcripts.js';
 
@@ -283,6 +285,17 @@ describe.each(DIALECTS)('the read models on %s', (dialect) => {
     });
     await store.fold(surfaceDetached());
     expect(await row()).toMatchObject({ attach_id: null, gateway_incarnation: null });
+  });
+
+  // [SBP-L2-67]
+  it('find the sessions that somebody suspended, by when that was', async () => {
+    const list = new SessionList(store.database);
+    const instantMs = Date.parse(instant(50));
+    await store.fold(...answered, sessionLived('suspended', 20, { at: instant(50) }));
+    expect(await list.suspendedSince(instantMs - 1, 10)).toEqual([]);
+    expect(await list.suspendedSince(instantMs, 10)).toEqual([SESSION]);
+    await store.fold(sessionLived('running', 30));
+    expect(await list.suspendedSince(instantMs, 10)).toEqual([]);
   });
 
   it('keep the runner of a turn', async () => {

@@ -1,4 +1,4 @@
-import { dueAt, shownLife } from '#libs/domain';
+import { dueAt, shownLife, suspendedAt } from '#libs/domain';
 import { tuples } from '#libs/sql';
 import type { EntityManager } from 'typeorm';
 import type { LiveSessionRow } from '../entities/live-session.entity.js';
@@ -31,7 +31,7 @@ export async function writeSessions(
   await rows(transaction)`
     INSERT INTO sessions (session_id, phase, label, status, principal, agent_id, created_at,
       log_partition, epoch, state, head, open_turn_id, open_epoch, due_at, next_turn_id, next_holder,
-      attach_id, called, gateway_slot, gateway_incarnation)
+      suspended_at, attach_id, called, gateway_slot, gateway_incarnation)
     VALUES ${tuples(
       sessions.map(([id, state]) => {
         const row = sessionColumns(id, state);
@@ -47,7 +47,7 @@ export async function writeSessions(
           ],
           ...[partition, row.epoch, row.state, row.head],
           ...[row.openTurnId, row.openEpoch, row.dueAt, row.nextTurnId, row.nextHolder],
-          ...[row.attachId, row.called, row.gatewaySlot],
+          ...[row.suspendedAt, row.attachId, row.called, row.gatewaySlot],
           row.gatewayIncarnation,
         ];
       }),
@@ -60,6 +60,7 @@ export async function writeSessions(
       open_turn_id = excluded.open_turn_id, open_epoch = excluded.open_epoch,
       due_at = excluded.due_at,
       next_turn_id = excluded.next_turn_id, next_holder = excluded.next_holder,
+      suspended_at = excluded.suspended_at,
       attach_id = excluded.attach_id, called = excluded.called, gateway_slot = excluded.gateway_slot,
       gateway_incarnation = excluded.gateway_incarnation`;
 }
@@ -123,6 +124,7 @@ function sessionColumns(
     dueAt: session === null ? null : dueAt(session),
     nextTurnId: session?.waiting[0]?.turnId ?? null,
     nextHolder: session?.waiting[0]?.holder.incarnation ?? null,
+    suspendedAt: session === null ? null : suspendedAt(session),
     attachId: attachment?.attachId ?? null,
     called: session?.called ?? 0,
     gatewaySlot: attachment?.gateway.slot ?? null,

@@ -70,6 +70,20 @@ export class SessionList {
     return { createdAt: session.createdAt, sessionId };
   }
 
+  /**
+   * Of all principals, those that somebody suspended by their status at or before `instant`, in ms
+   * since 1970; the longest suspended first, at most `limit`.
+   */
+  async suspendedSince(instant: number, limit: number): Promise<readonly string[]> {
+    const found = await this.database.read(
+      (reader) => rows(reader)<{ sessionId: string }>`
+        SELECT session_id AS "sessionId" FROM sessions
+        WHERE suspended_at IS NOT NULL AND suspended_at <= ${instant}
+        ORDER BY suspended_at LIMIT ${raw(integer(limit))}`,
+    );
+    return found.map(({ sessionId }) => sessionId);
+  }
+
   /** As whoever opened the session called it. */
   async labelOf(sessionId: string): Promise<string | null> {
     const [row] = await this.database.read(
