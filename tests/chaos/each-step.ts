@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ChaosResult, Step, Topology } from '../../tools/chaos/index.js';
-import { Random, STEPS, planBlows, runChaos } from '../../tools/chaos/index.js';
+import { Random, STEPS, STEP_NAMES, planBlows, runChaos } from '../../tools/chaos/index.js';
 
 /** Closer together than in a long run: each process has just begun to serve again. */
 const GAP = { least: 600, most: 1_500 };
@@ -14,6 +14,14 @@ const PATIENCE_MS = 840_000;
  */
 const BLOWS_MS = 640_000;
 const SEED = 1;
+
+/**
+ * The named steps at which one of two topologies is killed, which takes half of the time:
+ * `npm run chaos` kills both at all of them.
+ */
+export function eachSecondStep(from: 0 | 1): readonly Step[] {
+  return STEP_NAMES.filter((_, at) => at % 2 === from);
+}
 
 /**
  * Kills a topology's processes once at each of these steps, and stops and starts them, while
