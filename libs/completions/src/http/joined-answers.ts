@@ -5,6 +5,7 @@ import type { TurnRecord } from '#libs/store';
 import { SessionReads, ToolReads } from '#libs/store';
 import { Injectable } from '@nestjs/common';
 import { Admission } from '../claim/admission.js';
+import { CompletionsOptions } from '../completions-options.js';
 import type { SentText } from '../turn/sent-text.js';
 import { NOTHING_SENT } from '../turn/sent-text.js';
 import { OK, noBody } from './answer-heads.js';
@@ -33,6 +34,7 @@ export class JoinedAnswers {
     private readonly reads: SessionReads,
     private readonly tools: ToolReads,
     private readonly admission: Admission,
+    private readonly options: CompletionsOptions,
   ) {}
 
   /** @param sent what the caller has got of an earlier attempt */
@@ -51,6 +53,10 @@ export class JoinedAnswers {
       else if (turn.status !== 'completed') await fail(turn, joiner);
       else if (streams) await this.finish(turn, joiner, reader);
       else await caller.answer(OK, session, wholeCompletion(turn, await this.sbp(turn, session)));
+    } catch (error) {
+      if (joiner.isRepeat) throw error;
+      this.options.onProblem(`the caller of turn ${turnId} was not answered`, error);
+      await caller.fail(goesOnElsewhere('failed'), session);
     } finally {
       this.open.delete(following);
     }
@@ -61,16 +67,17 @@ export class JoinedAnswers {
    * others.
    */
   close(which: 'unbegun' | 'all'): void {
-    for (const [following, { caller }] of this.open) {
-      if (which === 'all' || !caller.answered) following.leave();
+    for (const [following, joiner] of this.open) {
+      if (which === 'all' || mayAskAgain(joiner)) following.leave();
     }
   }
 
   /** It was left, because this process ends, or is no turn any more. */
-  private async unfinished({ caller, session }: Joiner): Promise<void> {
+  private async unfinished(joiner: Joiner): Promise<void> {
+    const { caller, session } = joiner;
     if (!caller.connected) return;
-    if (caller.answered) await caller.fail(goesOnElsewhere('lost'), session);
-    else await caller.fail(this.admission.closing(), null);
+    if (mayAskAgain(joiner)) await caller.fail(this.admission.closing(), null);
+    else await caller.fail(goesOnElsewhere('lost'), session);
   }
 
   private async pending({ session, turnId }: Joiner): Promise<readonly PendingCall[]> {
@@ -108,6 +115,10 @@ export class JoinedAnswers {
       model_routed_to: turn.modelUsed ?? turn.model,
     };
   }
+}
+
+function mayAskAgain({ caller, isRepeat }: Joiner): boolean {
+  return isRepeat && !caller.answered;
 }
 
 /** Tells a failure of the turn again, as its own caller was told it. */

@@ -9,4 +9,9 @@ export interface Joiner {
   readonly model: string;
   readonly streams: boolean;
   readonly showUsage: boolean;
+  /**
+   * Whether his request repeats another one, and finds the same turn where he repeats it once more.
+   * Whoever asked for the turn first must not be invited to: that would be a turn of its own.
+   */
+  readonly isRepeat: boolean;
 }

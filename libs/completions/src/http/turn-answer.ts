@@ -1,6 +1,9 @@
 import type { CallerPresence, SbpAccepted, SbpError } from '#libs/protocol';
+import { isOutage } from '#libs/sql';
 import { ProcessIdentity, SessionReads, UnconfirmedAnswers } from '#libs/store';
+import { backOff } from '#libs/timing';
 import { Injectable } from '@nestjs/common';
+import { settled } from '../turn/settled.js';
 import type { TurnAttempt } from '../turn/turn-attempt.js';
 import { TurnEvents } from '../turn/turn-events.js';
 import type { RunReader, TurnOutcome } from '../turn/turn-outcome.js';
@@ -10,6 +13,9 @@ import { JoinedAnswers } from './joined-answers.js';
 import type { Joiner } from './joiner.js';
 import { tellParked } from './parked-answer.js';
 import { sbpAnswer, withSbp } from './sbp-answer.js';
+
+/** For how long a database that does not answer is asked for a turn, in ms. */
+const LOOKS_MS = 30_000;
 
 /** The HTTP caller who asked for a turn. */
 export interface Audience extends Joiner {
@@ -89,9 +95,25 @@ export class TurnAnswer {
   async notOurs(audience: Audience, error: SbpError = turnWasCancelled()): Promise<void> {
     const { caller, session, turnId } = audience;
     if (caller.answered) return;
-    const turn = await this.reads.attempt(session.sessionId, turnId);
-    if (turn === null) await caller.fail(error, null);
-    else await this.joins.give(audience);
+    if (await this.mayBeKnown(session.sessionId, turnId)) await this.joins.give(audience);
+    else await caller.fail(error, null);
+  }
+
+  /** Tells the caller of a turn that waits here that it does so without him. */
+  async goesOn({ caller, session }: Audience): Promise<void> {
+    if (!caller.answered) await caller.fail(goesOnElsewhere('failed'), session);
+  }
+
+  /** False where it is certain that there is no such turn, which may take a while to learn. */
+  private async mayBeKnown(sessionId: string, turnId: string): Promise<boolean> {
+    const deadline = performance.now() + LOOKS_MS;
+    for (let looks = 1; performance.now() < deadline; looks++) {
+      const turn = await settled(this.reads.attempt(sessionId, turnId));
+      if (turn.type === 'resolved') return turn.value !== null;
+      if (!isOutage(turn.error)) throw turn.error;
+      await backOff(looks);
+    }
+    return true;
   }
 
   async give(attempt: TurnAttempt, outcome: TurnOutcome, audience: Audience): Promise<void> {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { Orphans } from '#libs/store';
+import { StorageFault } from '#libs/sql';
+import { Orphans, SessionReads } from '#libs/store';
 import { TestProcess } from '#libs/testing';
-import { assistant, turnAdopted, turnCompleted } from '#libs/domain/testing';
+import { assistant, turnAdopted, turnCompleted, turnWithdrawn } from '#libs/domain/testing';
 import type { TestCompletions } from '../testing/test-completions.js';
 import { TestCaller } from '../testing/test-caller.js';
 import { TestModel, answerWith, neverAnswer, streamWith } from '../testing/test-model.js';
@@ -22,9 +23,10 @@ async function openTurn() {
 }
 
 /** A process with a turn whose model does not answer. */
-async function running(model = new TestModel()) {
+async function running(model = new TestModel(), reads?: SessionReads) {
   model.answer = neverAnswer;
-  const completions = await stage.start({ model });
+  const replaced = reads === undefined ? [] : [{ part: SessionReads, by: () => reads }];
+  const completions = await stage.start({ model, replaced });
   const caller = new TestCaller();
   const turn = completions.turn({}, caller);
   await eventually(async () => expect(await stage.types()).toContain('turn.started'));
@@ -181,6 +183,78 @@ describe('a turn whose claim another process has won', () => {
     expect(caller.seen).toEqual(['answer with sbp']);
     const { sessionId } = await openTurn();
     expect(await stage.backend.sessions.state(sessionId)).toMatchObject({ turn: null, steps: 1 });
+  });
+});
+
+/** Reads of turns that fail while a test says so. */
+class FaultyReads extends SessionReads {
+  fault: Error | null = null;
+  failed = 0;
+  /** By the epochs that they had, how often turns were found. */
+  readonly found = new Map<number, number>();
+
+  override async attempt(...read: Parameters<SessionReads['attempt']>) {
+    if (this.fault !== null) {
+      this.failed += 1;
+      throw this.fault;
+    }
+    const turn = await super.attempt(...read);
+    if (turn !== null) this.found.set(turn.epoch, (this.found.get(turn.epoch) ?? 0) + 1);
+    return turn;
+  }
+}
+
+const AWAY = new StorageFault('unavailable', 'away');
+
+// [SBP-L1-44]
+describe('a caller whose turn goes on in another process', () => {
+  /** He waits in this process for its end. */
+  async function waiting() {
+    const reads = new FaultyReads(stage.backend.database);
+    const { completions, caller, turn } = await running(new TestModel(), reads);
+    const higher = await takeOver(completions);
+    const { sessionId: session, turnId } = await openTurn();
+    await stage.backend.append(turnAdopted(higher, { session, turn: turnId }));
+    // Once by the run, which ends; then by whoever follows the turn for him.
+    await eventually(() => expect(reads.found.get(higher)).toBeGreaterThan(1));
+    return { completions, caller, turn, reads };
+  }
+
+  it('is not invited to ask again where the database is away meanwhile', async () => {
+    const { completions, caller, turn, reads } = await waiting();
+    reads.fault = AWAY;
+    await turn;
+    expectToldThatItGoesOn(caller);
+    expect(completions.problems).toEqual([expect.stringMatching(/^the caller of turn .*: away/)]);
+  });
+
+  it('is not invited to ask again where this process ends meanwhile', async () => {
+    const { completions, caller, turn } = await waiting();
+    await completions.close();
+    await turn;
+    expectToldThatItGoesOn(caller);
+  });
+});
+
+describe('a turn that waits no more, while the database is away', () => {
+  it('is looked for again, before its caller is told what became of it', async () => {
+    const reads = new FaultyReads(stage.backend.database);
+    const { completions, sessionId } = await running(new TestModel(), reads);
+    const caller = new TestCaller();
+    const turn = completions.turn({ sbp: { session_id: sessionId } }, caller);
+    const waits = await eventually(async () => {
+      const state = await stage.backend.sessions.state(sessionId);
+      const [first] = state.phase === 'open' ? state.waiting : [];
+      if (first === undefined) throw new Error('nothing waits');
+      return first.turnId;
+    });
+    reads.fault = AWAY;
+    await stage.backend.append(turnWithdrawn({ session: sessionId, turn: waits }));
+    await eventually(() => expect(reads.failed).toBeGreaterThan(1));
+    expect(caller.seen).toEqual([]);
+    reads.fault = null;
+    await turn;
+    expect(caller.seen).toEqual(['fail SBP_TURN_CANCELLED']);
   });
 });
 

@@ -26,6 +26,7 @@ import type { QueuedTurn } from '../queue/turn-queue.js';
 import { TurnQueue } from '../queue/turn-queue.js';
 import type { JoinedTurn } from '../repeats/repeats.js';
 import { Repeats } from '../repeats/repeats.js';
+import { settled } from './settled.js';
 import { firstAttempt } from './turn-attempt.js';
 import type { TurnAttempt } from './turn-attempt.js';
 import type { TurnOutcome } from './turn-outcome.js';
@@ -102,7 +103,7 @@ export class TurnService {
     const generation = generationOf(state);
     const audience = await this.audience(sessionId, turnId, generation, { request, caller });
     if (audience.isBackground) await this.answer.accept(audience);
-    else await this.joins.give(audience);
+    else await this.joins.give({ ...audience, isRepeat: true });
   }
 
   /** Its key is given back where nothing was begun. */
@@ -189,8 +190,9 @@ export class TurnService {
       // a caller who was promised an answer, or is gone, it is tried again.
       const isTold = isAwaited(audience.caller);
       if (isTold || outcome.error.code === 'SBP_PAYLOAD_TOO_LARGE') {
-        await this.giveUp(queued, outcome.error, audience, isTold);
-        return isTold ? 'nothing' : 'a turn';
+        const isGivenUp = await this.giveUp(queued, outcome.error, audience, isTold);
+        if (isGivenUp) return isTold ? 'nothing' : 'a turn';
+        await this.answer.goesOn(audience);
       }
       await pause(RETRY_MS);
     }
@@ -219,16 +221,19 @@ export class TurnService {
     }
   }
 
-  /** Ends a turn that waits and cannot begin here. */
+  /** Ends a turn that waits and cannot begin here; false where the log does not take that now. */
   private async giveUp(
     { session: { sessionId }, turnId }: QueuedTurn,
     error: SbpError,
     audience: Audience,
     isTold: boolean,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const end = isTold ? null : { code: error.code, message: error.message };
-    await this.queue.withdraw(sessionId, turnId, end, isTold ? 'connected' : 'gone');
+    const presence = isTold ? 'connected' : 'gone';
+    const withdrawn = await settled(this.queue.withdraw(sessionId, turnId, end, presence));
+    if (withdrawn.type === 'rejected') return false;
     await this.answer.notOurs(audience, error);
+    return true;
   }
 
   /** Runs a turn beside answering it; what did not start is told of here unless it has waited. */
@@ -291,6 +296,7 @@ export class TurnService {
       showUsage: request.showUsage,
       endsWithCaller: endsWithCaller(request),
       isBackground: isBackground(request),
+      isRepeat: false,
     };
   }
 }
