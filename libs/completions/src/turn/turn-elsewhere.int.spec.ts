@@ -206,7 +206,7 @@ class FaultyReads extends SessionReads {
 
 const AWAY = new StorageFault('unavailable', 'away');
 
-// [SBP-L1-44]
+// [SBP-L1-41]
 describe('a caller whose turn goes on in another process', () => {
   /** He waits in this process for its end. */
   async function waiting() {
