@@ -17,36 +17,42 @@ const BATCH = 100;
  */
 @Injectable()
 export class SuspensionTimeout implements OnModuleInit, OnModuleDestroy {
-  private readonly task: PeriodicTask;
+  /** Null where they may stay suspended for ever. */
+  private readonly task: PeriodicTask | null;
 
   constructor(
     private readonly list: SessionList,
     private readonly maintenance: Maintenance,
     private readonly options: SessionsOptions,
   ) {
-    this.task = new PeriodicTask({
-      everyMs: SCAN_MS,
-      work: () => this.scan(),
-      onFault: (error) => options.onProblem('looking for suspended sessions failed', error),
-    });
+    const { suspendedTimeoutMs: timeoutMs } = options;
+    this.task =
+      timeoutMs === null
+        ? null
+        : new PeriodicTask({
+            everyMs: SCAN_MS,
+            work: () => this.scan(timeoutMs),
+            onFault: (error) => options.onProblem('looking for suspended sessions failed', error),
+          });
   }
 
   onModuleInit(): void {
-    if (this.options.suspendedTimeoutMs !== null) this.task.start();
+    this.task?.start();
   }
 
   async onModuleDestroy(): Promise<void> {
-    await this.task.stop();
+    await this.task?.stop();
   }
 
-  private async scan(): Promise<void> {
-    const { suspendedTimeoutMs, onProblem } = this.options;
-    if (suspendedTimeoutMs === null) return;
-    const since = Date.now() - suspendedTimeoutMs;
+  private async scan(timeoutMs: number): Promise<void> {
+    const since = Date.now() - timeoutMs;
     await Promise.all(
       (await this.list.suspendedSince(since, BATCH)).map((sessionId) =>
         this.fail(sessionId, since).catch((error: unknown) => {
-          onProblem(`session ${sessionId}, suspended for too long, did not fail`, error);
+          this.options.onProblem(
+            `session ${sessionId}, suspended for too long, did not fail`,
+            error,
+          );
         }),
       ),
     );

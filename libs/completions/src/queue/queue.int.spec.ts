@@ -200,6 +200,22 @@ describe('a request that finds its session busy', () => {
     expect(await stateOf(sessionId)).toMatchObject({ steps: 1, turns: 1, waiting: [] });
   });
 
+  it('that can be neither started nor withdrawn is told that it goes on, and ends later', async () => {
+    const { model, completions, first, sessionId, sbp } = await busy({ maxSessionBytes: 400 });
+    let refusals = 1;
+    stage.backend.log.obstacle = ([{ type }]) =>
+      type === 'turn.withdrawn' && refusals-- > 0
+        ? Promise.reject(new Error('away'))
+        : Promise.resolve();
+    const second = completions.turn({ sbp, text: 'Two.', bytes: 390 });
+    await waiting(sessionId, 1);
+    await model.goOn(0);
+    expect((await second).failure?.headers()).toEqual({ 'x-should-retry': 'false' });
+    expect(completions.problems).toEqual([expect.stringMatching(/not withdrawn yet: .*away/)]);
+    await first;
+    expect(await stateOf(sessionId)).toMatchObject({ steps: 1, turns: 2, waiting: [] });
+  });
+
   it('is started by the scan where its poke is lost', async () => {
     const { model, completions, first, sessionId, sbp } = await busy();
     const second = completions.turn({ sbp, text: 'Two.' });

@@ -129,6 +129,18 @@ export class TurnQueue {
     if (withdrawn.type === 'appended') await this.freshness.reached(withdrawn.position);
   }
 
+  /** As `withdraw`; false where it fails for now, and the turn waits on. */
+  async tryWithdraw(...withdrawal: Parameters<TurnQueue['withdraw']>): Promise<boolean> {
+    try {
+      await this.withdraw(...withdrawal);
+      return true;
+    } catch (error) {
+      const [, turnId] = withdrawal;
+      this.options.onProblem(`turn ${turnId} that cannot start was not withdrawn yet`, error);
+      return false;
+    }
+  }
+
   /** Its caller has left, and wanted it to end then. */
   leave({ session, turnId }: QueuedTurn): void {
     const message = 'The caller went away, and had asked for the turn to be cancelled then.';

@@ -26,7 +26,6 @@ import type { QueuedTurn } from '../queue/turn-queue.js';
 import { TurnQueue } from '../queue/turn-queue.js';
 import type { JoinedTurn } from '../repeats/repeats.js';
 import { Repeats } from '../repeats/repeats.js';
-import { settled } from './settled.js';
 import { firstAttempt } from './turn-attempt.js';
 import type { TurnAttempt } from './turn-attempt.js';
 import type { TurnOutcome } from './turn-outcome.js';
@@ -230,8 +229,7 @@ export class TurnService {
   ): Promise<boolean> {
     const end = isTold ? null : { code: error.code, message: error.message };
     const presence = isTold ? 'connected' : 'gone';
-    const withdrawn = await settled(this.queue.withdraw(sessionId, turnId, end, presence));
-    if (withdrawn.type === 'rejected') return false;
+    if (!(await this.queue.tryWithdraw(sessionId, turnId, end, presence))) return false;
     await this.answer.notOurs(audience, error);
     return true;
   }

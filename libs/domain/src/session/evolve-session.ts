@@ -156,15 +156,25 @@ export function livedOn(session: OpenSession, event: LifeEvent): Evolution<OpenS
   if (event.type === 'session.resumed') return resumed(session, event);
   if (!mayChange(session)) return onlyRaised(session, event.epoch);
   const ended = withoutWaiting(session, event, null);
-  const life: Life =
-    event.type === 'session.suspended'
-      ? { type: 'suspended', reason: 'requested', since: event.occurred_at }
-      : { type: event.type === 'session.completed' ? 'completed' : 'failed' };
   return {
-    state: { ...ended.state, epoch: event.epoch, life },
+    state: { ...ended.state, epoch: event.epoch, life: lifeAfter(event) },
     changes: ended.changes,
     poke: holderOf(session),
   };
+}
+
+function lifeAfter({
+  type,
+  occurred_at: since,
+}: Exclude<LifeEvent, { type: 'session.resumed' }>): Life {
+  switch (type) {
+    case 'session.suspended':
+      return { type: 'suspended', reason: 'requested', since };
+    case 'session.completed':
+      return { type: 'completed' };
+    case 'session.failed':
+      return { type: 'failed' };
+  }
 }
 
 /** The turn that comes with it has the same epoch, and must still be above the session's. */
